@@ -173,8 +173,9 @@ impl<'a> Reader<'a> {
     /// A varint that must fit 32 bits.
     pub fn varint_u32(&mut self) -> Result<u32> {
         let at = self.at;
-        u32::try_from(self.varint()?)
-            .map_err(|_| Error::corrupt(format!("{} holds a number out of range", self.what), format!("byte {at}")))
+        u32::try_from(self.varint()?).map_err(|_| {
+            Error::corrupt(format!("{} holds a number out of range", self.what), format!("byte {at}"))
+        })
     }
 
     /// Bytes with their length in front.
@@ -186,8 +187,9 @@ impl<'a> Reader<'a> {
     /// UTF-8 text with its length in front.
     pub fn str(&mut self) -> Result<&'a str> {
         let at = self.at;
-        std::str::from_utf8(self.bytes()?)
-            .map_err(|_| Error::corrupt(format!("{} holds text that is not UTF-8", self.what), format!("byte {at}")))
+        std::str::from_utf8(self.bytes()?).map_err(|_| {
+            Error::corrupt(format!("{} holds text that is not UTF-8", self.what), format!("byte {at}"))
+        })
     }
 
     /// Fails unless everything has been read.

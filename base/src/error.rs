@@ -222,8 +222,7 @@ impl Error {
     #[must_use]
     pub fn io(what: impl fmt::Display, error: &io::Error) -> Self {
         let full = matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded);
-        let (kind, code) =
-            if full { (ErrorKind::NoSpace, Code::Full) } else { (ErrorKind::Io, Code::IoErr) };
+        let (kind, code) = if full { (ErrorKind::NoSpace, Code::Full) } else { (ErrorKind::Io, Code::IoErr) };
         Error::new(kind, code, format!("{what}: {error}"))
     }
 
