@@ -1,0 +1,85 @@
+//! What SQL asks of whoever keeps the bytes: one transaction's view of an ordered map, now and in the past.
+//!
+//! Keys are complete: the number of their table or index stands in front (an ordered `u32`), so the
+//! catalog, the tables and the indexes are ranges of one map. A cursor is plain state that is handed back at every
+//! call, so that a statement under way owns nothing of the storage, and a write between two steps can't be missed.
+
+use std::ops::ControlFlow;
+
+use dosql_base::{Result, Timestamp};
+
+/// Which version of the map a read sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Point {
+    /// The transaction's own view: its snapshot with its own writes on top.
+    Live,
+    /// Everything committed at or before this Timestamp, and nothing of the transaction's own.
+    Past(Timestamp),
+}
+
+/// A half-open range of complete keys: `start <= key < end`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The first key that belongs to it.
+    pub start: Vec<u8>,
+    /// The first key past it.
+    pub end: Vec<u8>,
+}
+
+/// Which way a cursor goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// From the smallest key up.
+    Forward,
+    /// From the greatest key down.
+    Backward,
+}
+
+/// One transaction as SQL sees it. A read may answer [`dosql_base::ErrorKind::WouldBlock`]: nothing has changed then, and the
+/// same call may be made again.
+pub trait Storage {
+    /// The position of a scan. Holds no borrow of the storage.
+    type Cursor: Send;
+
+    /// Starts a scan of `range`; reads nothing yet.
+    fn open_cursor(&self, point: Point, range: KeyRange, direction: Direction) -> Result<Self::Cursor>;
+
+    /// Lends up to `limit` further entries to `entry` (key, value) in order, until it breaks; an entry that it broke at
+    /// counts as lent. `Ok(true)` when the range holds nothing further.
+    fn visit(
+        &self,
+        cursor: &mut Self::Cursor,
+        limit: usize,
+        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<bool>;
+
+    /// Skips forward (in the cursor's direction) to the first entry at or past `key`, without leaving the range.
+    fn seek(&self, cursor: &mut Self::Cursor, key: &[u8]) -> Result<()>;
+
+    /// Lends the value of `key`; `None` where there is none.
+    fn get<R>(&self, point: Point, key: &[u8], value: impl FnOnce(&[u8]) -> R) -> Result<Option<R>>
+    where
+        Self: Sized;
+
+    /// Sets `key`. [`dosql_base::ErrorKind::ReadOnly`] in a transaction that only reads.
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
+
+    /// Removes `key`, if it is there.
+    fn delete(&mut self, key: &[u8]) -> Result<()>;
+
+    /// Marks the transaction's writes so far. Marks nest; a later one is inside the earlier.
+    fn savepoint(&mut self) -> Result<u64>;
+
+    /// Undoes every write since `mark`, which stays set.
+    fn rollback_to(&mut self, mark: u64) -> Result<()>;
+
+    /// Forgets `mark` and those inside it; the writes stay.
+    fn release(&mut self, mark: u64) -> Result<()>;
+
+    /// About how many entries lie in `range`, for the planner: cheap, and within a factor of two or so for large ranges.
+    fn estimate(&self, range: &KeyRange) -> Result<u64>;
+
+    /// Turns what a statement asked for into a point that can be read: refuses the future, what is before the
+    /// horizon, and bounds it by the transaction's snapshot.
+    fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
+}
