@@ -1,0 +1,55 @@
+//! What reads and writes hand out: entries, items of a scan, displaced values.
+
+use dosql_base::Timestamp;
+
+/// One entry found by a read. Holds its leaf, so that the value is lent without copying.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub(crate) version: Timestamp,
+    pub(crate) tombstone: bool,
+    pub(crate) value: Vec<u8>,
+}
+
+impl Entry {
+    /// The version that wrote it.
+    #[must_use]
+    pub fn version(&self) -> Timestamp {
+        self.version
+    }
+
+    /// Whether it says "deleted" (its value is empty then).
+    #[must_use]
+    pub fn is_tombstone(&self) -> bool {
+        self.tombstone
+    }
+
+    /// The value.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        &self.value
+    }
+}
+
+/// One entry of a scan, lent.
+#[derive(Clone, Copy, Debug)]
+pub struct Item<'a> {
+    /// The whole key.
+    pub key: &'a [u8],
+    /// The version that wrote it.
+    pub version: Timestamp,
+    /// The value; empty for a tombstone.
+    pub value: &'a [u8],
+    /// Whether it says "deleted".
+    pub tombstone: bool,
+}
+
+/// What a put or a delete displaced, as it was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Displaced {
+    /// The version that had written it.
+    pub version: Timestamp,
+    /// The value; empty for a tombstone.
+    pub value: Vec<u8>,
+    /// Whether it said "deleted".
+    pub tombstone: bool,
+}

@@ -1,0 +1,114 @@
+//! The store of numbered pages that the map stands on: what an implementation must provide.
+
+use std::fmt;
+
+use dosql_base::Result;
+
+/// The number of a page. 0 stands for "no page"; others fit 48 bits.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct PageId(u64);
+
+impl PageId {
+    /// No page.
+    pub const NONE: PageId = PageId(0);
+    /// The highest number a page can have.
+    pub const MAX: PageId = PageId((1 << 48) - 1);
+
+    /// The page of this number.
+    #[must_use]
+    pub const fn new(number: u64) -> Self {
+        PageId(number)
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+
+    /// Whether it stands for no page.
+    #[must_use]
+    pub const fn is_none(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl fmt::Debug for PageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page {}", self.0)
+    }
+}
+
+impl fmt::Display for PageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "page {}", self.0)
+    }
+}
+
+/// One atomic change of a [`PageStore`].
+#[derive(Clone, Copy, Debug)]
+pub struct Batch<'a> {
+    /// Pages to write, each `page_size` bytes long; ascending by id, no id twice.
+    pub puts: &'a [(PageId, &'a [u8])],
+    /// Pages that nothing refers to once this batch is durable. An id freed by one batch is put again by the
+    /// batch after the next at the earliest.
+    pub frees: &'a [PageId],
+    /// Replaces the meta blob; at most [`Caps::max_meta`] bytes.
+    pub meta: &'a [u8],
+}
+
+/// What a [`PageStore`] has done and holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StoreStats {
+    /// Bytes that the store takes up where it lies.
+    pub bytes: u64,
+    /// Pages read since it was opened.
+    pub page_reads: u64,
+    /// Pages written since it was opened.
+    pub page_writes: u64,
+    /// Batches committed since it was opened.
+    pub commits: u64,
+    /// Times it waited for the device to make writes durable, since it was opened.
+    pub syncs: u64,
+}
+
+/// What a [`PageStore`] can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// The longest meta blob, in bytes.
+    pub max_meta: usize,
+    /// Whether a commit survives the loss of the process.
+    pub durable: bool,
+    /// Whether `read` may answer `WouldBlock`.
+    pub may_block: bool,
+}
+
+/// Numbered pages with an atomic batch.
+pub trait PageStore: Send + Sync {
+    /// The length of every page in bytes: a power of two, 4 to 64 KiB.
+    fn page_size(&self) -> usize;
+
+    /// Reads page `id` into `buf`, which is `page_size` bytes long.
+    ///
+    /// # Errors
+    /// `Corrupt` where the store has no such page, `WouldBlock` where it has to be fetched first, `Io`.
+    fn read(&self, id: PageId, buf: &mut [u8]) -> Result<()>;
+
+    /// Carries out `batch`: all of it or, across a crash, nothing; durable when it returns.
+    ///
+    /// # Errors
+    /// After an error the last committed state still stands, or the store answers `Closed` from then on.
+    fn commit(&self, batch: Batch<'_>) -> Result<()>;
+
+    /// The meta blob of the last commit; `None` where there never was one.
+    ///
+    /// # Errors
+    /// Whatever keeps the store from reading it.
+    fn meta(&self) -> Result<Option<Vec<u8>>>;
+
+    /// What it has done and holds.
+    fn stats(&self) -> StoreStats;
+
+    /// What it can do.
+    fn caps(&self) -> Caps;
+}
