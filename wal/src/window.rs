@@ -1,0 +1,106 @@
+//! Reads a stretch of the log through a buffer, so that a record is seen whole wherever the store cut it.
+
+use dosql_base::Result;
+
+use crate::record::{Header, RECORD_HEADER_BYTES};
+use crate::{LogPosition, LogStore};
+
+/// How much is asked of the store at once, in bytes.
+const CHUNK: usize = 256 << 10;
+
+/// A buffered reader that moves forward. It allocates for bytes that the store really holds, never for a length that
+/// it only read somewhere.
+pub(crate) struct Window<'s> {
+    store: &'s dyn LogStore,
+    /// Nothing at or beyond this is read.
+    limit: u64,
+    /// The position of `bytes[0]`.
+    start: u64,
+    bytes: Vec<u8>,
+    ended: bool,
+}
+
+/// A record whose own checksums hold. Whether it belongs here is for the chain to say.
+pub(crate) struct Sound<'w> {
+    pub(crate) header: Header,
+    pub(crate) end: LogPosition,
+    pub(crate) body: &'w [u8],
+}
+
+impl<'s> Window<'s> {
+    pub(crate) fn new(store: &'s dyn LogStore, start: LogPosition, limit: LogPosition) -> Self {
+        Window { store, limit: limit.get(), start: start.get(), bytes: Vec::new(), ended: false }
+    }
+
+    /// At least `len` bytes from `at` on, and whatever else is buffered; `None` where the log ends before.
+    /// `at` never goes back.
+    pub(crate) fn get(&mut self, at: u64, len: usize) -> Result<Option<&[u8]>> {
+        loop {
+            let offset = (at - self.start) as usize;
+            let buffered = self.bytes.len().saturating_sub(offset);
+            if buffered >= len {
+                return Ok(Some(&self.bytes[offset..]));
+            }
+            if self.ended {
+                return Ok(None);
+            }
+            if offset >= CHUNK {
+                let gone = offset.min(self.bytes.len());
+                self.bytes.drain(..gone);
+                self.start += gone as u64;
+            }
+            self.fill()?;
+        }
+    }
+
+    fn fill(&mut self) -> Result<()> {
+        let from = self.start + self.bytes.len() as u64;
+        let wanted = self.limit.saturating_sub(from).min(CHUNK as u64) as usize;
+        let old = self.bytes.len();
+        self.bytes.resize(old + wanted, 0);
+        let got = if wanted == 0 {
+            0
+        } else {
+            self.store.read_from(LogPosition::new(from), &mut self.bytes[old..])?
+        };
+        self.bytes.truncate(old + got.min(wanted));
+        self.ended = got == 0;
+        Ok(())
+    }
+
+    /// The record at `at`, if one that was written there is whole.
+    pub(crate) fn record(&mut self, at: u64) -> Result<Option<Sound<'_>>> {
+        let Some(header) = self.get(at, RECORD_HEADER_BYTES)?.and_then(|bytes| Header::parse(bytes, at))
+        else {
+            return Ok(None);
+        };
+        let len = RECORD_HEADER_BYTES + header.length.get() as usize;
+        let end = LogPosition::new(at).advance(len)?;
+        let Some(bytes) = self.get(at, len)? else {
+            return Ok(None);
+        };
+        let body = &bytes[RECORD_HEADER_BYTES..len];
+        let whole = dosql_base::checksum(0, body) == header.body_sum.get();
+        Ok(whole.then_some(Sound { header, end, body }))
+    }
+
+    /// The next header at or after `at` that was written where it stands, or `None` up to the end of the log. Only a
+    /// header: its body may be torn.
+    pub(crate) fn find_header(&mut self, mut at: u64) -> Result<Option<(u64, Header)>> {
+        while let Some(bytes) = self.get(at, RECORD_HEADER_BYTES)? {
+            let last = bytes.len() - RECORD_HEADER_BYTES;
+            for offset in 0..=last {
+                let here = at + offset as u64;
+                let candidate = &bytes[offset..offset + RECORD_HEADER_BYTES];
+                // The position is compared first: it settles all but one in 2^64 places.
+                if candidate[8..16] == here.to_le_bytes()
+                    && let Some(header) = Header::parse(candidate, here)
+                {
+                    return Ok(Some((here, header)));
+                }
+            }
+            at += last as u64 + 1;
+        }
+        Ok(None)
+    }
+}
