@@ -1,5 +1,8 @@
 //! The SQL front end of dosql: text to plan to rows over the small [`Storage`] trait.
 
+pub mod codec;
+pub mod func;
 pub mod storage;
+pub mod value;
 
 pub use storage::{Direction, KeyRange, Point, Storage};

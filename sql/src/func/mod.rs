@@ -1,0 +1,24 @@
+//! SQL's built-in functions: what they are called, how many arguments they take, what kind they are, and how to
+//! run them.
+//!
+//! ```text
+//! context.rs    what a function may know besides its arguments
+//! registry.rs   Function and lookup by name and number of arguments
+//! aggregate.rs  Accumulator: count, sum, avg, min, max, group_concat ..
+//! pattern.rs    LIKE and GLOB
+//! misc.rs       abs, coalesce, iif, random, typeof, changes ..
+//! ```
+//!
+//! The binder finds a [`Function`] with [`lookup`]; an evaluator calls its [`ScalarFn`] with a [`Context`], or makes
+//! an [`Accumulator`] per group. Every function is written once and serves all evaluators.
+
+mod aggregate;
+mod context;
+mod misc;
+mod pattern;
+mod registry;
+
+pub use aggregate::{Accumulator, AggKind};
+pub use context::{Context, JsonArgs};
+pub use pattern::{glob, like};
+pub use registry::{Function, JsonResult, Kind, ScalarFn, Volatility, WindowKind, all, lookup};

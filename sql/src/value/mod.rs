@@ -1,0 +1,24 @@
+//! SQL values and what the dialect says about them, apart from any statement.
+//!
+//! ```text
+//! value.rs     Value (owned) and ValueRef (borrowed): NULL, INTEGER, REAL, TEXT, BLOB
+//! number.rs    text to number and number to text
+//! affinity.rs  what a column's declared type does to a value that is stored or compared
+//! cast.rs      CAST and the coercions to integer, real, text and truth
+//! compare.rs   collations and the total order of values
+//! arith.rs     + - * / % & | << >> ~ ||
+//! ```
+
+mod affinity;
+pub mod arith;
+mod cast;
+mod compare;
+pub mod number;
+#[allow(clippy::module_inception)]
+mod value;
+
+pub use affinity::Affinity;
+pub use cast::{cast, quote, text_of, to_blob, to_boolean, to_integer, to_real, to_text, write_text};
+pub use compare::{Collation, compare, compare_integer_real, equal};
+pub use number::write_real;
+pub use value::{Blob, Text, Value, ValueRef};
