@@ -1,0 +1,3 @@
+//! The catalog: what tables, indexes, views and triggers there are, now and in the past.
+
+pub mod schema;
