@@ -1,7 +1,10 @@
 //! The SQL front end of dosql: text to plan to rows over the small [`Storage`] trait.
 
+pub mod catalog;
 pub mod codec;
 pub mod func;
+pub mod parse;
+pub mod plan;
 pub mod storage;
 pub mod value;
 

@@ -262,25 +262,70 @@ pub enum ExprKind {
     CurrentTime(CurrentTime),
     /// The index into [`Ast::parameters`] (parameter number minus 1).
     Parameter(u32),
-    Column { schema: Option<NameId>, table: Option<NameId>, column: NameId },
-    Unary { op: UnaryOp, operand: ExprId },
-    Binary { op: BinaryOp, left: ExprId, right: ExprId },
+    Column {
+        schema: Option<NameId>,
+        table: Option<NameId>,
+        column: NameId,
+    },
+    Unary {
+        op: UnaryOp,
+        operand: ExprId,
+    },
+    Binary {
+        op: BinaryOp,
+        left: ExprId,
+        right: ExprId,
+    },
     /// `operand [NOT] LIKE pattern [ESCAPE escape]`, and GLOB, MATCH, REGEXP.
-    Like { op: LikeOp, not: bool, operand: ExprId, pattern: ExprId, escape: Option<ExprId> },
+    Like {
+        op: LikeOp,
+        not: bool,
+        operand: ExprId,
+        pattern: ExprId,
+        escape: Option<ExprId>,
+    },
     /// `operand IS [NOT] NULL`, ISNULL, NOTNULL.
-    IsNull { not: bool, operand: ExprId },
-    Between { not: bool, operand: ExprId, low: ExprId, high: ExprId },
-    In { not: bool, operand: ExprId, set: InSet },
-    Exists { not: bool, select: SelectId },
+    IsNull {
+        not: bool,
+        operand: ExprId,
+    },
+    Between {
+        not: bool,
+        operand: ExprId,
+        low: ExprId,
+        high: ExprId,
+    },
+    In {
+        not: bool,
+        operand: ExprId,
+        set: InSet,
+    },
+    Exists {
+        not: bool,
+        select: SelectId,
+    },
     Subquery(SelectId),
-    Case { operand: Option<ExprId>, whens: List<WhenClause>, otherwise: Option<ExprId> },
-    Cast { operand: ExprId, type_name: NameId },
-    Collate { operand: ExprId, collation: NameId },
+    Case {
+        operand: Option<ExprId>,
+        whens: List<WhenClause>,
+        otherwise: Option<ExprId>,
+    },
+    Cast {
+        operand: ExprId,
+        type_name: NameId,
+    },
+    Collate {
+        operand: ExprId,
+        collation: NameId,
+    },
     Function(FunctionCall),
     /// `(a, b, ..)` with two or more members.
     Row(List<ExprId>),
     /// RAISE(IGNORE | ROLLBACK | ABORT | FAIL, message), inside triggers.
-    Raise { action: RaiseAction, message: Option<ExprId> },
+    Raise {
+        action: RaiseAction,
+        message: Option<ExprId>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -346,7 +391,10 @@ pub enum InSet {
     List(List<ExprId>),
     Select(SelectId),
     /// `x IN t` and `x IN f(..)`.
-    Table { name: QualifiedName, arguments: Option<List<ExprId>> },
+    Table {
+        name: QualifiedName,
+        arguments: Option<List<ExprId>>,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -561,8 +609,15 @@ pub enum JoinConstraint {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum FromSource {
-    Table { name: QualifiedName, as_of: Option<AsOf>, indexed: Option<IndexedBy> },
-    TableFunction { name: QualifiedName, arguments: List<ExprId> },
+    Table {
+        name: QualifiedName,
+        as_of: Option<AsOf>,
+        indexed: Option<IndexedBy>,
+    },
+    TableFunction {
+        name: QualifiedName,
+        arguments: List<ExprId>,
+    },
     Select(SelectId),
     /// `(a JOIN b ..)`
     Join(List<FromItem>),
@@ -726,16 +781,27 @@ pub struct ColumnConstraint {
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
 pub enum ColumnConstraintKind {
-    PrimaryKey { descending: bool, conflict: Option<ConflictAction>, autoincrement: bool },
-    NotNull { conflict: Option<ConflictAction> },
+    PrimaryKey {
+        descending: bool,
+        conflict: Option<ConflictAction>,
+        autoincrement: bool,
+    },
+    NotNull {
+        conflict: Option<ConflictAction>,
+    },
     /// A bare NULL, which says nothing.
     Null,
-    Unique { conflict: Option<ConflictAction> },
+    Unique {
+        conflict: Option<ConflictAction>,
+    },
     Check(ExprId),
     Default(ExprId),
     Collate(NameId),
     References(ForeignKeyClause),
-    Generated { expr: ExprId, stored: bool },
+    Generated {
+        expr: ExprId,
+        stored: bool,
+    },
 }
 
 #[derive(Clone, Debug)]
@@ -870,8 +936,15 @@ pub enum Statement {
     CreateIndex(CreateIndex),
     CreateView(CreateView),
     CreateTrigger(CreateTrigger),
-    AlterTable { table: QualifiedName, action: AlterAction },
-    Drop { object: SchemaObject, if_exists: bool, name: QualifiedName },
+    AlterTable {
+        table: QualifiedName,
+        action: AlterAction,
+    },
+    Drop {
+        object: SchemaObject,
+        if_exists: bool,
+        name: QualifiedName,
+    },
     Begin(BeginMode),
     Commit,
     /// ROLLBACK [TO savepoint]
@@ -879,8 +952,14 @@ pub enum Statement {
     Savepoint(NameId),
     Release(NameId),
     /// PRAGMA name [= value | (value)]: the value is a literal, a signed number, or a name as text.
-    Pragma { name: QualifiedName, value: Option<Value> },
-    Explain { query_plan: bool, statement: Id<Statement> },
+    Pragma {
+        name: QualifiedName,
+        value: Option<Value>,
+    },
+    Explain {
+        query_plan: bool,
+        statement: Id<Statement>,
+    },
     Analyze(Option<QualifiedName>),
     Reindex(Option<QualifiedName>),
     Vacuum,

@@ -14,13 +14,11 @@
 //! A nested query (a subquery in an expression, a materialised CTE, a trigger's statement) is a [`Query`] with registers of its
 //! own; what it reads of its surroundings is handed in as `arguments` and read with [`Expr::Outer`].
 
-
-
 use std::sync::Arc;
 
-pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, WindowKind};
+pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
 use crate::storage::Point;
 use crate::value::{Affinity, Collation, Text, Value};
 
@@ -64,8 +62,9 @@ pub struct OutputColumn {
 
 // ---------------------------------------------------------------- expressions
 
-/// A bound expression.
+/// A bound expression. Fields are named after their part in the SQL syntax.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)]
 pub enum Expr {
     /// A constant.
     Literal(Value),
@@ -100,7 +99,14 @@ pub enum Expr {
     /// `x IS [NOT] NULL`
     IsNull { not: bool, operand: Box<Expr> },
     /// `x [NOT] BETWEEN low AND high`; x is evaluated once.
-    Between { not: bool, operand: Box<Expr>, low: Box<Expr>, low_rule: Comparison, high: Box<Expr>, high_rule: Comparison },
+    Between {
+        not: bool,
+        operand: Box<Expr>,
+        low: Box<Expr>,
+        low_rule: Comparison,
+        high: Box<Expr>,
+        high_rule: Comparison,
+    },
     /// `x [NOT] IN (a, b, ..)`; one rule for all members, as SQLite has it.
     InList { not: bool, operand: Box<Expr>, rule: Comparison, list: Vec<Expr> },
     /// `(x, ..) [NOT] IN (SELECT ..)`; also `x IN table`.
@@ -175,8 +181,9 @@ pub struct Subquery {
 
 // ---------------------------------------------------------------- operators
 
-/// An operator.
+/// An operator. `registers` and `columns` say what it fills; the rest is named after its part in the SQL syntax.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)]
 pub enum Node {
     /// One row without columns: a SELECT without FROM.
     OneRow,
@@ -245,6 +252,7 @@ pub enum ColumnSource {
 
 /// How a scan finds its rows.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)]
 pub enum Access {
     /// All of the table in key order.
     Full,
@@ -278,6 +286,7 @@ pub struct Bound {
 
 /// The values that a leading part may have.
 #[derive(Clone, Debug)]
+#[allow(missing_docs)]
 pub enum KeyTerm {
     /// One value.
     Equal(Bound),
