@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::store::Object;
 use crate::parse::ast::{ConflictAction, ForeignKeyAction};
 use crate::plan::Expr;
 use crate::storage::Point;
-use crate::value::{Affinity, Collation, Text};
+use crate::value::{Affinity, Collation, Text, Value};
 
 /// The number in front of every key of a table or an index.
 pub type SpaceId = u32;
@@ -27,6 +28,8 @@ pub struct Catalog {
     pub indexes: BTreeMap<Text, Arc<Index>>,
     /// By lower-case name; those of one table in the order of their creation.
     pub triggers: BTreeMap<Text, Arc<Trigger>>,
+    /// The stored objects in the order of their creation: the rows of `sqlite_schema`.
+    pub objects: Vec<Object>,
 }
 
 /// A table.
@@ -38,6 +41,12 @@ pub struct Table {
     pub name: Text,
     /// In the order of their definition.
     pub columns: Vec<Column>,
+    /// How many fields a row has, those of dropped columns included.
+    pub fields: usize,
+    /// Its generated columns, each after those that it reads.
+    pub generated: Vec<usize>,
+    /// Belongs to one connection and goes with it.
+    pub temporary: bool,
     /// The column that is another name of the rowid (INTEGER PRIMARY KEY).
     pub rowid_alias: Option<usize>,
     /// Rowids are never reused.
@@ -83,6 +92,8 @@ pub struct Column {
     pub generated: Option<Generated>,
     /// Where a row keeps it.
     pub place: Place,
+    /// What it reads as in rows that were written before it was added: its DEFAULT, which is constant then.
+    pub absent: Value,
 }
 
 /// NOT NULL.

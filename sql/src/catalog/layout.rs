@@ -1,0 +1,214 @@
+//! Where the rows of a table and the entries of an index lie, byte for byte. Readers and writers share this file.
+//!
+//! ```text
+//! table        key    space | row id                   value  the row's fields (codec::row)
+//! index        key    space | columns | row id         value  empty
+//!
+//! space        ordered u32 (base::codec::put_ordered_u32)
+//! row id       the rowid (codec::key::encode_rowid), or in a WITHOUT ROWID table the parts of its primary key
+//! columns      each part of the index (codec::key::encode_key: collation folded, inverted where DESC)
+//! ```
+//!
+//! So a table's key is made from an index entry by putting the table's space in front of the entry's tail. A column is
+//! where its [`Place`] says: in the rowid, in a part of the key, in a field of the row, or nowhere. Fields have numbers of
+//! their own that are never used again: a dropped column leaves a field that nobody reads, and a row that ends before a
+//! field was written before its column was added and reads as [`Column::absent`].
+
+use dosql_base::codec::{get_ordered_u32, prefix_successor, put_ordered_u32};
+use dosql_base::{Error, Result};
+
+use super::schema::{Column, Index, IndexColumn, IndexKey, Place, SpaceId, Table};
+use crate::codec::{RowReader, decode_key, decode_rowid, encode_key, encode_row, encode_rowid, skip_key};
+use crate::plan::ColumnSource;
+use crate::storage::KeyRange;
+use crate::value::{Affinity, Collation, Value, ValueRef};
+
+/// Appends the number of a table or index.
+pub fn put_space(out: &mut Vec<u8>, space: SpaceId) {
+    put_ordered_u32(out, space);
+}
+
+/// All keys of a table or index.
+#[must_use]
+pub fn space_range(space: SpaceId) -> KeyRange {
+    let mut start = Vec::with_capacity(5);
+    put_space(&mut start, space);
+    prefix_range(start)
+}
+
+/// All keys that start with `prefix`, which starts with a space.
+#[must_use]
+pub fn prefix_range(prefix: Vec<u8>) -> KeyRange {
+    // The first byte of a space is at most 0xFB, so a successor always exists.
+    let end = prefix_successor(&prefix).unwrap_or_else(|| vec![0xFF]);
+    KeyRange { start: prefix, end }
+}
+
+/// The key of the row `rowid`.
+pub fn put_rowid_key(out: &mut Vec<u8>, space: SpaceId, rowid: i64) {
+    put_space(out, space);
+    encode_rowid(out, rowid);
+}
+
+/// The key of the row of this row id (as an index entry ends with).
+pub fn put_row_key(out: &mut Vec<u8>, space: SpaceId, row_id: &[u8]) {
+    put_space(out, space);
+    out.extend_from_slice(row_id);
+}
+
+/// Appends one part of an index key or of a primary key.
+pub fn put_part(out: &mut Vec<u8>, part: &IndexColumn, value: ValueRef<'_>) {
+    encode_key(out, value, part.collation, part.descending);
+}
+
+/// Appends the row id of a row: its rowid, or the primary key out of `values` (by column position).
+pub fn put_row_id(out: &mut Vec<u8>, table: &Table, values: &[Value], rowid: i64) {
+    if !table.without_rowid {
+        encode_rowid(out, rowid);
+        return;
+    }
+    for part in &table.primary_key {
+        if let IndexKey::Column(column) = part.key {
+            put_part(out, part, values.get(column).map_or(ValueRef::Null, Value::as_ref));
+        }
+    }
+}
+
+fn strip_space(key: &[u8], space: SpaceId) -> Result<&[u8]> {
+    match get_ordered_u32(key) {
+        Some((found, len)) if found == space => Ok(&key[len..]),
+        _ => {
+            Err(Error::corrupt("a key does not start with the number of its table", format!("space {space}")))
+        }
+    }
+}
+
+/// The row id in the key of a table's row.
+pub fn row_id(space: SpaceId, key: &[u8]) -> Result<&[u8]> {
+    strip_space(key, space)
+}
+
+/// The row id at the end of an index entry's key.
+pub fn index_row_id<'k>(index: &Index, key: &'k [u8]) -> Result<&'k [u8]> {
+    let mut rest = strip_space(key, index.space)?;
+    for part in &index.columns {
+        rest = &rest[skip_key(rest, part.descending)?..];
+    }
+    Ok(rest)
+}
+
+/// The rowid that a row id is.
+pub fn rowid_of(row_id: &[u8]) -> Result<i64> {
+    match decode_rowid(row_id)? {
+        (rowid, len) if len == row_id.len() => Ok(rowid),
+        _ => Err(Error::corrupt("a key goes on after its rowid", "row key")),
+    }
+}
+
+/// Whether a key gives back exactly the value of a column of this affinity. Text that a collation folds does not come
+/// back, nor does the difference between 1 and 1.0 in a column that keeps both.
+#[must_use]
+pub fn exact_in_key(affinity: Affinity, collation: Collation) -> bool {
+    collation == Collation::Binary && affinity != Affinity::Blob
+}
+
+/// Reads a part of a key that is exact ([`exact_in_key`]) and its length.
+pub fn read_part(bytes: &[u8], part: &IndexColumn, affinity: Affinity) -> Result<(Value, usize)> {
+    let (value, len) = decode_key(bytes, part.descending)?;
+    Ok(match value {
+        // A whole real has the key of an integer; a REAL column holds no integers.
+        Value::Integer(integer) if affinity == Affinity::Real => (Value::Real(integer as f64), len),
+        value => (value, len),
+    })
+}
+
+/// Where a covering index has a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IndexPlace {
+    /// The n-th part of the index's columns.
+    Part(usize),
+    /// The rowid at the end.
+    Rowid,
+    /// The n-th part of the primary key at the end.
+    RowIdPart(usize),
+}
+
+/// Where an entry of `index` has what a scan wants of the row, exactly; `None` where only the row has it.
+#[must_use]
+pub fn index_place(table: &Table, index: &Index, wanted: ColumnSource) -> Option<IndexPlace> {
+    let position = match wanted {
+        ColumnSource::Rowid => return (!table.without_rowid).then_some(IndexPlace::Rowid),
+        ColumnSource::Column(position) => position,
+    };
+    let column = table.columns.get(position)?;
+    match column.place {
+        Place::Rowid => return Some(IndexPlace::Rowid),
+        Place::Key(part) => return Some(IndexPlace::RowIdPart(part)),
+        Place::Row(_) | Place::Virtual => {}
+    }
+    let holds = |part: &IndexColumn| {
+        matches!(part.key, IndexKey::Column(column) if column == position)
+            && exact_in_key(column.affinity, part.collation)
+    };
+    index.columns.iter().position(holds).map(IndexPlace::Part)
+}
+
+/// Appends the fields of a row from its `values` (by column position). Fields at the end that are NULL, and read as NULL
+/// where absent, are left out.
+pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &[Value]) -> Result<()> {
+    let mut fields = smallvec::SmallVec::<[ValueRef<'_>; 16]>::new();
+    fields.resize(table.fields, ValueRef::Null);
+    let mut used = 0;
+    for (column, value) in table.columns.iter().zip(values) {
+        if let Place::Row(field) = column.place
+            && let Some(slot) = fields.get_mut(field)
+        {
+            *slot = value.as_ref();
+            if !value.is_null() || !column.absent.is_null() {
+                used = used.max(field + 1);
+            }
+        }
+    }
+    encode_row(&fields[..used], out)
+}
+
+/// The value of a field of a row, or what an absent one reads as.
+pub fn field<'a>(row: &RowReader<'a>, column: &'a Column, field: usize) -> Result<ValueRef<'a>> {
+    Ok(row.column(field)?.unwrap_or_else(|| column.absent.as_ref()))
+}
+
+/// Reads a whole row: the values by column position (NULL for virtual columns) and the rowid (0 WITHOUT ROWID).
+pub fn read_row(table: &Table, row_id: &[u8], row: &[u8]) -> Result<(Vec<Value>, i64)> {
+    let reader = RowReader::new(row)?;
+    let rowid = if table.without_rowid { 0 } else { rowid_of(row_id)? };
+    let key = if table.without_rowid { read_primary_key(table, row_id)? } else { Vec::new() };
+    let mut values = Vec::with_capacity(table.columns.len());
+    for column in &table.columns {
+        values.push(match column.place {
+            Place::Rowid => Value::Integer(rowid),
+            Place::Key(part) => key.get(part).cloned().unwrap_or_default(),
+            Place::Row(number) => field(&reader, column, number)?.to_value(),
+            Place::Virtual => Value::Null,
+        });
+    }
+    Ok((values, rowid))
+}
+
+/// Reads the parts of a WITHOUT ROWID table's key.
+pub fn read_primary_key(table: &Table, row_id: &[u8]) -> Result<Vec<Value>> {
+    let mut rest = row_id;
+    let mut parts = Vec::with_capacity(table.primary_key.len());
+    for part in &table.primary_key {
+        let affinity = match part.key {
+            IndexKey::Column(column) => table.columns.get(column).map_or(Affinity::Blob, |c| c.affinity),
+            IndexKey::Rowid | IndexKey::Expr(_) => Affinity::Blob,
+        };
+        let (value, len) = read_part(rest, part, affinity)?;
+        parts.push(value);
+        rest = &rest[len..];
+    }
+    if !rest.is_empty() {
+        return Err(Error::corrupt("a key goes on after its primary key", format!("table {}", table.name)));
+    }
+    Ok(parts)
+}
