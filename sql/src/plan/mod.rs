@@ -18,6 +18,9 @@ use std::sync::Arc;
 
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, WindowKind};
+pub mod choose;
+mod expr;
+
 pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
 use crate::storage::Point;
 use crate::value::{Affinity, Collation, Text, Value};
