@@ -6,6 +6,8 @@ pub mod func;
 pub mod parse;
 pub mod plan;
 pub mod storage;
+#[doc(hidden)]
+pub mod testkit;
 pub mod value;
 
 pub use storage::{Direction, KeyRange, Point, Storage};
