@@ -17,7 +17,7 @@
 use std::sync::Arc;
 
 use crate::catalog::schema::{Index, Table};
-use crate::func::{AggKind, Function, WindowKind};
+use crate::func::{AggKind, Function, JsonArgs, WindowKind};
 pub mod choose;
 mod expr;
 
@@ -121,12 +121,23 @@ pub enum Expr {
     /// CASE.
     Case { operand: Option<Box<Expr>>, whens: Vec<(Expr, Comparison, Expr)>, otherwise: Option<Box<Expr>> },
     /// `x [NOT] LIKE | GLOB pattern [ESCAPE e]`.
-    Like { glob: bool, not: bool, operand: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>> },
-    /// A scalar function. `collation` is what min, max, nullif and their like compare with; bit n of `json` says that
-    /// argument n is JSON rather than text.
-    Function { function: &'static Function, arguments: Vec<Expr>, collation: Collation, json: u64 },
+    Like { kind: LikeKind, not: bool, operand: Box<Expr>, pattern: Box<Expr>, escape: Option<Box<Expr>> },
+    /// A scalar function. `collation` is what min, max, nullif and their like compare with; `json` says which
+    /// arguments are JSON rather than text.
+    Function { function: &'static Function, arguments: Vec<Expr>, collation: Collation, json: JsonArgs },
     /// RAISE() in a trigger.
     Raise { action: RaiseAction, message: Option<Box<Expr>> },
+}
+
+/// Which pattern language.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LikeKind {
+    /// LIKE: ASCII letters match in either case.
+    Like,
+    /// LIKE under `PRAGMA case_sensitive_like`.
+    CaseSensitive,
+    /// GLOB.
+    Glob,
 }
 
 /// An arithmetic operator.
@@ -211,7 +222,8 @@ pub enum Node {
     Aggregate(Box<Aggregate>),
     /// Window functions over one window.
     Window(Box<Window>),
-    /// Sorted; with a `limit`, only the first so many.
+    /// Sorted, stably. With a `limit` (LIMIT, OFFSET) only the first LIMIT + OFFSET rows are kept; a [`Node::Limit`] above
+    /// still drops the first OFFSET of them.
     Sort { input: Box<Node>, keys: Vec<SortKey>, limit: Option<Box<(Option<Expr>, Option<Expr>)>> },
     /// LIMIT and OFFSET. A negative limit is none.
     Limit { input: Box<Node>, limit: Option<Expr>, offset: Option<Expr> },
@@ -371,7 +383,8 @@ pub struct HashKey {
     pub rule: Comparison,
 }
 
-/// Groups and aggregates.
+/// Groups and aggregates. What is readable above it is what it fills, and nothing of its input. A key or a bare column that is
+/// a plain register of the input goes into the same register, so that expressions above read it where they read it below.
 #[derive(Clone, Debug)]
 pub struct Aggregate {
     /// The rows.
@@ -412,8 +425,8 @@ pub struct AggregateCall {
     pub order_by: Vec<SortKey>,
     /// For min, max and DISTINCT.
     pub collation: Collation,
-    /// Bit n: argument n is JSON rather than text.
-    pub json: u64,
+    /// Which arguments are JSON rather than text.
+    pub json: JsonArgs,
     /// Where its result goes.
     pub output: Register,
 }
@@ -444,8 +457,8 @@ pub struct WindowCall {
     pub frame: Frame,
     /// For min and max.
     pub collation: Collation,
-    /// Bit n: argument n is JSON rather than text.
-    pub json: u64,
+    /// Which arguments are JSON rather than text.
+    pub json: JsonArgs,
     /// Where its result goes.
     pub output: Register,
 }
