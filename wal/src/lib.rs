@@ -12,17 +12,31 @@
 //!
 //! A [`Log`] knows records, a [`LogStore`] only bytes at positions. Neither knows what the keys mean.
 
+pub mod conformance;
+mod crash;
+#[cfg(not(target_family = "wasm"))]
+mod disk;
+pub mod fault;
+mod file;
 mod log;
 mod memory;
 mod position;
+mod raw;
 mod record;
 mod recovery;
+mod segment;
 mod store;
 mod window;
 
+pub use crash::{CrashDirectory, Surviving};
+#[cfg(not(target_family = "wasm"))]
+pub use disk::DiskDirectory;
+pub use file::{DEFAULT_SEGMENT_BYTES, FileLogStore, MIN_SEGMENT_BYTES};
 pub use log::{Appended, Log, LogOptions};
 pub use memory::MemoryLogStore;
 pub use position::LogPosition;
+pub use raw::{Directory, RawFile};
 pub use record::{Change, Changes, MAX_BODY_BYTES, RECORD_HEADER_BYTES, Record, RecordBuilder};
 pub use recovery::Recovered;
+pub use segment::SEGMENT_HEADER_BYTES;
 pub use store::{LogCaps, LogStats, LogStore};
