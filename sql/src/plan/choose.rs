@@ -89,3 +89,9 @@ pub struct Planned {
     /// The rows come in the wanted order.
     pub ordered: bool,
 }
+
+/// Plans a FROM and its WHERE: the operators whose rows are the joined relations that pass the filter.
+#[must_use]
+pub fn plan_from(block: FromBlock) -> Planned {
+    super::joins::plan(block)
+}

@@ -18,8 +18,13 @@ use std::sync::Arc;
 
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, JsonArgs, WindowKind};
+mod access;
 pub mod choose;
 mod expr;
+mod joins;
+mod node;
+mod prune;
+mod same;
 
 pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
 use crate::storage::Point;
