@@ -41,7 +41,8 @@ pub(super) fn scan(source: &TableSource, predicates: Vec<Expr>) -> Choice {
     let mut best = Candidate::full().max(primary(source, &terms));
     if source.hint != IndexHint::None {
         for index in &source.table.indexes {
-            let wanted = matches!(&source.hint, IndexHint::Use(name) if index.name.eq_ignore_ascii_case(name));
+            let wanted =
+                matches!(&source.hint, IndexHint::Use(name) if index.name.eq_ignore_ascii_case(name));
             if index.filter.is_some() {
                 continue;
             }
@@ -187,7 +188,8 @@ fn terms<'e>(source: &TableSource, predicates: &'e [Expr]) -> Vec<Term<'e>> {
                 if let Some(found) = column(left)
                     && rule.left.is_none()
                     && fixed(right)
-                    && let Some(test) = compare_test(*op, Bound { expr: (**right).clone(), affinity: rule.right })
+                    && let Some(test) =
+                        compare_test(*op, Bound { expr: (**right).clone(), affinity: rule.right })
                 {
                     add(found, rule.collation, test);
                 }

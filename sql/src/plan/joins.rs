@@ -189,7 +189,11 @@ fn join(
     }
     let right = relation(source, below);
     let (keys, rest) = hash_keys(on, left_registers, right_registers);
-    if keys.is_empty() { make(right, JoinMethod::Cross, rest) } else { make(right, JoinMethod::Hash(keys), rest) }
+    if keys.is_empty() {
+        make(right, JoinMethod::Cross, rest)
+    } else {
+        make(right, JoinMethod::Hash(keys), rest)
+    }
 }
 
 fn hash_keys(on: Vec<Expr>, left: &[Register], right: &[Register]) -> (Vec<HashKey>, Vec<Expr>) {
