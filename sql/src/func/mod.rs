@@ -6,6 +6,10 @@
 //! registry.rs   Function and lookup by name and number of arguments
 //! aggregate.rs  Accumulator: count, sum, avg, min, max, group_concat ..
 //! pattern.rs    LIKE and GLOB
+//! text.rs       length, substr, replace, trim, instr, hex ..
+//! math.rs       round, sqrt, pow, log, sin ..
+//! printf.rs     format
+//! datetime/     date, time, strftime and their modifiers
 //! misc.rs       abs, coalesce, iif, random, typeof, changes ..
 //! ```
 //!
@@ -14,9 +18,13 @@
 
 mod aggregate;
 mod context;
+mod datetime;
+mod math;
 mod misc;
 mod pattern;
+mod printf;
 mod registry;
+mod text;
 
 pub use aggregate::{Accumulator, AggKind};
 pub use context::{Context, JsonArgs};

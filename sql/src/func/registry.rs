@@ -166,7 +166,10 @@ static SETS: &[Function] = &[
 
 /// Every function, family by family; names repeat where the kind depends on the number of arguments.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    [SETS, super::misc::FUNCTIONS].into_iter().flatten()
+    use super::{datetime, math, misc, printf, text};
+    [SETS, text::FUNCTIONS, misc::FUNCTIONS, math::FUNCTIONS, printf::FUNCTIONS, datetime::FUNCTIONS]
+        .into_iter()
+        .flatten()
 }
 
 /// The function of this name (in any case) that takes `args` arguments. Fails with "no such function" or "wrong

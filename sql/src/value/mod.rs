@@ -6,6 +6,7 @@
 //! affinity.rs  what a column's declared type does to a value that is stored or compared
 //! cast.rs      CAST and the coercions to integer, real, text and truth
 //! compare.rs   collations and the total order of values
+//! decimal.rs   the digits of a float, rounded at a place
 //! arith.rs     + - * / % & | << >> ~ ||
 //! ```
 
@@ -13,11 +14,13 @@ mod affinity;
 pub mod arith;
 mod cast;
 mod compare;
+pub(crate) mod decimal;
 pub mod number;
 #[allow(clippy::module_inception)]
 mod value;
 
 pub use affinity::Affinity;
+pub(crate) use cast::write_hex;
 pub use cast::{cast, quote, text_of, to_blob, to_boolean, to_integer, to_real, to_text, write_text};
 pub use compare::{Collation, compare, compare_integer_real, equal};
 pub use number::write_real;
