@@ -18,10 +18,9 @@ use std::sync::Arc;
 
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, JsonArgs, WindowKind};
-mod access;
 pub mod choose;
+pub mod explain;
 mod expr;
-mod joins;
 mod node;
 mod prune;
 mod same;
@@ -284,7 +283,8 @@ pub enum Access {
     Union(Vec<Access>),
 }
 
-/// A range of keys: some leading parts equal, then perhaps a range on the next.
+/// A range of keys: some leading parts equal, then perhaps a range on the next. Lower and upper are in the order of values,
+/// also where the part is kept descending. A bound that is NULL finds nothing.
 #[derive(Clone, Debug, Default)]
 pub struct KeyBounds {
     /// Values of the leading parts.

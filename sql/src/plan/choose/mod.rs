@@ -1,5 +1,19 @@
 //! From what a FROM and WHERE say to how it is done: which access to each table, which order and method of joining,
 //! where each predicate is tested, whether the rows come in the wanted order. Pure: no I/O, no state.
+//!
+//! ```text
+//! FromBlock ─ graph.rs ─▶ relations, conjuncts, who reads what
+//!           ─ terms.rs ─▶ which conjuncts can be looked up in a key
+//!           ─ access.rs ─▶ the cheapest access to a table, given what is bound already
+//!           ─ order.rs ─▶ the order and methods of the joins
+//!           ─ build.rs ─▶ Node
+//! ```
+
+mod access;
+mod build;
+mod graph;
+mod order;
+mod terms;
 
 use std::sync::Arc;
 
@@ -67,6 +81,8 @@ pub struct TableSource {
     pub hint: IndexHint,
     /// The columns that anything in the query reads.
     pub columns: Vec<(ColumnSource, Register)>,
+    /// About how many rows it has, where that is known.
+    pub rows: Option<u64>,
 }
 
 /// INDEXED BY and NOT INDEXED.
@@ -90,8 +106,17 @@ pub struct Planned {
     pub ordered: bool,
 }
 
-/// Plans a FROM and its WHERE: the operators whose rows are the joined relations that pass the filter.
+/// Plans a FROM and WHERE. The node fills the registers of all relations and gives exactly the rows that the WHERE keeps.
 #[must_use]
 pub fn plan_from(block: FromBlock) -> Planned {
-    super::joins::plan(block)
+    // What stands before a RIGHT or FULL JOIN is planned as one, since the join gives rows that none of it has.
+    let barrier = block.relations.iter().rposition(|r| matches!(r.join, JoinKind::Right | JoinKind::Full));
+    match barrier {
+        Some(at) if at > 0 => build::outer_join(block, at),
+        _ => {
+            let graph = graph::Graph::new(block);
+            let order = order::choose(&graph);
+            build::joins(graph, &order)
+        }
+    }
 }
