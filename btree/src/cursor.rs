@@ -1,95 +1,373 @@
 //! A cursor goes both ways over one tree at one snapshot.
+//!
+//! It holds the images of the pages from the root to its leaf. A move first finds the whole new way, reading pages as
+//! needed, and only then gives up the old one: so an error leaves it where it stood.
 
+use std::cell::OnceCell;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
-use dosql_base::{Error, Result, Timestamp};
+use dosql_base::{Result, Timestamp};
+use smallvec::SmallVec;
 
+use crate::page::leaf::{Kind, OverflowRef};
+use crate::page::node::Node;
+use crate::table::Image;
+use crate::writer::node_of_level;
 use crate::{Item, PageSnapshot, Root};
+
+/// One page on the way, and the slot that the way takes in it.
+#[derive(Clone)]
+struct Step {
+    image: Image,
+    slot: usize,
+}
+
+type Way = SmallVec<[Step; 6]>;
+
+/// Which child or entry to take on the way down.
+#[derive(Clone, Copy)]
+enum Aim<'k> {
+    /// The first.
+    First,
+    /// The last.
+    Last,
+    /// Towards a key: the slot of the first entry at or after it.
+    Key(&'k [u8]),
+}
 
 /// Goes over a tree in key order, both ways. Owns what it needs, so it may outlive the snapshot it came from. After an
 /// error (`WouldBlock` too) it stands where it stood, and the same call may be made again.
 pub struct Cursor {
-    pub(crate) snapshot: PageSnapshot,
-    pub(crate) root: Root,
+    snapshot: PageSnapshot,
+    root: Root,
+    /// Root to leaf; empty while it is not positioned.
+    way: Way,
+    key: Vec<u8>,
+    version: Timestamp,
+    kind: Kind,
+    /// Where the bytes of the entry lie in the leaf.
+    start: usize,
+    len: usize,
+    long: OnceCell<Vec<u8>>,
+    /// A visit has seen the entry, but could not read the page after it.
+    passed: bool,
 }
 
 impl Cursor {
+    pub(crate) fn new(snapshot: PageSnapshot, root: Root) -> Self {
+        Cursor {
+            snapshot,
+            root,
+            way: Way::new(),
+            key: Vec::new(),
+            version: Timestamp::ZERO,
+            kind: Kind::Inline,
+            start: 0,
+            len: 0,
+            long: OnceCell::new(),
+            passed: false,
+        }
+    }
+
+    /// Goes on to another tree of the same version; not positioned then.
+    pub fn reset(&mut self, root: Root) {
+        self.root = root;
+        self.unset();
+    }
+
+    /// The snapshot that it reads.
+    #[must_use]
+    pub fn snapshot(&self) -> &PageSnapshot {
+        &self.snapshot
+    }
+
+    fn unset(&mut self) {
+        self.way.clear();
+        self.key.clear();
+        self.passed = false;
+    }
+
+    /// The way from page `id` of `level` down to a leaf.
+    fn descend(&self, way: &mut Way, id: u64, epoch: u64, level: u8, aim: Aim<'_>) -> Result<()> {
+        let (mut id, mut epoch) = (id, epoch);
+        for level in (0..=level).rev() {
+            let image = self.snapshot.image(id, epoch, level > 0)?;
+            let node = node_of_level(&image, level)?;
+            let slot = match aim {
+                Aim::First => 0,
+                Aim::Last => node.count().saturating_sub(1),
+                Aim::Key(key) if level > 0 => node.child_index(key),
+                Aim::Key(key) => node.search(key).unwrap_or_else(|slot| slot),
+            };
+            if level > 0 {
+                (id, epoch) = node.child(slot);
+            }
+            way.push(Step { image, slot });
+        }
+        Ok(())
+    }
+
+    /// The way to the leaf after (or before) the one that `way` ends at; empty where there is none.
+    fn neighbour(&self, way: &Way, forward: bool) -> Result<Way> {
+        for depth in (0..way.len().saturating_sub(1)).rev() {
+            let node = Node::new(&way[depth].image);
+            let slot = way[depth].slot;
+            let next = match forward {
+                true => Some(slot + 1).filter(|&next| next < node.count()),
+                false => slot.checked_sub(1),
+            };
+            let Some(next) = next else { continue };
+            let (id, epoch) = node.child(next);
+            let mut found: Way = way[..=depth].iter().cloned().collect();
+            found[depth].slot = next;
+            let level = (way.len() - depth - 2) as u8;
+            self.descend(&mut found, id, epoch, level, if forward { Aim::First } else { Aim::Last })?;
+            return Ok(found);
+        }
+        Ok(Way::new())
+    }
+
+    /// Takes `way`, or the way to the next leaf in the direction that has an entry.
+    fn settle(&mut self, mut way: Way, forward: bool) -> Result<bool> {
+        while let Some(step) = way.last() {
+            if step.slot < Node::new(&step.image).count() {
+                self.way = way;
+                self.load();
+                return Ok(true);
+            }
+            way = self.neighbour(&way, forward)?;
+        }
+        self.unset();
+        Ok(false)
+    }
+
+    /// Reads the entry that the way ends at.
+    #[inline]
+    fn load(&mut self) {
+        let Some(step) = self.way.last() else { return };
+        self.passed = false;
+        let node = Node::new(&step.image);
+        node.key_into(step.slot, &mut self.key);
+        let value = node.leaf_value(step.slot);
+        self.version = value.version;
+        self.kind = value.kind;
+        self.start = step.image.len() - node.payload(step.slot).len() + value.start;
+        self.len = value.bytes.len();
+        if self.long.get().is_some() {
+            self.long = OnceCell::new();
+        }
+    }
+
+    fn start(&mut self, aim: Aim<'_>, forward: bool) -> Result<bool> {
+        if self.root.page.is_none() {
+            self.unset();
+            return Ok(false);
+        }
+        let mut way = Way::new();
+        self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, aim)?;
+        self.settle(way, forward)
+    }
+
     /// To the first entry at or after `key`; false (and not positioned) where there is none.
     ///
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io`; so for every move.
-    pub fn seek(&mut self, _key: &[u8]) -> Result<bool> {
-        let _ = (&self.snapshot, self.root);
-        Err(Error::unsupported("not built yet"))
+    pub fn seek(&mut self, key: &[u8]) -> Result<bool> {
+        if let Some(step) = self.way.last_mut() {
+            let node = Node::new(&step.image);
+            if node.covers(key)
+                && let slot = node.search(key).unwrap_or_else(|slot| slot)
+                && slot < node.count()
+            {
+                step.slot = slot;
+                self.load();
+                return Ok(true);
+            }
+        }
+        self.start(Aim::Key(key), true)
     }
 
-    /// To the last entry at or before `key`.
-    pub fn seek_for_prev(&mut self, _key: &[u8]) -> Result<bool> {
-        Err(Error::unsupported("not built yet"))
+    /// To the last entry at or before `key`; false (and not positioned) where there is none.
+    ///
+    /// # Errors
+    /// As [`Cursor::seek`].
+    pub fn seek_for_prev(&mut self, key: &[u8]) -> Result<bool> {
+        if self.root.page.is_none() {
+            self.unset();
+            return Ok(false);
+        }
+        let mut way = Way::new();
+        self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, Aim::Key(key))?;
+        if let Some(step) = way.last_mut() {
+            let node = Node::new(&step.image);
+            match node.search(key) {
+                Ok(_) => {}
+                Err(0) => way = self.neighbour(&way, false)?,
+                Err(slot) => step.slot = slot - 1,
+            }
+        }
+        self.settle(way, false)
     }
 
     /// To the first entry.
+    ///
+    /// # Errors
+    /// As [`Cursor::seek`].
     pub fn seek_first(&mut self) -> Result<bool> {
-        Err(Error::unsupported("not built yet"))
+        self.start(Aim::First, true)
     }
 
     /// To the last entry.
+    ///
+    /// # Errors
+    /// As [`Cursor::seek`].
     pub fn seek_last(&mut self) -> Result<bool> {
-        Err(Error::unsupported("not built yet"))
+        self.start(Aim::Last, false)
     }
 
     /// To the next entry; false (and no longer positioned) at the end, or where it was not positioned.
+    ///
+    /// # Errors
+    /// As [`Cursor::seek`].
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<bool> {
-        Err(Error::unsupported("not built yet"))
+        let Some(step) = self.way.last_mut() else { return Ok(false) };
+        if step.slot + 1 < Node::new(&step.image).count() {
+            step.slot += 1;
+            self.load();
+            return Ok(true);
+        }
+        let way = self.neighbour(&self.way, true)?;
+        self.settle(way, true)
     }
 
     /// To the previous entry; false (and no longer positioned) at the start, or where it was not positioned.
+    ///
+    /// # Errors
+    /// As [`Cursor::seek`].
     pub fn prev(&mut self) -> Result<bool> {
-        Err(Error::unsupported("not built yet"))
+        let Some(step) = self.way.last_mut() else { return Ok(false) };
+        if step.slot > 0 {
+            step.slot -= 1;
+            self.load();
+            return Ok(true);
+        }
+        let way = self.neighbour(&self.way, false)?;
+        self.settle(way, false)
     }
 
     /// Whether it stands on an entry.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        false
+        !self.way.is_empty()
     }
 
     /// The whole key of the entry; empty where it is not positioned.
     #[must_use]
     pub fn key(&self) -> &[u8] {
-        &[]
+        &self.key
     }
 
     /// The version of the entry.
     #[must_use]
     pub fn version(&self) -> Timestamp {
-        Timestamp::ZERO
+        self.version
     }
 
     /// Whether the entry is a tombstone.
     #[must_use]
     pub fn is_tombstone(&self) -> bool {
-        false
+        self.is_valid() && self.kind == Kind::Tombstone
     }
 
-    /// The value of the entry, lent from its leaf; one in overflow pages is assembled on first use.
+    /// The value of the entry, lent from its leaf; one in overflow pages is assembled on first use. Empty where it is
+    /// not positioned.
     ///
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io` while reading overflow pages.
     pub fn value(&self) -> Result<&[u8]> {
-        Err(Error::unsupported("not built yet"))
+        let Some(step) = self.way.last() else { return Ok(&[]) };
+        let bytes = &step.image[self.start..self.start + self.len];
+        if self.kind != Kind::Overflow {
+            return Ok(bytes);
+        }
+        if let Some(long) = self.long.get() {
+            return Ok(long);
+        }
+        let long = match OverflowRef::from_bytes(bytes) {
+            Some(reference) => self.snapshot.overflow(reference)?,
+            None => Vec::new(),
+        };
+        Ok(self.long.get_or_init(|| long))
     }
 
     /// Shows up to `limit` entries, from the current one on, to `visit`, and moves past those for which it answers
     /// `Continue`; on `Break` it stays on that entry. Returns how many it moved past.
     ///
     /// # Errors
-    /// As for every move; what was visited before is moved past.
-    pub fn visit<F>(&mut self, _limit: usize, _visit: F) -> Result<usize>
+    /// As for every move. Calling it again goes on where it stopped: no entry is shown twice.
+    pub fn visit<F>(&mut self, limit: usize, mut visit: F) -> Result<usize>
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
-        Err(Error::unsupported("not built yet"))
+        let mut passed = 0;
+        if self.passed {
+            self.next()?;
+        }
+        while passed < limit && self.is_valid() {
+            let more = self.visit_leaf(limit - passed, &mut passed, &mut visit)?;
+            if !more {
+                return Ok(passed);
+            }
+        }
+        Ok(passed)
+    }
+
+    /// Visits entries of the current leaf; moves on to the next leaf at its end. False after a `Break`.
+    fn visit_leaf<F>(&mut self, limit: usize, passed: &mut usize, visit: &mut F) -> Result<bool>
+    where
+        F: FnMut(Item<'_>) -> ControlFlow<()>,
+    {
+        let Some(step) = self.way.last() else { return Ok(true) };
+        let image = Arc::clone(&step.image);
+        let node = Node::new(&image);
+        let first = step.slot;
+        let end = node.count().min(first.saturating_add(limit));
+        let prefix = node.prefix_len();
+        for slot in first..end {
+            self.key.truncate(prefix);
+            node.push_tail(slot, &mut self.key);
+            let value = node.leaf_value(slot);
+            let long;
+            let mut bytes = value.bytes;
+            if value.kind == Kind::Overflow {
+                self.place(slot);
+                long = self.value()?;
+                bytes = long;
+            }
+            let tombstone = value.kind == Kind::Tombstone;
+            let item = Item { key: &self.key, version: value.version, value: bytes, tombstone };
+            if visit(item).is_break() {
+                self.place(slot);
+                return Ok(false);
+            }
+            *passed += 1;
+        }
+        if end < node.count() {
+            self.place(end);
+            return Ok(true);
+        }
+        self.place(end - 1);
+        self.passed = true;
+        self.next()?;
+        Ok(true)
+    }
+
+    fn place(&mut self, slot: usize) {
+        if let Some(step) = self.way.last_mut() {
+            step.slot = slot;
+        }
+        self.load();
     }
 }

@@ -1,13 +1,26 @@
 //! What reads and writes hand out: entries, items of a scan, displaced values.
 
+use std::fmt;
+
 use dosql_base::Timestamp;
 
+use crate::table::Image;
+
 /// One entry found by a read. Holds its leaf, so that the value is lent without copying.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Entry {
     pub(crate) version: Timestamp,
     pub(crate) tombstone: bool,
-    pub(crate) value: Vec<u8>,
+    pub(crate) value: Value,
+}
+
+/// Where the bytes of a value are.
+#[derive(Clone)]
+pub(crate) enum Value {
+    /// In a leaf.
+    Leaf { leaf: Image, start: u32, len: u32 },
+    /// Assembled from overflow pages.
+    Owned(Vec<u8>),
 }
 
 impl Entry {
@@ -26,7 +39,20 @@ impl Entry {
     /// The value.
     #[must_use]
     pub fn value(&self) -> &[u8] {
-        &self.value
+        match &self.value {
+            Value::Leaf { leaf, start, len } => &leaf[*start as usize..(*start + *len) as usize],
+            Value::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("version", &self.version)
+            .field("tombstone", &self.tombstone)
+            .field("value", &self.value())
+            .finish()
     }
 }
 

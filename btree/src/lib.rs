@@ -13,19 +13,28 @@
 //! find every page as it was. A checkpoint writes all dirty pages, the free list and the caller's meta in
 //! one atomic batch.
 
+mod alloc;
+mod chain_io;
+mod check;
+mod checkpoint;
 mod cursor;
 mod entry;
+mod page;
 mod pages;
+mod pins;
 mod root;
 mod snapshot;
 mod store;
+mod table;
 mod writer;
 
+pub use check::TreeCheck;
 pub use cursor::Cursor;
 pub use entry::{Displaced, Entry, Item};
 pub use pages::{Pages, PagesOptions, PagesStats};
 pub use root::Root;
-pub use snapshot::{PageSnapshot, TreeCheck};
+pub use snapshot::PageSnapshot;
+pub use store::memory::MemoryPageStore;
 pub use store::{Batch, Caps, PageId, PageStore, StoreStats};
 pub use writer::{BulkLoader, PageWriter};
 

@@ -1,10 +1,18 @@
-//! The page table.
+//! The page table of one store: cache, versions, free list, and the way in for readers and the writer.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dosql_base::{Error, Result, Timestamp};
+use parking_lot::Mutex;
 
-use crate::{Limits, PageSnapshot, PageStore, PageWriter};
+use crate::checkpoint::Meta;
+use crate::page::format::PageHeader;
+use crate::page::verify;
+use crate::pins::{Held, Pins, What};
+use crate::table::{Found, Image, Table, version_of};
+use crate::writer::WriterState;
+use crate::{Limits, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, PageSnapshot, PageStore, PageWriter};
 
 /// How to run a page table.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +37,9 @@ pub struct PagesStats {
     pub dirty_bytes: usize,
     /// Of them, bytes of older images that snapshots pin.
     pub pinned_bytes: usize,
-    /// Pages that trees use, the free list included.
+    /// Pages that trees use, the free list included, as of the last publish.
     pub pages_used: u64,
-    /// Pages that are free for use or soon will be.
+    /// Pages that are free for use or soon will be, as of the last publish.
     pub pages_free: u64,
     /// Reads that had to go to the store.
     pub misses: u64,
@@ -43,9 +51,26 @@ pub struct PagesStats {
     pub snapshots: usize,
 }
 
+/// Numbers that the writer leaves for [`Pages::stats`].
+#[derive(Default)]
+pub(crate) struct Gauges {
+    pub(crate) dirty: AtomicUsize,
+    pub(crate) used: AtomicU64,
+    pub(crate) free: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    misses: AtomicU64,
+}
+
 /// The page table: cache, versions, free list and checkpoint of one [`PageStore`].
 pub struct Pages {
-    store: Arc<dyn PageStore>,
+    pub(crate) store: Arc<dyn PageStore>,
+    pub(crate) page_size: usize,
+    pub(crate) table: Table,
+    pub(crate) pins: Mutex<Pins>,
+    /// Freed pages that no snapshot can read any more, for the writer to collect.
+    pub(crate) released: Mutex<Vec<u64>>,
+    pub(crate) gauges: Gauges,
+    writer: Mutex<WriterState>,
 }
 
 impl Pages {
@@ -53,57 +78,175 @@ impl Pages {
     ///
     /// # Errors
     /// `Corrupt`, `Unsupported` for a newer format, or what the store answers.
-    pub fn open(store: Arc<dyn PageStore>, _options: PagesOptions) -> Result<(Arc<Pages>, Vec<u8>)> {
-        Ok((Arc::new(Pages { store }), Vec::new()))
+    pub fn open(store: Arc<dyn PageStore>, options: PagesOptions) -> Result<(Arc<Pages>, Vec<u8>)> {
+        let page_size = store.page_size();
+        if !page_size.is_power_of_two() || !(MIN_PAGE_SIZE..=MAX_PAGE_SIZE).contains(&page_size) {
+            return Err(Error::invalid(format!(
+                "a page size of {page_size} is not a power of two from {MIN_PAGE_SIZE} to {MAX_PAGE_SIZE}"
+            )));
+        }
+        let meta = match store.meta()? {
+            Some(bytes) => Meta::decode(&bytes, page_size)?,
+            None => Meta::default(),
+        };
+        let pages = Pages {
+            page_size,
+            table: Table::new(options.cache_bytes / page_size),
+            pins: Mutex::new(Pins::new(meta.published)),
+            released: Mutex::default(),
+            gauges: Gauges::default(),
+            writer: Mutex::new(WriterState::new(meta.epoch + 1)),
+            store,
+        };
+        pages.gauges.checkpoints.store(meta.epoch, Ordering::Relaxed);
+        {
+            let mut writer = pages.writer.lock();
+            writer.read_free_list(&pages, &meta)?;
+            writer.update_gauges(&pages);
+        }
+        Ok((Arc::new(pages), meta.user))
     }
 
     /// Pins the published version.
     #[must_use]
     pub fn latest(self: &Arc<Self>) -> PageSnapshot {
-        PageSnapshot { pages: Arc::clone(self), version: Timestamp::ZERO }
+        let mut pins = self.pins.lock();
+        let version = pins.published;
+        let pinned = pins.pin(version);
+        debug_assert!(pinned, "the published version can always be pinned");
+        drop(pins);
+        PageSnapshot::new(Arc::clone(self), version)
     }
 
     /// Pins `version`, which must be the published version or one that a live snapshot pins.
     ///
     /// # Errors
     /// `InvalidInput` for any other version: its images may be gone.
-    pub fn snapshot(self: &Arc<Self>, _version: Timestamp) -> Result<PageSnapshot> {
-        Err(Error::unsupported("not built yet"))
+    pub fn snapshot(self: &Arc<Self>, version: Timestamp) -> Result<PageSnapshot> {
+        if self.pins.lock().pin(version) {
+            return Ok(PageSnapshot::new(Arc::clone(self), version));
+        }
+        Err(Error::invalid(format!(
+            "version {version} can't be pinned: it is neither published last nor pinned by a live snapshot"
+        )))
     }
 
     /// The turn to write; waits for the one who has it. Unpublished changes are rolled back when it is dropped.
     #[must_use]
     pub fn writer(self: &Arc<Self>) -> PageWriter<'_> {
-        PageWriter { pages: self }
+        PageWriter { pages: self, state: self.writer.lock() }
     }
 
     /// The version published last (after opening: the one of the last checkpoint).
     #[must_use]
     pub fn published(&self) -> Timestamp {
-        Timestamp::ZERO
+        self.pins.lock().published
     }
 
     /// Bytes of pages that the next checkpoint writes.
     #[must_use]
     pub fn dirty_bytes(&self) -> usize {
-        0
+        self.gauges.dirty.load(Ordering::Relaxed) * self.page_size
     }
 
     /// What it holds and has done.
     #[must_use]
     pub fn stats(&self) -> PagesStats {
-        PagesStats::default()
+        PagesStats {
+            resident_bytes: self.table.resident() * self.page_size,
+            dirty_bytes: self.dirty_bytes(),
+            pinned_bytes: self.table.pinned() * self.page_size,
+            pages_used: self.gauges.used.load(Ordering::Relaxed),
+            pages_free: self.gauges.free.load(Ordering::Relaxed),
+            misses: self.gauges.misses.load(Ordering::Relaxed),
+            evictions: self.table.evictions(),
+            checkpoints: self.gauges.checkpoints.load(Ordering::Relaxed),
+            snapshots: self.pins.lock().snapshots(),
+        }
+    }
+
+    /// The store underneath.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn PageStore> {
+        &self.store
     }
 
     /// The length of a page in bytes.
     #[must_use]
     pub fn page_size(&self) -> usize {
-        self.store.page_size()
+        self.page_size
     }
 
     /// The limits of keys and values.
     #[must_use]
     pub fn limits(&self) -> Limits {
-        crate::limits(self.page_size())
+        crate::limits(self.page_size)
     }
+
+    /// Page `id` as of `version`, as the checkpoint of `epoch` wrote or will write it. `touch`: the cache should
+    /// remember this use.
+    #[inline]
+    pub(crate) fn image(&self, id: u64, epoch: u64, version: Timestamp, touch: bool) -> Result<Image> {
+        match self.table.lookup(id, version, touch) {
+            Found::Image(image) if PageHeader::of(&image).epoch.get() == epoch => Ok(image),
+            Found::Image(_) | Found::TooNew => Err(foreign(id, version)),
+            Found::Absent => self.load(id, epoch, version),
+        }
+    }
+
+    /// Reads page `id` from the store and verifies it.
+    pub(crate) fn read_page(&self, id: u64, epoch: u64) -> Result<Image> {
+        if id == 0 || id > PageId::MAX.get() {
+            return Err(Error::corrupt(
+                "a page number is impossible; restore from a backup",
+                format!("page {id}"),
+            ));
+        }
+        let mut image = self.table.buffer(self.page_size);
+        let bytes = Arc::get_mut(&mut image).expect("a new buffer is not shared");
+        self.store.read(PageId::new(id), bytes)?;
+        verify::page(bytes, id, epoch)?;
+        Ok(image)
+    }
+
+    #[cold]
+    fn load(&self, id: u64, epoch: u64, version: Timestamp) -> Result<Image> {
+        self.gauges.misses.fetch_add(1, Ordering::Relaxed);
+        let image = self.read_page(id, epoch)?;
+        let image = self.table.admit(id, image);
+        if PageHeader::of(&image).epoch.get() != epoch || version_of(&image) > version {
+            return Err(foreign(id, version));
+        }
+        Ok(image)
+    }
+
+    /// Takes one pin of `version` back.
+    pub(crate) fn unpin(&self, version: Timestamp) {
+        let mut held = Vec::new();
+        self.pins.lock().unpin(version, &mut held);
+        self.release(&held);
+    }
+
+    /// Drops what no snapshot needs any more.
+    pub(crate) fn release(&self, held: &[Held]) {
+        for held in held {
+            match held.what {
+                What::Image => self.table.drop_older(held.id, held.since),
+                What::Page => {
+                    self.table.drop_newest(held.id);
+                    self.released.lock().push(held.id);
+                }
+            }
+        }
+    }
+}
+
+#[cold]
+fn foreign(id: u64, version: Timestamp) -> Error {
+    Error::corrupt(
+        format!(
+            "a page is not the one that version {version} refers to; read trees by the roots of that version"
+        ),
+        format!("page {id}"),
+    )
 }

@@ -1,66 +1,177 @@
 //! Reads of trees at a pinned version.
+//!
+//! What a snapshot sees never changes, so it may keep the inner pages that it comes by often: the root at once, others
+//! once it has read enough for that to pay. A get then goes to the page table for its leaf alone.
 
-use std::sync::Arc;
+use std::ops::Deref;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use dosql_base::{Error, Result, Timestamp};
+use dosql_base::{Result, Timestamp};
 
+use crate::chain_io;
+use crate::entry::Value;
+use crate::page::format::{OVERFLOW, PageHeader};
+use crate::page::leaf::{Kind, OverflowRef};
+use crate::page::node::Node;
+use crate::table::Image;
+use crate::writer::node_of_level;
 use crate::{Cursor, Entry, Pages, Root};
 
+/// How many inner pages a snapshot keeps.
+const KEPT: usize = 256;
+/// After how many inner pages read it starts to keep them.
+const KEEP_AFTER: u32 = 64;
+
 /// A pinned version: every page stays readable as it was then until the last clone is dropped. Read only trees whose
-/// [`Root`] belongs to that version.
+/// [`Root`] belongs to that version. Cheap to clone.
 #[derive(Clone)]
 pub struct PageSnapshot {
-    pub(crate) pages: Arc<Pages>,
-    pub(crate) version: Timestamp,
+    inner: Arc<Pinned>,
 }
 
-/// What [`PageSnapshot::check`] found in a sound tree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TreeCheck {
-    /// Entries, tombstones included.
-    pub entries: u64,
-    /// Leaf pages.
-    pub leaves: u64,
-    /// Inner pages.
-    pub inner: u64,
-    /// Overflow pages.
-    pub overflow: u64,
-    /// Bytes that leaves use of their pages, headers included.
-    pub leaf_bytes: u64,
+struct Pinned {
+    pages: Arc<Pages>,
+    version: Timestamp,
+    root: OnceLock<Image>,
+    inner_reads: AtomicU32,
+    kept: OnceLock<Box<[OnceLock<Image>]>>,
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        self.pages.unpin(self.version);
+    }
+}
+
+/// An image that the snapshot keeps, or one of its own.
+enum Lent<'a> {
+    Kept(&'a Image),
+    Own(Image),
+}
+
+impl Deref for Lent<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        match self {
+            Lent::Kept(image) => image,
+            Lent::Own(image) => image,
+        }
+    }
+}
+
+#[inline]
+fn is(image: &[u8], id: u64, epoch: u64) -> bool {
+    let header = PageHeader::of(image);
+    header.id.get() == id && header.epoch.get() == epoch
 }
 
 impl PageSnapshot {
+    /// A snapshot of `version`, which the caller has pinned.
+    pub(crate) fn new(pages: Arc<Pages>, version: Timestamp) -> Self {
+        let inner = Pinned {
+            pages,
+            version,
+            root: OnceLock::new(),
+            inner_reads: AtomicU32::new(0),
+            kept: OnceLock::new(),
+        };
+        PageSnapshot { inner: Arc::new(inner) }
+    }
+
     /// The pinned version.
     #[must_use]
     pub fn version(&self) -> Timestamp {
-        self.version
+        self.inner.version
     }
 
     /// The page table it belongs to.
     #[must_use]
     pub fn pages(&self) -> &Arc<Pages> {
-        &self.pages
+        &self.inner.pages
+    }
+
+    /// A page as of this version.
+    #[inline]
+    pub(crate) fn image(&self, id: u64, epoch: u64, touch: bool) -> Result<Image> {
+        self.inner.pages.image(id, epoch, self.inner.version, touch)
+    }
+
+    /// A page above the leaves as of this version.
+    #[inline]
+    fn inner_page(&self, id: u64, epoch: u64) -> Result<Lent<'_>> {
+        if let Some(image) = self.inner.root.get()
+            && is(image, id, epoch)
+        {
+            return Ok(Lent::Kept(image));
+        }
+        let kept = self.inner.kept.get().map(|kept| &kept[id as usize % KEPT]);
+        if let Some(image) = kept.and_then(OnceLock::get)
+            && is(image, id, epoch)
+        {
+            return Ok(Lent::Kept(image));
+        }
+        let image = self.image(id, epoch, true)?;
+        if let Some(kept) = kept {
+            let _ = kept.set(Arc::clone(&image));
+        } else {
+            let _ = self.inner.root.set(Arc::clone(&image));
+            if self.inner.inner_reads.fetch_add(1, Ordering::Relaxed) == KEEP_AFTER {
+                let _ = self.inner.kept.set((0..KEPT).map(|_| OnceLock::new()).collect());
+            }
+        }
+        Ok(Lent::Own(image))
+    }
+
+    /// The leaf that `key` belongs to, in a tree that is not empty.
+    #[inline]
+    fn leaf(&self, root: Root, key: &[u8]) -> Result<Image> {
+        let (mut id, mut epoch) = (root.page.get(), root.epoch);
+        for level in (1..root.height).rev() {
+            let page = self.inner_page(id, epoch)?;
+            let node = node_of_level(&page, level)?;
+            (id, epoch) = node.child(node.child_index(key));
+        }
+        let leaf = self.image(id, epoch, true)?;
+        node_of_level(&leaf, 0)?;
+        Ok(leaf)
     }
 
     /// The entry of `key`, tombstones included.
     ///
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io`.
-    pub fn get(&self, _root: Root, _key: &[u8]) -> Result<Option<Entry>> {
-        Err(Error::unsupported("not built yet"))
+    pub fn get(&self, root: Root, key: &[u8]) -> Result<Option<Entry>> {
+        if root.page.is_none() {
+            return Ok(None);
+        }
+        let leaf = self.leaf(root, key)?;
+        let node = Node::new(&leaf);
+        let Ok(slot) = node.search(key) else { return Ok(None) };
+        let found = node.leaf_value(slot);
+        let (version, tombstone) = (found.version, found.kind == Kind::Tombstone);
+        let value = match node.overflow(slot) {
+            Some(reference) => Value::Owned(self.overflow(reference)?),
+            None => {
+                let start = leaf.len() - node.payload(slot).len() + found.start;
+                let len = found.bytes.len() as u32;
+                Value::Leaf { leaf, start: start as u32, len }
+            }
+        };
+        Ok(Some(Entry { version, tombstone, value }))
+    }
+
+    /// The bytes of a long value.
+    pub(crate) fn overflow(&self, reference: OverflowRef) -> Result<Vec<u8>> {
+        let fetch = |id, epoch| self.image(id, epoch, false);
+        chain_io::read(reference, OVERFLOW, self.inner.pages.page_size, fetch)
     }
 
     /// A cursor over the tree, not positioned yet.
     #[must_use]
     pub fn cursor(&self, root: Root) -> Cursor {
-        Cursor { snapshot: self.clone(), root }
-    }
-
-    /// Walks the whole tree: order, fences, separators, counts, checksums, no page reached twice.
-    ///
-    /// # Errors
-    /// `Corrupt` with what is wrong and where; `WouldBlock`, `Io`.
-    pub fn check(&self, _root: Root) -> Result<TreeCheck> {
-        Err(Error::unsupported("not built yet"))
+        Cursor::new(self.clone(), root)
     }
 }

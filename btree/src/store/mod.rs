@@ -1,8 +1,10 @@
 //! The store of numbered pages that the map stands on: what an implementation must provide.
 
+pub(crate) mod memory;
+
 use std::fmt;
 
-use dosql_base::Result;
+use dosql_base::{Error, Result};
 
 /// The number of a page. 0 stands for "no page"; others fit 48 bits.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -111,4 +113,28 @@ pub trait PageStore: Send + Sync {
 
     /// What it can do.
     fn caps(&self) -> Caps;
+}
+
+impl Batch<'_> {
+    /// Refuses a batch that no store can carry out. For implementations.
+    ///
+    /// # Errors
+    /// `InvalidInput`, `Limit`.
+    pub fn check(&self, page_size: usize, caps: Caps) -> Result<()> {
+        if self.meta.len() > caps.max_meta {
+            return Err(Error::limit(format!(
+                "a meta blob of {} bytes exceeds the {} that the store takes",
+                self.meta.len(),
+                caps.max_meta
+            )));
+        }
+        let id_is_sound = |id: PageId| !id.is_none() && id <= PageId::MAX;
+        let ascending = self.puts.windows(2).all(|pair| pair[0].0 < pair[1].0);
+        let sound = self.puts.iter().all(|&(id, bytes)| id_is_sound(id) && bytes.len() == page_size)
+            && self.frees.iter().all(|&id| id_is_sound(id));
+        if !ascending || !sound {
+            return Err(Error::invalid("a batch needs whole pages in ascending order of possible ids"));
+        }
+        Ok(())
+    }
 }

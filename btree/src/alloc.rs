@@ -1,0 +1,169 @@
+//! Page ids: which are free, and when a freed one may be used again.
+//!
+//! ```text
+//! freed in memory -> waiting (a snapshot can read it) -> freed -> resting -> free
+//!                                                        |         |         |
+//!                                              batch n frees it    |   used by batch n + 2
+//!                                                          batch n + 1 is durable
+//! ```
+//!
+//! So neither the last nor the last but one durable state ever loses a page. An id that no batch has written yet is
+//! free as soon as no snapshot can read it.
+//!
+//! The free list on disk: varint count and ascending deltas of the ids that are free once its batch is durable, then the same
+//! for those that are free after the next batch.
+
+use std::collections::BTreeMap;
+
+use dosql_base::codec::{Reader, put_varint};
+use dosql_base::{Error, Result};
+
+use crate::PageId;
+
+/// See the module's description.
+#[derive(Clone, Default)]
+pub(crate) struct Allocator {
+    /// The lowest id never used.
+    pub(crate) next: u64,
+    /// Descending, so that the lowest is taken first.
+    free: Vec<u64>,
+    resting: Vec<u64>,
+    freed: Vec<u64>,
+    /// Freed ids that a snapshot can still read; whether a checkpoint has written them.
+    waiting: BTreeMap<u64, bool>,
+}
+
+impl Allocator {
+    /// Nothing is used yet.
+    pub(crate) fn new() -> Self {
+        Allocator { next: 1, ..Allocator::default() }
+    }
+
+    /// Takes a free id.
+    pub(crate) fn take(&mut self) -> Result<u64> {
+        if let Some(id) = self.free.pop() {
+            return Ok(id);
+        }
+        if self.next > PageId::MAX.get() {
+            return Err(Error::limit("the database has no page number left"));
+        }
+        self.next += 1;
+        Ok(self.next - 1)
+    }
+
+    /// Gives an id back that nobody has seen.
+    pub(crate) fn give_back(&mut self, id: u64) {
+        self.free.push(id);
+    }
+
+    /// A page was freed; `durable`: a checkpoint has written it.
+    pub(crate) fn wait(&mut self, id: u64, durable: bool) {
+        self.waiting.insert(id, durable);
+    }
+
+    /// No snapshot can read a freed page any more.
+    pub(crate) fn release(&mut self, id: u64) {
+        match self.waiting.remove(&id) {
+            Some(true) => self.freed.push(id),
+            Some(false) => self.free.push(id),
+            None => {}
+        }
+    }
+
+    /// Frees the page of a free list that the next batch replaces.
+    pub(crate) fn free_with_next_batch(&mut self, id: u64) {
+        self.freed.push(id);
+    }
+
+    /// What the next batch frees.
+    pub(crate) fn freed(&self) -> &[u64] {
+        &self.freed
+    }
+
+    /// The batch is durable.
+    pub(crate) fn committed(&mut self) {
+        self.free.append(&mut self.resting);
+        self.free.sort_unstable_by(|a, b| b.cmp(a));
+        self.resting = std::mem::take(&mut self.freed);
+    }
+
+    /// Ids that are not in use.
+    pub(crate) fn unused(&self) -> u64 {
+        (self.free.len() + self.resting.len() + self.freed.len() + self.waiting.len()) as u64
+    }
+
+    /// The free list as of the next batch. Waiting ids count as freed: no snapshot outlives the process.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut list = |mut ids: Vec<u64>| {
+            ids.sort_unstable();
+            put_varint(&mut out, ids.len() as u64);
+            let mut last = 0;
+            for id in ids {
+                put_varint(&mut out, id - last);
+                last = id;
+            }
+        };
+        list(self.free.iter().chain(&self.resting).copied().collect());
+        list(self.freed.iter().chain(self.waiting.keys()).copied().collect());
+        out
+    }
+
+    /// Reads what [`Allocator::encode`] wrote.
+    pub(crate) fn decode(bytes: &[u8], next: u64) -> Result<Allocator> {
+        let mut reader = Reader::new(bytes, "free list");
+        let mut list = || -> Result<Vec<u64>> {
+            let count = reader.varint()?;
+            let mut ids = Vec::new();
+            let mut last = 0u64;
+            for _ in 0..count {
+                let delta = reader.varint()?;
+                let id = last.checked_add(delta).filter(|&id| delta > 0 && id < next);
+                last =
+                    id.ok_or_else(|| Error::corrupt("the free list names impossible pages", "free list"))?;
+                ids.push(last);
+            }
+            Ok(ids)
+        };
+        let mut free = list()?;
+        let resting = list()?;
+        if reader.rest().iter().any(|&byte| byte != 0) {
+            return Err(Error::corrupt("the free list has bytes left over", "free list"));
+        }
+        free.reverse();
+        Ok(Allocator { next, free, resting, ..Allocator::default() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_durable_id_is_used_again_two_batches_later_and_a_fresh_one_at_once() {
+        let mut allocator = Allocator::new();
+        assert_eq!((allocator.take().unwrap(), allocator.take().unwrap()), (1, 2));
+        allocator.wait(1, true);
+        allocator.wait(2, false);
+        allocator.release(1);
+        allocator.release(2);
+        assert_eq!(allocator.take().unwrap(), 2);
+        allocator.committed();
+        assert_eq!(allocator.take().unwrap(), 3);
+        allocator.committed();
+        assert_eq!(allocator.take().unwrap(), 1);
+    }
+
+    #[test]
+    fn the_free_list_round_trips_and_keeps_its_bytes() {
+        let mut allocator = Allocator { next: 500, free: vec![300, 7], ..Allocator::default() };
+        allocator.resting = vec![9];
+        allocator.freed = vec![20];
+        allocator.waiting.insert(10, true);
+        let bytes = allocator.encode();
+        assert_eq!(bytes, [3, 7, 2, 0xA3, 0x02, 2, 10, 10]);
+        let read = Allocator::decode(&bytes, 500).unwrap();
+        assert_eq!((read.free, read.resting), (vec![300, 9, 7], vec![10, 20]));
+        assert!(Allocator::decode(&bytes, 300).is_err());
+    }
+}

@@ -1,0 +1,250 @@
+//! The checkpoint: every dirty page, the free list and the meta blob in one batch of the store.
+//!
+//! The meta blob, little-endian:
+//!
+//! ```text
+//!  0 "dosqlpgs" | 8 format u32 | 12 page size u32 | 16 epoch u64 | 24 next page id u64 | 32 published version u64
+//! 40 free list: first page u48 | epoch u48 | length u32 | 56 user meta length u32 | 60 crc32 of 0..60 and user meta | 64 user meta
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dosql_base::codec::Reader;
+use dosql_base::{Checksum, Code, Error, ErrorKind, Result, Timestamp};
+use zerocopy::byteorder::little_endian::U64;
+
+use crate::alloc::Allocator;
+use crate::chain_io;
+use crate::page::chain::{self, Link};
+use crate::page::format::{FREE_LIST, PageHeader, seal};
+use crate::page::leaf::OverflowRef;
+use crate::table::Image;
+use crate::writer::WriterState;
+use crate::{Batch, PageId, PageWriter, Pages};
+
+const MAGIC: &[u8; 8] = b"dosqlpgs";
+const FORMAT: u32 = 1;
+const USER_AT: usize = 64;
+
+/// What the meta blob says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Meta {
+    /// The number of the checkpoint.
+    pub(crate) epoch: u64,
+    pub(crate) next: u64,
+    pub(crate) published: Timestamp,
+    pub(crate) free_list: OverflowRef,
+    pub(crate) user: Vec<u8>,
+}
+
+impl Default for Meta {
+    /// Before the first checkpoint.
+    fn default() -> Self {
+        let free_list = OverflowRef { first: 0, epoch: 0, len: 0 };
+        Meta { epoch: 0, next: 1, published: Timestamp::ZERO, free_list, user: Vec::new() }
+    }
+}
+
+impl Meta {
+    fn encode(&self, page_size: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(USER_AT + self.user.len());
+        out.extend_from_slice(MAGIC);
+        out.extend_from_slice(&FORMAT.to_le_bytes());
+        out.extend_from_slice(&(page_size as u32).to_le_bytes());
+        for number in [self.epoch, self.next, self.published.as_micros()] {
+            out.extend_from_slice(&number.to_le_bytes());
+        }
+        out.extend_from_slice(&self.free_list.to_bytes());
+        out.extend_from_slice(&(self.user.len() as u32).to_le_bytes());
+        let mut sum = Checksum::new(0);
+        sum.update(&out);
+        sum.update(&self.user);
+        out.extend_from_slice(&sum.finish().to_le_bytes());
+        out.extend_from_slice(&self.user);
+        out
+    }
+
+    /// Reads a meta blob.
+    ///
+    /// # Errors
+    /// `Corrupt`, with code `NotADb` where the store holds something else; `Unsupported` for a newer format.
+    pub(crate) fn decode(bytes: &[u8], page_size: usize) -> Result<Meta> {
+        let mut reader = Reader::new(bytes, "page store meta");
+        if reader.take(8).ok() != Some(MAGIC) {
+            let message = "the page store does not hold a dosql database";
+            return Err(Error::new(ErrorKind::Corrupt, Code::NotADb, message).at("page store meta"));
+        }
+        let format = reader.u32()?;
+        let stored_size = reader.u32()?;
+        let (epoch, next, published) = (reader.u64()?, reader.u64()?, reader.u64()?);
+        let free_list = OverflowRef::from_bytes(reader.take(16)?);
+        let len = reader.u32()? as usize;
+        let crc = reader.u32()?;
+        let user = reader.take(len)?;
+        reader.finish()?;
+        let mut sum = Checksum::new(0);
+        sum.update(&bytes[..USER_AT - 4]);
+        sum.update(user);
+        if sum.finish() != crc {
+            return Err(Error::corrupt("the checksum of the meta blob is wrong", "page store meta"));
+        }
+        if format > FORMAT {
+            return Err(Error::unsupported(format!(
+                "the database has page store format {format}, newer than {FORMAT}: use a newer dosql"
+            )));
+        }
+        if stored_size as usize != page_size || next == 0 || next > PageId::MAX.get() + 1 || epoch >= 1 << 48
+        {
+            return Err(Error::corrupt("the meta blob holds impossible numbers", "page store meta"));
+        }
+        let free_list =
+            free_list.ok_or_else(|| Error::corrupt("the meta blob is cut short", "page store meta"))?;
+        let published = Timestamp::from_micros(published);
+        Ok(Meta { epoch, next, published, free_list, user: user.to_vec() })
+    }
+}
+
+impl WriterState {
+    /// Reads the free list of the last checkpoint.
+    pub(crate) fn read_free_list(&mut self, pages: &Pages, meta: &Meta) -> Result<()> {
+        let mut ids = Vec::new();
+        let mut bytes = Vec::new();
+        let fetch = |id, epoch| pages.read_page(id, epoch);
+        chain_io::walk(meta.free_list, FREE_LIST, pages.page_size, fetch, |id, _, payload| {
+            ids.push(id);
+            bytes.extend_from_slice(payload);
+        })?;
+        if ids.is_empty() {
+            self.alloc.next = meta.next;
+        } else {
+            self.alloc = Allocator::decode(&bytes, meta.next)?;
+        }
+        self.list_pages = ids;
+        Ok(())
+    }
+
+    /// The pages of the free list as of the next batch; takes ids for them.
+    fn build_free_list(&mut self, pages: &Pages, published: Timestamp) -> Result<(OverflowRef, Vec<Image>)> {
+        let size = pages.page_size;
+        let count = chain::pages_for(self.alloc.encode().len(), size);
+        let mut ids = Vec::with_capacity(count);
+        for _ in 0..count {
+            ids.push(self.alloc.take()?);
+        }
+        // Without those ids the list is at most as long; padding keeps the number of pages.
+        let mut bytes = self.alloc.encode();
+        bytes.resize(bytes.len().max((count - 1) * chain::capacity(size) + 1), 0);
+        let mut images = Vec::with_capacity(count);
+        for (index, payload) in bytes.chunks(chain::capacity(size)).enumerate() {
+            let mut image = pages.table.buffer(size);
+            let page = Arc::get_mut(&mut image).expect("a new buffer is not shared");
+            let next = ids.get(index + 1).copied().unwrap_or(0);
+            let link = Link { kind: FREE_LIST, id: ids[index], epoch: self.epoch, index: index as u32, next };
+            chain::fill(page, link, payload);
+            PageHeader::of_mut(page).version = U64::new(published.as_micros());
+            seal(page);
+            images.push(image);
+        }
+        let len = u32::try_from(bytes.len()).map_err(|_| Error::limit("the free list is over 4 GiB"))?;
+        Ok((OverflowRef { first: ids[0], epoch: self.epoch, len }, images))
+    }
+
+    /// Writes one batch.
+    fn write_batch(&mut self, pages: &Pages, user_meta: &[u8]) -> Result<Vec<Image>> {
+        let published = pages.pins.lock().published;
+        let (free_list, list) = self.build_free_list(pages, published)?;
+        let meta =
+            Meta { epoch: self.epoch, next: self.alloc.next, published, free_list, user: user_meta.to_vec() };
+        let meta = meta.encode(pages.page_size);
+        let mut images = list.clone();
+        for &id in &self.dirty {
+            let image = pages.table.sealed(id);
+            images.push(image.ok_or_else(|| {
+                Error::corrupt("a dirty page is missing from the page table; reopen", format!("page {id}"))
+            })?);
+        }
+        images.sort_unstable_by_key(|image| PageHeader::of(image).id.get());
+        let puts: Vec<(PageId, &[u8])> =
+            images.iter().map(|image| (PageId::new(PageHeader::of(image).id.get()), &image[..])).collect();
+        let mut frees: Vec<PageId> = self.alloc.freed().iter().map(|&id| PageId::new(id)).collect();
+        frees.sort_unstable();
+        pages.store.commit(Batch { puts: &puts, frees: &frees, meta: &meta })?;
+        Ok(list)
+    }
+}
+
+impl PageWriter<'_> {
+    /// Writes every dirty page, the free list and `user_meta` in one batch of the store. Everything must be published.
+    ///
+    /// # Errors
+    /// `InvalidInput` where something is not published, `Limit` where `user_meta` is longer than the store allows, or
+    /// what the store answers: then all is still dirty in memory and readable, and the caller should close.
+    pub fn checkpoint(&mut self, user_meta: &[u8]) -> Result<()> {
+        let pages = self.pages;
+        let state = &mut *self.state;
+        if !state.is_settled() {
+            return Err(Error::invalid("publish or roll back the changes before a checkpoint"));
+        }
+        let most = pages.store.caps().max_meta.saturating_sub(USER_AT);
+        if user_meta.len() > most {
+            return Err(Error::limit(format!("a meta blob of {} bytes exceeds {most}", user_meta.len())));
+        }
+        state.forget_path();
+        state.collect_released(pages);
+        let saved = state.alloc.clone();
+        for id in state.list_pages.clone() {
+            state.alloc.free_with_next_batch(id);
+        }
+        let list = match state.write_batch(pages, user_meta) {
+            Ok(list) => list,
+            Err(error) => {
+                state.alloc = saved;
+                return Err(error);
+            }
+        };
+        state.alloc.committed();
+        state.list_pages = list.iter().map(|image| PageHeader::of(image).id.get()).collect();
+        for id in std::mem::take(&mut state.dirty) {
+            pages.table.clean(id);
+        }
+        pages.gauges.checkpoints.store(state.epoch, Ordering::Relaxed);
+        state.epoch += 1;
+        state.update_gauges(pages);
+        pages.table.evict();
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_meta_blob_round_trips_and_keeps_its_bytes() {
+        let meta = Meta {
+            epoch: 2,
+            next: 3,
+            published: Timestamp::from_micros(4),
+            free_list: OverflowRef { first: 5, epoch: 2, len: 6 },
+            user: b"user".to_vec(),
+        };
+        let bytes = meta.encode(8192);
+        let mut golden = b"dosqlpgs\x01\0\0\0\0\x20\0\0\x02".to_vec();
+        golden.resize(24, 0);
+        golden.push(3);
+        golden.resize(32, 0);
+        golden.push(4);
+        golden.resize(40, 0);
+        golden.extend([5, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 6, 0, 0, 0, 4, 0, 0, 0]);
+        assert_eq!(bytes[..60], golden);
+        assert_eq!(&bytes[64..], b"user");
+        assert_eq!(Meta::decode(&bytes, 8192).unwrap(), meta);
+        assert_eq!(Meta::decode(&bytes, 4096).unwrap_err().kind(), ErrorKind::Corrupt);
+        for at in 0..bytes.len() {
+            let mut flipped = bytes.clone();
+            flipped[at] ^= 1;
+            assert!(Meta::decode(&flipped, 8192).is_err(), "byte {at}");
+        }
+    }
+}

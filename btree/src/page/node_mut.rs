@@ -1,0 +1,221 @@
+//! Changing a leaf or inner page. Space in the heap is taken from its low end; what removals leave behind is garbage
+//! until a compaction.
+
+use zerocopy::FromBytes;
+use zerocopy::byteorder::big_endian;
+use zerocopy::byteorder::little_endian::{U16, U32, U64};
+
+use super::format::{HINTS, INNER, LEAF, NO_HIGH, NodeHeader, PageHeader, SLOT, SLOTS_AT, Slot};
+use super::node::{CHILD, Node, child_pointer, common_prefix, head_of, rest_len};
+
+/// A leaf or inner page, to change.
+pub(crate) struct NodeMut<'a> {
+    pub(crate) bytes: &'a mut [u8],
+}
+
+/// What a new node is to be.
+#[derive(Clone, Copy)]
+pub(crate) struct Shape<'a> {
+    pub(crate) id: u64,
+    pub(crate) epoch: u64,
+    pub(crate) level: u8,
+    pub(crate) base: u64,
+    pub(crate) low: &'a [u8],
+    pub(crate) high: Option<&'a [u8]>,
+}
+
+impl<'a> NodeMut<'a> {
+    /// The node in a verified page.
+    pub(crate) fn new(bytes: &'a mut [u8]) -> NodeMut<'a> {
+        NodeMut { bytes }
+    }
+
+    /// Makes an empty node of `bytes`.
+    pub(crate) fn init(bytes: &'a mut [u8], shape: Shape<'_>) -> NodeMut<'a> {
+        bytes.fill(0);
+        let size = bytes.len();
+        let high = shape.high.unwrap_or_default();
+        let low_off = size - shape.low.len();
+        let high_off = low_off - high.len();
+        bytes[low_off..].copy_from_slice(shape.low);
+        bytes[high_off..low_off].copy_from_slice(high);
+        let mut page = PageHeader::new(if shape.level == 0 { LEAF } else { INNER }, shape.id, shape.epoch);
+        page.flags = U16::new(if shape.high.is_none() { NO_HIGH } else { 0 });
+        let prefix = shape.high.map_or(0, |high| common_prefix(shape.low, high));
+        // An empty fence lies nowhere: offset 0 keeps it within 16 bits in a page of 64 KiB.
+        let offset = |at: usize, len: usize| U16::new(if len == 0 { 0 } else { at as u16 });
+        let header = NodeHeader {
+            page,
+            count: U16::ZERO,
+            prefix_len: U16::new(prefix as u16),
+            heap_start: U32::new(high_off as u32),
+            garbage: U16::ZERO,
+            level: shape.level,
+            zero: 0,
+            low_off: offset(low_off, shape.low.len()),
+            low_len: U16::new(shape.low.len() as u16),
+            high_off: offset(high_off, high.len()),
+            high_len: U16::new(high.len() as u16),
+            zero_too: U32::ZERO,
+            base: U64::new(shape.base),
+            hints: [U32::ZERO; HINTS],
+        };
+        let mut node = NodeMut { bytes };
+        *node.header() = header;
+        node
+    }
+
+    #[inline]
+    pub(crate) fn node(&self) -> Node<'_> {
+        Node::new(self.bytes)
+    }
+
+    #[inline]
+    fn header(&mut self) -> &mut NodeHeader {
+        NodeHeader::mut_from_prefix(self.bytes).expect("a page is longer than its header").0
+    }
+
+    #[inline]
+    fn slots(&mut self, count: usize) -> &mut [Slot] {
+        <[Slot]>::mut_from_prefix_with_elems(&mut self.bytes[SLOTS_AT..], count)
+            .expect("a verified page has room for its slots")
+            .0
+    }
+
+    fn renew_hints(&mut self) {
+        let hints = Node::hints(self.node().slots);
+        for (to, from) in self.header().hints.iter_mut().zip(hints) {
+            *to = U32::new(from);
+        }
+    }
+
+    /// Inserts an entry at slot `i`: the key without the page's prefix, then the parts of its payload. False (and
+    /// nothing changed) where there is no room.
+    #[must_use]
+    pub(crate) fn insert(&mut self, i: usize, tail: &[u8], parts: [&[u8]; 2]) -> bool {
+        let rest = tail.get(4..).unwrap_or_default();
+        let size = rest.len() + parts[0].len() + parts[1].len();
+        let node = self.node();
+        let count = node.count();
+        if size + SLOT > node.free() {
+            if size + SLOT > node.room() {
+                return false;
+            }
+            self.compact();
+        }
+        let header = self.header();
+        let at = header.heap_start.get() as usize - size;
+        header.heap_start = U32::new(at as u32);
+        header.count = U16::new(count as u16 + 1);
+        let slot = Slot {
+            head: big_endian::U32::new(head_of(tail)),
+            offset: U16::new(at as u16),
+            tail_len: U16::new(tail.len() as u16),
+        };
+        let slots = self.slots(count + 1);
+        slots.copy_within(i..count, i + 1);
+        slots[i] = slot;
+        let mut at = at;
+        for part in [rest, parts[0], parts[1]] {
+            self.bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        self.renew_hints();
+        true
+    }
+
+    /// Appends an entry by its whole key.
+    #[must_use]
+    pub(crate) fn push(&mut self, key: &[u8], parts: [&[u8]; 2]) -> bool {
+        let node = self.node();
+        let (count, prefix) = (node.count(), node.prefix_len());
+        self.insert(count, &key[prefix..], parts)
+    }
+
+    /// Appends entry `i` of another node. An inner node's first slot has no tail.
+    #[must_use]
+    pub(crate) fn push_from(&mut self, from: Node<'_>, i: usize, key: &mut Vec<u8>) -> bool {
+        from.key_into(i, key);
+        let payload = from.payload(i);
+        let count = self.node().count();
+        if !from.is_leaf() {
+            let prefix = if count == 0 { key.len() } else { self.node().prefix_len() };
+            return self.insert(count, &key[prefix..], [&payload[..CHILD], &[]]);
+        }
+        let value = from.leaf_value(i);
+        let base = self.node().header.base.get();
+        if base == from.header.base.get() {
+            return self.push(key, [&payload[..value.size], &[]]);
+        }
+        let prelude = super::leaf::Prelude::new(base, value.version, value.kind, value.bytes.len());
+        self.push(key, [prelude.as_slice(), value.bytes])
+    }
+
+    /// Removes the entry in slot `i`.
+    pub(crate) fn remove(&mut self, i: usize) {
+        let node = self.node();
+        let (count, size) = (node.count(), node.entry_size(i));
+        let offset = node.slots[i].offset.get();
+        self.slots(count).copy_within(i + 1.., i);
+        let header = self.header();
+        header.count = U16::new(count as u16 - 1);
+        if header.heap_start.get() == u32::from(offset) {
+            header.heap_start = U32::new(u32::from(offset) + size as u32);
+        } else {
+            header.garbage = U16::new(header.garbage.get() + size as u16);
+        }
+        self.renew_hints();
+    }
+
+    /// Replaces the payload of the entry in slot `i`. False (and nothing changed) where there is no room.
+    #[must_use]
+    pub(crate) fn replace(&mut self, i: usize, parts: [&[u8]; 2]) -> bool {
+        let node = self.node();
+        let old = node.entry_size(i);
+        let slot = node.slots[i];
+        let tail_len = usize::from(slot.tail_len.get());
+        let rest = rest_len(tail_len);
+        let new = rest + parts[0].len() + parts[1].len();
+        if new > old {
+            if new > node.room() + old {
+                return false;
+            }
+            let mut tail = Vec::with_capacity(tail_len);
+            node.push_tail(i, &mut tail);
+            self.remove(i);
+            return self.insert(i, &tail, parts);
+        }
+        let mut at = usize::from(slot.offset.get()) + rest;
+        for part in parts {
+            self.bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        }
+        let header = self.header();
+        header.garbage = U16::new(header.garbage.get() + (old - new) as u16);
+        true
+    }
+
+    /// Points slot `i` of an inner page at another child.
+    pub(crate) fn set_child(&mut self, i: usize, id: u64, epoch: u64) {
+        let replaced = self.replace(i, [&child_pointer(id, epoch), &[]]);
+        debug_assert!(replaced, "a child pointer is as long as another");
+    }
+
+    /// Moves the entries together, so that all free space lies between slots and heap.
+    fn compact(&mut self) {
+        let old = self.bytes.to_vec();
+        let node = Node::new(&old);
+        let fences = usize::from(node.header.low_len.get()) + usize::from(node.header.high_len.get());
+        let mut at = self.bytes.len() - fences;
+        for i in 0..node.count() {
+            let size = node.entry_size(i);
+            let from = usize::from(node.slots[i].offset.get());
+            at -= size;
+            self.bytes[at..at + size].copy_from_slice(&old[from..from + size]);
+            self.slots(i + 1)[i].offset = U16::new(at as u16);
+        }
+        let header = self.header();
+        header.heap_start = U32::new(at as u32);
+        header.garbage = U16::ZERO;
+    }
+}

@@ -1,0 +1,189 @@
+//! What a page must be before anybody reads it: the checksum says that it is as it was written, the structure says that
+//! reading it stays within its bounds, whoever wrote it.
+
+use std::cmp::Ordering;
+
+use dosql_base::{Error, Result};
+
+use super::chain;
+use super::format::{
+    FORMAT, FREE_LIST, INNER, LEAF, NO_HIGH, OVERFLOW, PageHeader, SLOT, SLOTS_AT, is_sealed,
+};
+use super::leaf;
+use super::node::{CHILD, Node, common_prefix, rest_len};
+use crate::root::MAX_HEIGHT;
+
+fn corrupt(id: u64, what: &str) -> Error {
+    Error::corrupt(format!("{what}; restore from a backup"), format!("page {id}"))
+}
+
+/// Checks a page just read from the store at `id`, which was written in `epoch`.
+///
+/// # Errors
+/// `Corrupt`, or `Unsupported` for a page of a newer format.
+pub(crate) fn page(bytes: &[u8], id: u64, epoch: u64) -> Result<()> {
+    let header = PageHeader::of(bytes);
+    if !is_sealed(bytes, id) {
+        return Err(corrupt(id, "the checksum of a page is wrong: torn, damaged or misplaced"));
+    }
+    if header.id.get() != id {
+        return Err(corrupt(id, "a page lies where another belongs"));
+    }
+    if header.format > FORMAT {
+        return Err(Error::unsupported(format!(
+            "page format {} is newer than {FORMAT}: use a newer dosql",
+            header.format
+        ))
+        .at(format!("page {id}")));
+    }
+    if header.epoch.get() != epoch {
+        return Err(corrupt(
+            id,
+            &format!("a page is of checkpoint {}, not {epoch}: a write was lost", header.epoch),
+        ));
+    }
+    let sound = match header.kind {
+        LEAF | INNER => node(bytes),
+        OVERFLOW | FREE_LIST => chain::parts(bytes).map(|_| ()).ok_or("its length is impossible"),
+        _ => Err("its kind is unknown"),
+    };
+    sound.map_err(|what| corrupt(id, &format!("a page is not well formed: {what}")))
+}
+
+/// Which bytes of a page are taken, to find overlaps.
+struct Claims {
+    taken: [u64; crate::MAX_PAGE_SIZE / 64],
+    heap_start: usize,
+    end: usize,
+    bytes: usize,
+}
+
+impl Claims {
+    /// Takes `len` bytes at `at`; false where they are outside the heap or already taken.
+    fn take(&mut self, at: usize, len: usize) -> bool {
+        if len == 0 {
+            return true;
+        }
+        let end = at + len;
+        if at < self.heap_start || end > self.end {
+            return false;
+        }
+        self.bytes += len;
+        let (first, last) = (at / 64, (end - 1) / 64);
+        for word in first..=last {
+            let low = if word == first { at % 64 } else { 0 };
+            let high = if word == last { (end - 1) % 64 } else { 63 };
+            let mask = (u64::MAX >> (63 - (high - low))) << low;
+            if self.taken[word] & mask != 0 {
+                return false;
+            }
+            self.taken[word] |= mask;
+        }
+        true
+    }
+}
+
+/// Checks the structure of a leaf or inner page.
+pub(crate) fn node(bytes: &[u8]) -> Result<(), &'static str> {
+    let node = Node::try_new(bytes).ok_or("it has more slots than room")?;
+    let header = node.header;
+    let leaf = node.is_leaf();
+    if header.zero != 0 || header.zero_too.get() != 0 || header.page.flags.get() & !NO_HIGH != 0 {
+        return Err("reserved bytes are not zero");
+    }
+    if header.level >= MAX_HEIGHT || leaf != (header.level == 0) {
+        return Err("its level is impossible");
+    }
+    let heap_start = header.heap_start.get() as usize;
+    if heap_start > bytes.len() || heap_start < SLOTS_AT + SLOT * node.count() {
+        return Err("heap and slots overlap");
+    }
+    let mut claims = Claims { taken: [0; crate::MAX_PAGE_SIZE / 64], heap_start, end: bytes.len(), bytes: 0 };
+    fences(&node, &mut claims)?;
+    if !leaf && node.count() == 0 {
+        return Err("an inner page has no child");
+    }
+    for i in 0..node.count() {
+        entry(&node, i, leaf, &mut claims)?;
+    }
+    if claims.bytes + usize::from(header.garbage.get()) != bytes.len() - heap_start {
+        return Err("the free space does not add up");
+    }
+    order(&node)?;
+    let hints = Node::hints(node.slots);
+    if header.hints.iter().zip(hints).any(|(stored, right)| stored.get() != right) {
+        return Err("the hints are wrong");
+    }
+    Ok(())
+}
+
+fn fences(node: &Node<'_>, claims: &mut Claims) -> Result<(), &'static str> {
+    let header = node.header;
+    let (low_off, low_len) = (usize::from(header.low_off.get()), usize::from(header.low_len.get()));
+    let (high_off, high_len) = (usize::from(header.high_off.get()), usize::from(header.high_len.get()));
+    if !claims.take(low_off, low_len) || !claims.take(high_off, high_len) {
+        return Err("a fence lies outside the heap");
+    }
+    if (low_len == 0 && low_off != 0) || (high_len == 0 && high_off != 0) {
+        return Err("an empty fence has a place");
+    }
+    let prefix = match node.high() {
+        None if high_len != 0 => return Err("it has a high fence and none"),
+        None => 0,
+        Some(high) if node.low() >= high => return Err("the fences are out of order"),
+        Some(high) => common_prefix(node.low(), high),
+    };
+    if usize::from(header.prefix_len.get()) != prefix {
+        return Err("the prefix is not that of the fences");
+    }
+    Ok(())
+}
+
+fn entry(node: &Node<'_>, i: usize, leaf: bool, claims: &mut Claims) -> Result<(), &'static str> {
+    let slot = &node.slots[i];
+    let (at, tail_len) = (usize::from(slot.offset.get()), usize::from(slot.tail_len.get()));
+    let payload = at + rest_len(tail_len);
+    let rest = node.bytes.get(payload..).ok_or("an entry lies outside the page")?;
+    let size = if leaf {
+        leaf::decode(rest, node.header.base.get()).ok_or("an entry is not whole")?.size
+    } else {
+        CHILD
+    };
+    if !claims.take(at, payload - at + size) {
+        return Err("entries overlap or lie outside the heap");
+    }
+    let padding = slot.head.to_bytes();
+    if padding.iter().skip(tail_len).any(|&byte| byte != 0) {
+        return Err("the head of a short key is not zero-filled");
+    }
+    if !leaf {
+        let (id, _) = node.child(i);
+        if id == 0 || (i == 0 && tail_len != 0) {
+            return Err("a child is impossible");
+        }
+    }
+    Ok(())
+}
+
+/// Keys ascend and lie between the fences.
+fn order(node: &Node<'_>) -> Result<(), &'static str> {
+    for (i, pair) in node.slots.windows(2).enumerate() {
+        let ascending = match pair[0].head.get().cmp(&pair[1].head.get()) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => node.key(i) < node.key(i + 1),
+        };
+        if !ascending {
+            return Err("its keys are out of order");
+        }
+    }
+    if node.count() > 0 {
+        let first = usize::from(!node.is_leaf());
+        let below = first < node.count() && node.key(first).as_slice() < node.low();
+        let above = node.high().is_some_and(|high| node.key(node.count() - 1).as_slice() >= high);
+        if below || above {
+            return Err("a key lies outside the fences");
+        }
+    }
+    Ok(())
+}

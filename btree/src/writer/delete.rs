@@ -1,0 +1,191 @@
+//! Deletes, and merging pages that they leave nearly empty.
+
+use dosql_base::{ErrorKind, Result};
+
+use super::split::join;
+use super::{PageWriter, Private};
+use crate::page::format::SLOTS_AT;
+use crate::page::node::Node;
+use crate::page::node_mut::Shape;
+use crate::table::{Image, version_of};
+use crate::{Displaced, PageId, Root};
+use std::sync::Arc;
+
+impl PageWriter<'_> {
+    /// Removes the entry of `key`; returns it. After `WouldBlock` nothing has changed; after another error roll back.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn delete(&mut self, root: &mut Root, key: &[u8]) -> Result<Option<Displaced>> {
+        Ok(self.take_out(root, key, true)?.1)
+    }
+
+    /// As [`PageWriter::delete`] where nobody needs the value; returns whether there was one.
+    ///
+    /// # Errors
+    /// As [`PageWriter::delete`].
+    pub fn remove(&mut self, root: &mut Root, key: &[u8]) -> Result<bool> {
+        Ok(self.take_out(root, key, false)?.0)
+    }
+
+    fn take_out(&mut self, root: &mut Root, key: &[u8], want: bool) -> Result<(bool, Option<Displaced>)> {
+        if root.page.is_none() {
+            return Ok((false, None));
+        }
+        self.locate(root, key, 0)?;
+        let Ok(slot) = self.node_at(self.last()).search(key) else { return Ok((false, None)) };
+        let found = self.found(slot, want)?;
+        self.touch(root)?;
+        let d = self.last();
+        self.private_at(d).remove(found.slot);
+        root.entries = root.entries.saturating_sub(1);
+        for (id, since) in found.chain {
+            self.retire(id, found.chain_epoch, since);
+        }
+        self.shrink(root)?;
+        Ok((true, found.displaced))
+    }
+
+    /// Merges the last page of the path with a neighbour where it is nearly empty, then its parent, and so on.
+    fn shrink(&mut self, root: &mut Root) -> Result<()> {
+        let mut d = self.last();
+        while d > 0 {
+            let node = self.node_at(d);
+            let underfull = (node.used() - SLOTS_AT) * 3 < self.pages.page_size - SLOTS_AT;
+            if !underfull || !self.merge(d)? {
+                return Ok(());
+            }
+            self.state.path_root = 0;
+            self.state.path.truncate(d);
+            d -= 1;
+        }
+        self.lower_root(root)
+    }
+
+    /// Drops root pages that only lead on to one child, and the root of an empty tree.
+    fn lower_root(&mut self, root: &mut Root) -> Result<()> {
+        loop {
+            let (id, epoch) = (root.page.get(), root.epoch);
+            let image = match self.state.private.get(&id) {
+                Some(private) => Arc::clone(&private.image),
+                None => self.shared(id, epoch)?,
+            };
+            let node = Node::new(&image);
+            let next = match (node.is_leaf(), node.count()) {
+                (true, 0) => Root::EMPTY,
+                (false, 1) => {
+                    let (page, epoch) = node.child(0);
+                    Root { page: PageId::new(page), epoch, height: root.height - 1, ..*root }
+                }
+                _ => return Ok(()),
+            };
+            let since = version_of(&image);
+            drop(image);
+            self.state.forget_path();
+            self.retire(id, epoch, since);
+            *root = next;
+            if root.page.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Merges the page at step `d` with a neighbour under the same parent. False where none has room for it.
+    fn merge(&mut self, d: usize) -> Result<bool> {
+        let slot = self.state.path[d - 1].slot;
+        let children = self.node_at(d - 1).count();
+        for other in
+            [Some(slot + 1).filter(|&next| next < children), slot.checked_sub(1)].into_iter().flatten()
+        {
+            let (id, epoch) = self.node_at(d - 1).child(other);
+            let image = match self.state.private.get(&id) {
+                Some(private) => Arc::clone(&private.image),
+                None => match self.shared(id, epoch) {
+                    Ok(image) => image,
+                    // Merging saves space; it is not worth waiting for.
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                    Err(error) => return Err(error),
+                },
+            };
+            if self.merge_with(d, other, (id, epoch), image) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Merges the page at step `d` with its neighbour in slot `other` of the parent, where both fit one page well.
+    fn merge_with(&mut self, d: usize, other: usize, (id, epoch): (u64, u64), image: Image) -> bool {
+        let slot = self.state.path[d - 1].slot;
+        let (own_id, current) = (self.state.path[d].id, self.state.epoch);
+        let (own, neighbour) = (self.node_at(d), Node::new(&image));
+        let tiny = own.count() <= 1 || neighbour.count() <= 1;
+        let together = own.used() + neighbour.used() - SLOTS_AT;
+        let most = self.pages.page_size / 4 * if tiny { 4 } else { 3 };
+        if together > most || own.header.level != neighbour.header.level {
+            return false;
+        }
+        let (left, right) = if other > slot { (own, neighbour) } else { (neighbour, own) };
+        let shape = Shape {
+            id: own_id,
+            epoch: current,
+            level: own.header.level,
+            base: left.header.base.get(),
+            low: left.low(),
+            high: right.high(),
+        };
+        let mut joined = self.pages.table.buffer(self.pages.page_size);
+        if !join(&mut joined, shape, left, right) {
+            self.pages.table.recycle(joined);
+            return false;
+        }
+        // The page at step `d` was touched in this epoch, so it can take the place of both.
+        let since = version_of(&image);
+        drop(image);
+        self.replace_private(own_id, joined);
+        self.retire(id, epoch, since);
+        let mut parent = self.private_at(d - 1);
+        if other > slot {
+            parent.remove(other);
+        } else {
+            // The first child has no key, so the left slot stays and takes over the page on its right.
+            parent.set_child(other, own_id, current);
+            parent.remove(slot);
+        }
+        true
+    }
+
+    /// Frees every page of a tree. After `WouldBlock` nothing has changed.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn free_tree(&mut self, root: Root) -> Result<()> {
+        let mut pages = Vec::new();
+        let mut stack = Vec::new();
+        if !root.page.is_none() {
+            stack.push((root.page.get(), root.epoch, root.height - 1));
+        }
+        while let Some((id, epoch, level)) = stack.pop() {
+            let image = match self.state.private.get(&id) {
+                Some(Private { image, .. }) => Arc::clone(image),
+                None => self.pages.image(id, epoch, dosql_base::Timestamp::MAX, false)?,
+            };
+            pages.push((id, epoch, version_of(&image)));
+            let node = super::path::node_of_level(&image, level)?;
+            for i in 0..node.count() {
+                if level > 0 {
+                    let (child, epoch) = node.child(i);
+                    stack.push((child, epoch, level - 1));
+                } else if let Some(reference) = node.overflow(i) {
+                    let chain = self.read_overflow(reference, None)?;
+                    pages.extend(chain.into_iter().map(|(id, since)| (id, reference.epoch, since)));
+                }
+            }
+        }
+        self.state.forget_path();
+        for (id, epoch, since) in pages {
+            self.retire(id, epoch, since);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,247 @@
+//! The one writer. It changes private copies of pages; publishing makes them the newest images of the page table in
+//! one step. A page gets a fresh id the first time it is changed after a checkpoint, and so do its ancestors: the pages
+//! of the last checkpoint are never written again while it is the last.
+
+mod bulk;
+mod delete;
+mod overflow;
+mod path;
+mod put;
+mod split;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dosql_base::{Error, Result, Timestamp};
+use foldhash::fast::FixedState;
+use hashbrown::{HashMap, HashSet};
+use parking_lot::MutexGuard;
+use smallvec::SmallVec;
+use zerocopy::byteorder::little_endian::U64;
+
+use crate::alloc::Allocator;
+use crate::page::format::PageHeader;
+use crate::pins::{Held, What};
+use crate::table::Image;
+use crate::{Pages, Root};
+
+pub use bulk::BulkLoader;
+use path::Step;
+pub(crate) use path::node_of_level;
+
+/// A page that the current commit has changed.
+struct Private {
+    image: Image,
+    /// Its id was taken in this commit: no reader knows it.
+    born: bool,
+}
+
+/// A published page that the current commit has freed.
+struct Retired {
+    id: u64,
+    /// A checkpoint has written it.
+    durable: bool,
+    since: Timestamp,
+}
+
+/// What the writer keeps from commit to commit.
+pub(crate) struct WriterState {
+    /// The number of the next checkpoint.
+    pub(crate) epoch: u64,
+    pub(crate) alloc: Allocator,
+    /// Published pages that no checkpoint has written.
+    pub(crate) dirty: HashSet<u64, FixedState>,
+    /// The pages of the free list on disk.
+    pub(crate) list_pages: Vec<u64>,
+    private: HashMap<u64, Private, FixedState>,
+    /// Ids taken in this commit.
+    taken: Vec<u64>,
+    /// Those of them that are free again.
+    discarded: Vec<u64>,
+    retired: Vec<Retired>,
+    /// The way from the root to the page last worked on.
+    path: SmallVec<[Step; 8]>,
+    /// The root page that `path` starts from, while it ends at a leaf and still holds; else 0.
+    path_root: u64,
+    /// Where the last insert went: leaf and slot, to notice ascending runs.
+    last_insert: (u64, usize),
+    key: Vec<u8>,
+}
+
+impl WriterState {
+    pub(crate) fn new(epoch: u64) -> Self {
+        WriterState {
+            epoch,
+            alloc: Allocator::new(),
+            dirty: HashSet::default(),
+            list_pages: Vec::new(),
+            private: HashMap::default(),
+            taken: Vec::new(),
+            discarded: Vec::new(),
+            retired: Vec::new(),
+            path: SmallVec::new(),
+            path_root: 0,
+            last_insert: (0, 0),
+            key: Vec::new(),
+        }
+    }
+
+    /// Whether everything is published.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.private.is_empty() && self.retired.is_empty()
+    }
+
+    /// Drops the path, and with it its hold on images.
+    pub(crate) fn forget_path(&mut self) {
+        self.path.clear();
+        self.path_root = 0;
+    }
+
+    /// Takes in the freed pages that no snapshot can read any more.
+    pub(crate) fn collect_released(&mut self, pages: &Pages) {
+        for id in std::mem::take(&mut *pages.released.lock()) {
+            self.alloc.release(id);
+        }
+    }
+
+    pub(crate) fn update_gauges(&self, pages: &Pages) {
+        let free = self.alloc.unused();
+        pages.gauges.dirty.store(self.dirty.len(), Ordering::Relaxed);
+        pages.gauges.free.store(free, Ordering::Relaxed);
+        pages.gauges.used.store((self.alloc.next - 1).saturating_sub(free), Ordering::Relaxed);
+    }
+
+    fn rollback(&mut self) {
+        self.forget_path();
+        self.private.clear();
+        self.retired.clear();
+        self.discarded.clear();
+        for id in self.taken.drain(..) {
+            self.alloc.give_back(id);
+        }
+    }
+}
+
+/// The turn to write. Changes are private until [`PageWriter::publish`]; dropping it rolls back what is not published.
+pub struct PageWriter<'a> {
+    pub(crate) pages: &'a Arc<Pages>,
+    pub(crate) state: MutexGuard<'a, WriterState>,
+}
+
+impl PageWriter<'_> {
+    /// Starts a commit that will be published as `version`. What an unfinished one changed is rolled back.
+    pub fn begin(&mut self, version: Timestamp) {
+        debug_assert!(version > self.pages.published(), "versions rise from commit to commit");
+        self.state.rollback();
+        self.state.collect_released(self.pages);
+    }
+
+    /// Makes all changes since the last publish visible to snapshots of `version`, which becomes the published one.
+    /// The one before can no longer be pinned afterwards, unless it is pinned already.
+    ///
+    /// # Errors
+    /// `InvalidInput` where `version` is not above the published one.
+    pub fn publish(&mut self, version: Timestamp) -> Result<()> {
+        let pages = self.pages;
+        let state = &mut *self.state;
+        state.forget_path();
+        let before = {
+            let mut pins = pages.pins.lock();
+            let before = pins.published;
+            if version <= before {
+                return Err(Error::invalid(format!(
+                    "version {version} can't be published: it is not above {before}"
+                )));
+            }
+            // Until all images are in place, a reader may still come for the version before.
+            let pinned = pins.pin(before);
+            debug_assert!(pinned, "the published version can always be pinned");
+            before
+        };
+        let mut held = Vec::new();
+        for (id, mut private) in state.private.drain() {
+            let bytes = Arc::get_mut(&mut private.image).expect("a private image is not shared");
+            PageHeader::of_mut(bytes).version = U64::new(version.as_micros());
+            if let Some(since) = pages.table.install(id, private.image) {
+                held.push(Held { id, since, what: What::Image });
+            }
+            state.dirty.insert(id);
+        }
+        for retired in state.retired.drain(..) {
+            state.dirty.remove(&retired.id);
+            state.alloc.wait(retired.id, retired.durable);
+            held.push(Held { id: retired.id, since: retired.since, what: What::Page });
+        }
+        for id in state.discarded.drain(..) {
+            state.alloc.give_back(id);
+        }
+        state.taken.clear();
+        let mut released = Vec::new();
+        {
+            let mut pins = pages.pins.lock();
+            pins.published = version;
+            pins.hold(before, &mut held);
+            pins.unpin(before, &mut released);
+        }
+        pages.release(&released);
+        state.collect_released(pages);
+        state.update_gauges(pages);
+        pages.table.evict();
+        Ok(())
+    }
+
+    /// Discards every page change since the last publish. The caller goes back to the roots it had then.
+    pub fn rollback(&mut self) {
+        self.state.rollback();
+    }
+
+    /// Takes an id and a private page of arbitrary bytes for it; the caller fills it in.
+    fn create(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
+        let id = self.state.alloc.take()?;
+        self.state.taken.push(id);
+        let mut image = self.pages.table.buffer(self.pages.page_size);
+        fill(id, Arc::get_mut(&mut image).expect("a new buffer is not shared"));
+        self.state.private.insert(id, Private { image, born: true });
+        Ok(id)
+    }
+
+    /// Frees a page of `epoch` whose newest published image is of `since`.
+    fn retire(&mut self, id: u64, epoch: u64, since: Timestamp) {
+        let state = &mut *self.state;
+        if let Some(private) = state.private.remove(&id) {
+            self.pages.table.recycle(private.image);
+            if private.born {
+                state.discarded.push(id);
+                return;
+            }
+        }
+        state.retired.push(Retired { id, durable: epoch != state.epoch, since });
+    }
+
+    fn check_key(&self, key: &[u8]) -> Result<()> {
+        let most = self.pages.limits().max_key;
+        if key.len() > most {
+            return Err(Error::limit(format!("a key of {} bytes exceeds the {most} allowed", key.len())));
+        }
+        Ok(())
+    }
+
+    fn check_value(&self, value: &[u8]) -> Result<()> {
+        let most = self.pages.limits().max_value;
+        if value.len() > most {
+            return Err(Error::limit(format!("a value of {} bytes exceeds the {most} allowed", value.len())));
+        }
+        Ok(())
+    }
+
+    /// The numbers of a root whose page was just made in this epoch.
+    fn root_at(&self, page: u64, height: u8, entries: u64) -> Root {
+        Root { page: crate::PageId::new(page), epoch: self.state.epoch, entries, height }
+    }
+}
+
+impl Drop for PageWriter<'_> {
+    fn drop(&mut self) {
+        self.state.rollback();
+    }
+}

@@ -1,0 +1,48 @@
+//! Long values: chains of overflow pages.
+
+use dosql_base::{Error, Result, Timestamp};
+use std::sync::Arc;
+
+use super::PageWriter;
+use crate::chain_io;
+use crate::page::chain::{self, Link};
+use crate::page::format::OVERFLOW;
+use crate::page::leaf::OverflowRef;
+use crate::table::version_of;
+
+impl PageWriter<'_> {
+    /// Writes a value to new overflow pages.
+    pub(super) fn write_overflow(&mut self, value: &[u8]) -> Result<OverflowRef> {
+        let size = self.pages.page_size;
+        let epoch = self.state.epoch;
+        let len = u32::try_from(value.len()).map_err(|_| Error::limit("a value is over 4 GiB"))?;
+        // From the last link to the first, so that each knows the next.
+        let mut next = 0;
+        for (index, payload) in value.chunks(chain::capacity(size)).enumerate().rev() {
+            next = self.create(|id, bytes| {
+                chain::fill(bytes, Link { kind: OVERFLOW, id, epoch, index: index as u32, next }, payload);
+            })?;
+        }
+        Ok(OverflowRef { first: next, epoch, len })
+    }
+
+    /// The pages of a long value, each with the version of its image; appends the value itself to `value` if given.
+    pub(super) fn read_overflow(
+        &self,
+        reference: OverflowRef,
+        mut value: Option<&mut Vec<u8>>,
+    ) -> Result<Vec<(u64, Timestamp)>> {
+        let mut pages = Vec::new();
+        let fetch = |id: u64, epoch: u64| match self.state.private.get(&id) {
+            Some(private) => Ok(Arc::clone(&private.image)),
+            None => self.pages.image(id, epoch, Timestamp::MAX, false),
+        };
+        chain_io::walk(reference, OVERFLOW, self.pages.page_size, fetch, |id, image, payload| {
+            pages.push((id, version_of(image)));
+            if let Some(value) = &mut value {
+                value.extend_from_slice(payload);
+            }
+        })?;
+        Ok(pages)
+    }
+}

@@ -1,0 +1,161 @@
+//! Finding the way from a root to the page to work on, and making the pages on it private.
+
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+
+use super::{PageWriter, Private};
+use crate::page::format::PageHeader;
+use crate::page::node::Node;
+use crate::page::node_mut::NodeMut;
+use crate::table::{Image, version_of};
+use crate::{PageId, Root};
+use dosql_base::Timestamp;
+
+/// One page on the way.
+pub(super) struct Step {
+    pub(super) id: u64,
+    pub(super) epoch: u64,
+    /// The child that the way goes on to.
+    pub(super) slot: usize,
+    /// The published image; `None` where the page is private.
+    pub(super) image: Option<Image>,
+}
+
+/// The node in an image that should be of `level`.
+pub(crate) fn node_of_level(image: &[u8], level: u8) -> Result<Node<'_>> {
+    let node = Node::try_new(image).filter(|node| {
+        let kind = node.header.page.kind;
+        (kind == crate::page::format::LEAF || kind == crate::page::format::INNER)
+            && node.header.level == level
+    });
+    node.ok_or_else(|| {
+        let id = PageHeader::of(image).id;
+        Error::corrupt(
+            "a page is not of the level that its parent says; restore from a backup",
+            format!("page {id}"),
+        )
+    })
+}
+
+impl PageWriter<'_> {
+    /// The newest image of a page that is not private.
+    pub(super) fn shared(&self, id: u64, epoch: u64) -> Result<Image> {
+        self.pages.image(id, epoch, Timestamp::MAX, true)
+    }
+
+    /// The bytes of step `d`.
+    pub(super) fn bytes_at(&self, d: usize) -> &[u8] {
+        let step = &self.state.path[d];
+        match &step.image {
+            Some(image) => image,
+            None => &self.state.private.get(&step.id).expect("a step without image is private").image,
+        }
+    }
+
+    /// The node at step `d`.
+    pub(super) fn node_at(&self, d: usize) -> Node<'_> {
+        Node::new(self.bytes_at(d))
+    }
+
+    /// The number of the last step.
+    pub(super) fn last(&self) -> usize {
+        self.state.path.len() - 1
+    }
+
+    /// Sets the path to the page of `level` that `key` belongs to. The tree must not be empty.
+    pub(super) fn locate(&mut self, root: &Root, key: &[u8], level: u8) -> Result<()> {
+        if level == 0 && self.still_there(root, key) {
+            return Ok(());
+        }
+        self.state.forget_path();
+        let (mut id, mut epoch) = (root.page.get(), root.epoch);
+        for at in (level..root.height).rev() {
+            let image = match self.state.private.contains_key(&id) {
+                true => None,
+                false => Some(self.shared(id, epoch)?),
+            };
+            self.state.path.push(Step { id, epoch, slot: 0, image });
+            let d = self.last();
+            let node = node_of_level(self.bytes_at(d), at)?;
+            if at > level {
+                let slot = node.child_index(key);
+                (id, epoch) = node.child(slot);
+                self.state.path[d].slot = slot;
+            }
+        }
+        if level == 0 {
+            self.state.path_root = root.page.get();
+        }
+        Ok(())
+    }
+
+    /// Whether the path of the operation before leads to the leaf of `key` too.
+    fn still_there(&self, root: &Root, key: &[u8]) -> bool {
+        self.state.path_root == root.page.get()
+            && self.state.path.last().is_some_and(|step| step.image.is_none())
+            && self.node_at(self.last()).covers(key)
+    }
+
+    /// Makes the last page of the path private. Where that gives it a fresh id, its ancestors get one too.
+    pub(super) fn touch(&mut self, root: &mut Root) -> Result<()> {
+        let current = self.state.epoch;
+        for d in 0..self.state.path.len() {
+            let (id, epoch) = (self.state.path[d].id, self.state.path[d].epoch);
+            if epoch == current {
+                continue;
+            }
+            let image = match &self.state.path[d].image {
+                Some(image) => Arc::clone(image),
+                None => self.shared(id, epoch)?,
+            };
+            let new = self.state.alloc.take()?;
+            self.state.taken.push(new);
+            let mut copy = self.pages.table.copy(&image);
+            let header = PageHeader::of_mut(Arc::get_mut(&mut copy).expect("a copy is not shared"));
+            header.id.set(new);
+            header.epoch.set(current);
+            self.state.private.insert(new, Private { image: copy, born: true });
+            self.retire(id, epoch, version_of(&image));
+            let step = &mut self.state.path[d];
+            (step.id, step.epoch, step.image) = (new, current, None);
+            if d == 0 {
+                (root.page, root.epoch) = (PageId::new(new), current);
+                self.state.path_root = if self.state.path_root == 0 { 0 } else { new };
+            } else {
+                let slot = self.state.path[d - 1].slot;
+                self.private_at(d - 1).set_child(slot, new, current);
+            }
+        }
+        self.private_at(self.last());
+        Ok(())
+    }
+
+    /// The page at step `d`, to change. It must have been touched in this epoch.
+    pub(super) fn private_at(&mut self, d: usize) -> NodeMut<'_> {
+        let pages = self.pages;
+        let state = &mut *self.state;
+        let step = &mut state.path[d];
+        debug_assert_eq!(step.epoch, state.epoch, "a page of an older epoch is never changed");
+        if let Some(image) = step.image.take() {
+            let copy = pages.table.copy(&image);
+            state.private.insert(step.id, Private { image: copy, born: false });
+        }
+        self.private(self.state.path[d].id)
+    }
+
+    /// A private page, to change.
+    pub(super) fn private(&mut self, id: u64) -> NodeMut<'_> {
+        let private = self.state.private.get_mut(&id).expect("the page is private");
+        NodeMut::new(Arc::get_mut(&mut private.image).expect("a private image is not shared"))
+    }
+
+    /// Replaces the bytes of a private page; the version of the image that it stands for stays.
+    pub(super) fn replace_private(&mut self, id: u64, mut image: Image) {
+        let private = self.state.private.get_mut(&id).expect("the page is private");
+        let bytes = Arc::get_mut(&mut image).expect("a new image is not shared");
+        PageHeader::of_mut(bytes).version.set(version_of(&private.image).as_micros());
+        let old = std::mem::replace(&mut private.image, image);
+        self.pages.table.recycle(old);
+    }
+}

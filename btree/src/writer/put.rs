@@ -1,0 +1,165 @@
+//! Reads inside the commit, puts and tombstones.
+
+use dosql_base::{Result, Timestamp};
+
+use super::PageWriter;
+use crate::page::leaf::{Kind, OverflowRef, Prelude};
+use crate::page::node_mut::{NodeMut, Shape};
+use crate::{Displaced, Entry, Root};
+
+/// What a change found in place of the key.
+pub(super) struct Found {
+    pub(super) slot: usize,
+    pub(super) displaced: Option<Displaced>,
+    /// The overflow pages of its value.
+    pub(super) chain: Vec<(u64, Timestamp)>,
+    pub(super) chain_epoch: u64,
+}
+
+impl PageWriter<'_> {
+    /// The entry of `key`, unpublished changes included.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn get(&mut self, root: Root, key: &[u8]) -> Result<Option<Entry>> {
+        if root.page.is_none() {
+            return Ok(None);
+        }
+        self.locate(&root, key, 0)?;
+        let Ok(slot) = self.node_at(self.last()).search(key) else { return Ok(None) };
+        let found = self.found(slot, true)?;
+        Ok(found.displaced.map(|displaced| Entry {
+            version: displaced.version,
+            tombstone: displaced.tombstone,
+            value: crate::entry::Value::Owned(displaced.value),
+        }))
+    }
+
+    /// Sets `key` to `value`; returns what that displaced. After `WouldBlock` nothing has changed; after another error
+    /// roll back.
+    ///
+    /// # Errors
+    /// `Limit` for an oversized key or value; `WouldBlock`, `Corrupt`, `Io`.
+    pub fn put(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        version: Timestamp,
+        value: &[u8],
+    ) -> Result<Option<Displaced>> {
+        Ok(self.upsert(root, key, version, Some(value), true)?.1)
+    }
+
+    /// As [`PageWriter::put`] where nobody needs the displaced value; returns whether there was one.
+    ///
+    /// # Errors
+    /// As [`PageWriter::put`].
+    pub fn set(&mut self, root: &mut Root, key: &[u8], version: Timestamp, value: &[u8]) -> Result<bool> {
+        Ok(self.upsert(root, key, version, Some(value), false)?.0)
+    }
+
+    /// Sets `key` to a tombstone: an entry that says "deleted".
+    ///
+    /// # Errors
+    /// As [`PageWriter::put`].
+    pub fn put_tombstone(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        version: Timestamp,
+    ) -> Result<Option<Displaced>> {
+        Ok(self.upsert(root, key, version, None, true)?.1)
+    }
+
+    /// What stands in `slot` of the leaf at the end of the path; its value only where it is wanted.
+    pub(super) fn found(&self, slot: usize, want: bool) -> Result<Found> {
+        let entry = self.node_at(self.last()).leaf_value(slot);
+        let mut found = Found { slot, displaced: None, chain: Vec::new(), chain_epoch: 0 };
+        let mut value = Vec::new();
+        match OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow) {
+            Some(reference) => {
+                found.chain_epoch = reference.epoch;
+                found.chain = self.read_overflow(reference, want.then_some(&mut value))?;
+            }
+            None if want => value.extend_from_slice(entry.bytes),
+            None => {}
+        }
+        if want {
+            let tombstone = entry.kind == Kind::Tombstone;
+            found.displaced = Some(Displaced { version: entry.version, value, tombstone });
+        }
+        Ok(found)
+    }
+
+    /// Sets `key` to `value`, or to a tombstone. Whether there was an entry, and what it was where it is wanted.
+    fn upsert(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        version: Timestamp,
+        value: Option<&[u8]>,
+        want: bool,
+    ) -> Result<(bool, Option<Displaced>)> {
+        self.check_key(key)?;
+        self.check_value(value.unwrap_or_default())?;
+        if root.page.is_none() {
+            *root = self.new_tree(version)?;
+        }
+        self.locate(root, key, 0)?;
+        let (slot, found) = match self.node_at(self.last()).search(key) {
+            Ok(slot) => (slot, Some(self.found(slot, want)?)),
+            Err(slot) => (slot, None),
+        };
+        self.touch(root)?;
+        let reference;
+        let (kind, bytes) = match value {
+            None => (Kind::Tombstone, &[][..]),
+            Some(value) if value.len() > self.pages.limits().max_inline_value => {
+                reference = self.write_overflow(value)?.to_bytes();
+                (Kind::Overflow, &reference[..])
+            }
+            Some(value) => (Kind::Inline, value),
+        };
+        let d = self.last();
+        let prelude = Prelude::new(self.node_at(d).header.base.get(), version, kind, bytes.len());
+        let parts = [prelude.as_slice(), bytes];
+        let Some(found) = found else {
+            self.insert(root, key, slot, parts)?;
+            root.entries += 1;
+            return Ok((false, None));
+        };
+        if !self.private_at(d).replace(slot, parts) {
+            self.private_at(d).remove(slot);
+            self.insert(root, key, slot, parts)?;
+        }
+        for (id, since) in found.chain {
+            self.retire(id, found.chain_epoch, since);
+        }
+        Ok((true, found.displaced))
+    }
+
+    /// A tree of one empty leaf.
+    fn new_tree(&mut self, version: Timestamp) -> Result<Root> {
+        let epoch = self.state.epoch;
+        let page = self.create(|id, bytes| {
+            let base = version.as_micros();
+            NodeMut::init(bytes, Shape { id, epoch, level: 0, base, low: &[], high: None });
+        })?;
+        Ok(self.root_at(page, 1, 0))
+    }
+
+    /// Inserts an entry at `slot` of the leaf at the end of the path, splitting it until there is room.
+    fn insert(&mut self, root: &mut Root, key: &[u8], mut slot: usize, parts: [&[u8]; 2]) -> Result<()> {
+        loop {
+            let d = self.last();
+            let prefix = self.node_at(d).prefix_len();
+            if self.private_at(d).insert(slot, &key[prefix..], parts) {
+                self.state.last_insert = (self.state.path[d].id, slot);
+                return Ok(());
+            }
+            self.split_leaf(root, key, slot, parts[0].len() + parts[1].len())?;
+            self.locate(root, key, 0)?;
+            slot = self.node_at(self.last()).search(key).unwrap_or_else(|slot| slot);
+        }
+    }
+}
