@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use dosql_base::{Error, Result};
 
-use super::Context;
+use super::{Context, json};
 use crate::value::{self, Collation, Value, ValueRef, compare, number};
 
 /// The aggregate functions. DISTINCT, FILTER and ORDER BY inside the parentheses are the caller's business.
@@ -24,6 +24,16 @@ pub enum AggKind {
     Max,
     /// Texts joined by a separator (`,` unless given).
     GroupConcat,
+    /// A JSON array of the values; as JSONB where `binary`.
+    JsonGroupArray {
+        /// Whether the result is JSONB.
+        binary: bool,
+    },
+    /// A JSON object of labels and values; as JSONB where `binary`.
+    JsonGroupObject {
+        /// Whether the result is JSONB.
+        binary: bool,
+    },
 }
 
 /// The state of one aggregate over one group.
@@ -38,8 +48,13 @@ pub struct Accumulator {
 enum State {
     Count(i64),
     Sum(Sum),
-    Extreme { best: Option<Value>, took: bool },
+    Extreme {
+        best: Option<Value>,
+        took: bool,
+    },
     Text(Option<String>),
+    /// The payload of an array or object in JSONB.
+    Json(Vec<u8>),
 }
 
 impl Accumulator {
@@ -51,6 +66,7 @@ impl Accumulator {
             AggKind::Sum | AggKind::Total | AggKind::Avg => State::Sum(Sum::default()),
             AggKind::Min | AggKind::Max => State::Extreme { best: None, took: false },
             AggKind::GroupConcat => State::Text(None),
+            AggKind::JsonGroupArray { .. } | AggKind::JsonGroupObject { .. } => State::Json(Vec::new()),
         };
         Accumulator { kind, collation, state }
     }
@@ -85,6 +101,15 @@ impl Accumulator {
                         context.check_length(text.len())?;
                     }
                 }
+            }
+            State::Json(payload) => {
+                let value = first.unwrap_or_default();
+                return match self.kind {
+                    AggKind::JsonGroupObject { .. } => {
+                        json::append_entry(context, payload, value, args.get(1).copied().unwrap_or_default())
+                    }
+                    _ => json::append_array(context, payload, value),
+                };
             }
         }
         Ok(())
@@ -127,6 +152,11 @@ impl Accumulator {
             },
             State::Extreme { best, .. } => best.clone().unwrap_or_default(),
             State::Text(text) => text.as_deref().map_or(Value::Null, Value::text),
+            State::Json(payload) => match self.kind {
+                AggKind::JsonGroupObject { binary } => json::finish_object(payload, binary),
+                AggKind::JsonGroupArray { binary } => json::finish_array(payload, binary),
+                _ => Value::Null,
+            },
         })
     }
 
@@ -136,6 +166,7 @@ impl Accumulator {
         match &self.state {
             State::Extreme { best, .. } => best.as_ref().map_or(0, Value::heap_size),
             State::Text(text) => text.as_ref().map_or(0, String::capacity),
+            State::Json(payload) => payload.capacity(),
             _ => 0,
         }
     }

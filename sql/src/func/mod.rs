@@ -10,6 +10,7 @@
 //! math.rs       round, sqrt, pow, log, sin ..
 //! printf.rs     format
 //! datetime/     date, time, strftime and their modifiers
+//! json/         json_extract, json_set, json_each, JSONB ..
 //! misc.rs       abs, coalesce, iif, random, typeof, changes ..
 //! ```
 //!
@@ -19,6 +20,7 @@
 mod aggregate;
 mod context;
 mod datetime;
+mod json;
 mod math;
 mod misc;
 mod pattern;
@@ -28,5 +30,6 @@ mod text;
 
 pub use aggregate::{Accumulator, AggKind};
 pub use context::{Context, JsonArgs};
+pub use json::{JsonRow, json_each};
 pub use pattern::{glob, like};
 pub use registry::{Function, JsonResult, Kind, ScalarFn, Volatility, WindowKind, all, lookup};

@@ -151,6 +151,12 @@ static SETS: &[Function] = &[
     Function::aggregate("max", 1, 1, AggKind::Max).collating(),
     Function::aggregate("group_concat", 1, 2, AggKind::GroupConcat),
     Function::aggregate("string_agg", 2, 2, AggKind::GroupConcat),
+    Function::aggregate("json_group_array", 1, 1, AggKind::JsonGroupArray { binary: false })
+        .json(JsonResult::Always),
+    Function::aggregate("json_group_object", 2, 2, AggKind::JsonGroupObject { binary: false })
+        .json(JsonResult::Always),
+    Function::aggregate("jsonb_group_array", 1, 1, AggKind::JsonGroupArray { binary: true }),
+    Function::aggregate("jsonb_group_object", 2, 2, AggKind::JsonGroupObject { binary: true }),
     Function::window("row_number", 0, 0, WindowKind::RowNumber),
     Function::window("rank", 0, 0, WindowKind::Rank),
     Function::window("dense_rank", 0, 0, WindowKind::DenseRank),
@@ -166,10 +172,18 @@ static SETS: &[Function] = &[
 
 /// Every function, family by family; names repeat where the kind depends on the number of arguments.
 pub fn all() -> impl Iterator<Item = &'static Function> {
-    use super::{datetime, math, misc, printf, text};
-    [SETS, text::FUNCTIONS, misc::FUNCTIONS, math::FUNCTIONS, printf::FUNCTIONS, datetime::FUNCTIONS]
-        .into_iter()
-        .flatten()
+    use super::{datetime, json, math, misc, printf, text};
+    [
+        SETS,
+        text::FUNCTIONS,
+        misc::FUNCTIONS,
+        math::FUNCTIONS,
+        printf::FUNCTIONS,
+        datetime::FUNCTIONS,
+        json::FUNCTIONS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The function of this name (in any case) that takes `args` arguments. Fails with "no such function" or "wrong
