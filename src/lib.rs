@@ -1,1 +1,72 @@
-//! Placeholder.
+//! dosql: an embedded database. A page B-tree serves the present, a log makes commits durable, and what updates and deletes
+//! displace goes to history, so that the past can be read as easily as the present.
+//!
+//! ```
+//! use dosql::Database;
+//!
+//! let db = Database::open_memory()?;
+//! let users = db.keyspace("users")?;
+//! db.write(|tx| tx.put(&users, "ada", "1815"))?;
+//! let then = db.last_commit();
+//! db.write(|tx| tx.delete(&users, "ada"))?;
+//!
+//! assert!(db.read()?.get(&users, "ada")?.is_none());
+//! assert_eq!(db.read_at(then)?.get(&users, "ada")?.as_deref(), Some(&b"1815"[..]));
+//! # Ok::<(), dosql::Error>(())
+//! ```
+//!
+//! ```text
+//! Database ---- Transaction, ReadTransaction ---- Keyspace, Range, Value
+//!    |                |
+//!    |            View: page images of one commit + history
+//!    |                |
+//! engine: commit, checkpoint, recovery            one committer, any number of readers
+//!    |                |              |
+//! log store       page store     segment store
+//! ```
+
+mod checkpoint;
+mod commit;
+mod database;
+#[cfg(not(target_family = "wasm"))]
+mod directory;
+mod engine;
+mod estimate;
+mod history;
+mod keyspace;
+mod kv;
+pub mod limits;
+mod manifest;
+mod options;
+mod read;
+mod read_set;
+mod recovery;
+mod scan;
+mod sql_storage;
+mod stats;
+mod storage;
+#[cfg(not(target_family = "wasm"))]
+mod system_env;
+mod transaction;
+mod turn;
+mod value;
+mod verify;
+mod view;
+mod window;
+mod writes;
+
+pub use database::Database;
+pub use dosql_base::{Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp};
+pub use keyspace::Keyspace;
+pub use kv::{Pair, Range};
+pub use options::{DAY, Durability, Isolation, Limits, Options};
+pub use read::ReadTransaction;
+pub use scan::Scan;
+pub use sql_storage::SqlCursor;
+pub use stats::Stats;
+pub use storage::Storage;
+#[cfg(not(target_family = "wasm"))]
+pub use system_env::system_env;
+pub use transaction::{Begin, Transaction};
+pub use value::Value;
+pub use verify::Report;

@@ -1,0 +1,189 @@
+//! The commit: check, take a Timestamp, change the tree, append one log record, publish. Then, outside the critical section,
+//! wait for the device and become visible.
+//!
+//! The tree is changed before the record is appended and published after: whatever fails before the append (a page that
+//! can't be read, a full device) takes the private page changes back and leaves no trace.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dosql_base::{Error, ErrorKind, Result, Timestamp};
+use dosql_btree::{Displaced, PageWriter, Root};
+use dosql_wal::{Appended, LogPosition, RecordBuilder};
+
+use crate::engine::{Committer, Engine, Pending};
+use crate::history::key;
+use crate::history::memtable::Version;
+use crate::manifest::MAIN_BRANCH;
+use crate::options::{Durability, Isolation};
+use crate::read_set::ReadSet;
+use crate::view::View;
+use crate::writes::{Changes, Writes};
+
+/// What an optimistic transaction is checked for.
+pub(crate) struct Validation<'a> {
+    pub(crate) snapshot: Timestamp,
+    pub(crate) isolation: Isolation,
+    pub(crate) reads: &'a ReadSet,
+}
+
+/// A commit that is in the log and in the tree.
+pub(crate) struct Committed {
+    pub(crate) timestamp: Timestamp,
+    pub(crate) end: LogPosition,
+}
+
+/// Versions that a commit displaced, by history key.
+pub(crate) type DisplacedVersions = Vec<(Box<[u8]>, Version)>;
+
+impl Engine {
+    /// Commits `writes`, which must not be empty. The caller holds the turn. On success `writes` is empty; after an error it is as
+    /// it was, and nothing has changed.
+    pub(crate) fn commit(&self, writes: &mut Writes, check: Option<Validation<'_>>) -> Result<Committed> {
+        let mut record = RecordBuilder::new();
+        encode(&mut record, writes.changes())?;
+        let mut committer = self.committer.lock();
+        self.check_writable()?;
+        if let Some(check) = &check {
+            self.validate(check, writes.changes())?;
+        }
+        let timestamp = Timestamp::after(committer.last, self.env.now());
+        if timestamp == Timestamp::MAX {
+            return Err(Error::limit("the clock has reached the end of time; set it right and reopen the database"));
+        }
+        record.set_timestamp(timestamp);
+        let (appended, root, displaced) =
+            self.apply_and_append(committer.root, timestamp, writes.changes(), &record)?;
+        committer.history.memtable.add(displaced);
+        committer.last = timestamp;
+        committer.root = root;
+        if self.options.retention == 0 {
+            committer.floor = timestamp;
+        }
+        let view = self.publish_view(&mut committer, timestamp);
+        self.pending.lock().push_back(Pending { end: appended.end, view });
+        let bytes = writes.bytes();
+        let changes = Arc::new(writes.take());
+        let visible = self.visible.read().timestamp;
+        let budget = self.options.limits.conflict_window_bytes;
+        self.window.lock().push(timestamp, bytes, changes, visible, budget);
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(Committed { timestamp, end: appended.end })
+    }
+
+    fn validate(&self, check: &Validation<'_>, changes: &Changes) -> Result<()> {
+        let reads = (check.isolation == Isolation::Serializable).then_some(check.reads);
+        let verdict = self.window.lock().check(check.snapshot, reads, changes);
+        if verdict.is_err() {
+            self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
+        }
+        verdict
+    }
+
+    fn apply_and_append(
+        &self,
+        mut root: Root,
+        timestamp: Timestamp,
+        changes: &Changes,
+        record: &RecordBuilder,
+    ) -> Result<(Appended, Root, DisplacedVersions)> {
+        // Dropping the writer takes back what was not published.
+        let mut writer = self.pages.writer();
+        writer.begin(timestamp);
+        let keep = self.options.retention > 0;
+        let mut displaced = DisplacedVersions::new();
+        for (key, change) in changes {
+            apply(&mut writer, &mut root, timestamp, key, change.as_deref(), keep, &mut displaced)?;
+        }
+        let appended = self.log.append(record).map_err(|error| match error.kind() {
+            ErrorKind::NoSpace | ErrorKind::Limit => error,
+            _ => self.poison(error),
+        })?;
+        writer.publish(timestamp).map_err(|error| self.poison(error))?;
+        Ok((appended, root, displaced))
+    }
+
+    /// Makes the view of what the committer has just published.
+    pub(crate) fn publish_view(&self, committer: &mut Committer, timestamp: Timestamp) -> Arc<View> {
+        let view = Arc::new(View {
+            timestamp,
+            pages: self.pages.latest(),
+            root: committer.root,
+            system: committer.system,
+            history: committer.history.clone(),
+            floor: committer.floor,
+        });
+        committer.latest = Arc::clone(&view);
+        view
+    }
+
+    /// Waits as `durability` asks and shows the commit to new readers.
+    pub(crate) fn acknowledge(&self, committed: &Committed, durability: Durability) -> Result<()> {
+        match durability {
+            Durability::Sync => self.sync_log(committed.end)?,
+            Durability::None => {}
+            Durability::Interval(micros) => {
+                let now = self.env.now();
+                let due = {
+                    let mut committer = self.committer.lock();
+                    let since = now.as_micros().saturating_sub(committer.synced.as_micros());
+                    let due = since >= micros;
+                    if due {
+                        committer.synced = now;
+                    }
+                    due
+                };
+                if due {
+                    self.sync_log(committed.end)?;
+                }
+            }
+        }
+        self.make_visible(committed.end);
+        Ok(())
+    }
+}
+
+fn encode(record: &mut RecordBuilder, changes: &Changes) -> Result<()> {
+    record.begin(Timestamp::ZERO, MAIN_BRANCH);
+    for (key, change) in changes {
+        match change {
+            Some(value) => record.put(key, value)?,
+            None => record.delete(key)?,
+        }
+    }
+    record.finish();
+    Ok(())
+}
+
+/// Changes one key of the tree. What that displaces is noted for the history where it is kept.
+pub(crate) fn apply(
+    writer: &mut PageWriter<'_>,
+    root: &mut Root,
+    timestamp: Timestamp,
+    key: &[u8],
+    value: Option<&[u8]>,
+    keep: bool,
+    displaced: &mut DisplacedVersions,
+) -> Result<()> {
+    let before: Option<Displaced> = match (value, keep) {
+        (Some(value), true) => writer.put(root, key, timestamp, value)?,
+        (None, true) => writer.delete(root, key)?,
+        (Some(value), false) => {
+            writer.set(root, key, timestamp, value)?;
+            None
+        }
+        (None, false) => {
+            writer.remove(root, key)?;
+            None
+        }
+    };
+    if let Some(before) = before
+        && !before.tombstone
+    {
+        let mut encoded = Vec::new();
+        key::encode(&mut encoded, key, before.version);
+        let version = Version { end: timestamp, value: Arc::from(before.value) };
+        displaced.push((encoded.into_boxed_slice(), version));
+    }
+    Ok(())
+}

@@ -1,0 +1,205 @@
+//! The handle of an open database.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use dosql_base::{ErrorKind, Result, Timestamp};
+
+use crate::engine::Engine;
+use crate::keyspace::Keyspace;
+use crate::options::{Isolation, Options};
+use crate::read::ReadTransaction;
+use crate::recovery;
+use crate::stats::Stats;
+use crate::storage::Storage;
+use crate::transaction::{Begin, Transaction};
+use crate::verify::{self, Report};
+
+/// Conflicts after which the closure form of an optimistic transaction stops retrying and takes the writer's turn.
+const OPTIMISTIC_ATTEMPTS: usize = 16;
+
+/// An open database. Cheap to clone; every clone is the same database, from any thread.
+///
+/// It is closed when the last clone and the last transaction are gone, or by [`Database::close`].
+#[derive(Clone)]
+pub struct Database(pub(crate) Arc<Engine>);
+
+impl Database {
+    /// Opens the database in `storage`, or makes one where there is none. Whatever a crash left is brought to the last durable
+    /// commit.
+    ///
+    /// Fails with `Corrupt`, `Unsupported` for a newer format, code `NotADb` for something else's storage, or as the stores do.
+    pub fn open(storage: Storage, options: Options) -> Result<Self> {
+        let database = Database(Arc::new(recovery::open(storage, options)?));
+        if database.0.checkpoint_is_due() {
+            database.0.checkpoint()?;
+        }
+        Ok(database)
+    }
+
+    /// A new database in memory.
+    pub fn open_memory() -> Result<Self> {
+        Self::open(Storage::memory(), Options::default())
+    }
+
+    /// Opens or makes the database in the directory at `path`.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open_directory(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let options = Options::default();
+        Self::open(Storage::directory_with(path, &options)?, options)
+    }
+
+    /// Makes a checkpoint and refuses everything from then on. Transactions under way may go on reading; they can't commit. A
+    /// database that is not closed loses nothing: the next open replays its log.
+    pub fn close(&self) -> Result<()> {
+        let engine = &self.0;
+        if engine.closed.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let result = match engine.fault.get() {
+            Some(_) => Ok(()),
+            None => engine.checkpoint().and_then(|()| engine.log.seal()),
+        };
+        engine.closed.store(true, Ordering::Release);
+        // A commit that was under way is done with the stores once its critical section can be entered.
+        drop(engine.committer.lock());
+        engine.lock.lock().take();
+        result
+    }
+
+    /// The keyspace of this name. It need not exist: the first write to it creates it.
+    pub fn keyspace(&self, name: &str) -> Result<Keyspace> {
+        let keyspace = Keyspace::new(name)?;
+        let view = self.0.view();
+        if let Some(row) = view.get(&keyspace.catalog_key(), Timestamp::MAX)? {
+            keyspace.remember(crate::keyspace::decode_number(&row)?);
+        }
+        Ok(keyspace)
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self, begin: Begin) -> Result<Transaction> {
+        Transaction::begin(&self.0, begin)
+    }
+
+    /// A snapshot of the present.
+    pub fn read(&self) -> Result<ReadTransaction> {
+        self.begin(Begin::Read).map(ReadTransaction)
+    }
+
+    /// The database as it was at `at`: every commit up to there, and nothing later. No later commit will take a Timestamp at or
+    /// below it, so the same rows come back for ever, as long as history reaches.
+    ///
+    /// Fails with code `AsOfFuture` for a moment that is yet to come, `AsOfExpired` for one before the retained history.
+    pub fn read_at(&self, at: Timestamp) -> Result<ReadTransaction> {
+        self.begin(Begin::ReadAt(at)).map(ReadTransaction)
+    }
+
+    /// Waits for the writer's turn and begins a transaction that can't conflict.
+    pub fn begin_write(&self) -> Result<Transaction> {
+        self.begin(Begin::Write)
+    }
+
+    /// Begins a transaction that takes no turn and is checked when it commits.
+    pub fn begin_concurrent(&self) -> Result<Transaction> {
+        self.begin(Begin::Concurrent(Isolation::Serializable))
+    }
+
+    /// Runs `body` in a transaction, in its turn, and commits. An error of `body` rolls back and comes back.
+    pub fn write<R>(&self, body: impl FnOnce(&mut Transaction) -> Result<R>) -> Result<R> {
+        Self::run(self.begin_write()?, body)
+    }
+
+    /// As [`Database::write`], but answers `Busy` where somebody else has the turn.
+    pub fn try_write<R>(&self, body: impl FnOnce(&mut Transaction) -> Result<R>) -> Result<R> {
+        Self::run(self.begin(Begin::WriteWithin(std::time::Duration::ZERO))?, body)
+    }
+
+    fn run<R>(mut transaction: Transaction, body: impl FnOnce(&mut Transaction) -> Result<R>) -> Result<R> {
+        let result = body(&mut transaction)?;
+        if !transaction.is_finished() {
+            transaction.commit()?;
+        }
+        Ok(result)
+    }
+
+    /// Runs `body` in an optimistic transaction and commits; runs it again where that conflicts, in the writer's turn if it keeps
+    /// conflicting.
+    pub fn write_concurrent<R>(
+        &self,
+        isolation: Isolation,
+        mut body: impl FnMut(&mut Transaction) -> Result<R>,
+    ) -> Result<R> {
+        for _ in 0..OPTIMISTIC_ATTEMPTS {
+            match Self::run(self.begin(Begin::Concurrent(isolation))?, &mut body) {
+                Err(error) if error.kind() == ErrorKind::Conflict => {}
+                result => return result,
+            }
+        }
+        self.write(body)
+    }
+
+    /// Writes what has changed to the page store, and gives back the log.
+    pub fn checkpoint(&self) -> Result<()> {
+        self.0.checkpoint()
+    }
+
+    /// A step of housekeeping: makes what commits left unsynced durable, and a checkpoint when the log or the changed pages exceed
+    /// `budget` bytes. For a background thread, a timer, an alarm.
+    pub fn maintain(&self, budget: usize) -> Result<()> {
+        self.0.check_usable()?;
+        if self.0.options.read_only {
+            return Ok(());
+        }
+        self.0.settle()?;
+        let (logged, held) = self.0.backlog();
+        if logged > budget as u64 || held > budget {
+            self.0.checkpoint()?;
+        }
+        Ok(())
+    }
+
+    /// What it holds and has done.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::of(&self.0)
+    }
+
+    /// Reads everything and checks that it is sound: every page, every row's place, every version's interval.
+    ///
+    /// Fails only where the check itself can't be made; what is wrong with the data is in the report.
+    pub fn verify(&self) -> Result<Report> {
+        verify::verify(&self.0)
+    }
+
+    /// What time it is to this database: the clock, but never before the last commit.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    /// The Timestamp of the last commit that readers see (of the creation, where there is none).
+    #[must_use]
+    pub fn last_commit(&self) -> Timestamp {
+        self.0.view().timestamp
+    }
+
+    /// The database's own random number, made when it was created.
+    #[must_use]
+    pub fn id(&self) -> [u8; 16] {
+        self.0.database
+    }
+
+    /// Whether a failure has closed it; it must be reopened.
+    #[must_use]
+    pub fn is_poisoned(&self) -> bool {
+        self.0.fault.get().is_some()
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Database").field("last_commit", &self.last_commit()).finish_non_exhaustive()
+    }
+}

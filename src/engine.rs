@@ -1,0 +1,235 @@
+//! The state behind a database handle, and how it is locked.
+//!
+//! ```text
+//! turn       who may write: held by a write transaction from its begin, by an optimistic one only while it commits
+//! committer  the short critical section: check, Timestamp, log record, tree, history; a checkpoint holds it too
+//! pending    commits that are in the tree but not yet durable, oldest first
+//! visible    the view that new readers get: the newest commit that is durable (or need not be)
+//! ```
+//!
+//! Always taken in this order: turn, committer, then any one of window, pending, visible, or the locks of the layers below. A
+//! reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
+use dosql_btree::{Pages, Root};
+use dosql_wal::{Log, LogPosition};
+use parking_lot::{Mutex, RwLock};
+
+use crate::history::History;
+use crate::options::Options;
+use crate::storage::Lock;
+use crate::turn::{Turn, TurnGuard};
+use crate::view::View;
+use crate::window::Window;
+
+/// One open database.
+pub(crate) struct Engine {
+    pub(crate) options: Options,
+    pub(crate) env: Env,
+    /// Random, made when the database was created.
+    pub(crate) database: [u8; 16],
+    pub(crate) pages: Arc<Pages>,
+    pub(crate) log: Log,
+    pub(crate) turn: Arc<Turn>,
+    pub(crate) committer: Mutex<Committer>,
+    pub(crate) window: Mutex<Window>,
+    pub(crate) pending: Mutex<VecDeque<Pending>>,
+    pub(crate) visible: RwLock<Arc<View>>,
+    /// Why the database can't be used any more.
+    pub(crate) fault: OnceLock<Error>,
+    pub(crate) closed: AtomicBool,
+    pub(crate) counters: Counters,
+    /// Held as long as the database is open.
+    pub(crate) lock: Mutex<Option<Lock>>,
+}
+
+/// What only the committer may change.
+pub(crate) struct Committer {
+    /// Every Timestamp up to here is taken: by a commit, by a checkpoint, or by a reader of the past.
+    pub(crate) last: Timestamp,
+    /// The tree of current rows as of the last commit.
+    pub(crate) root: Root,
+    pub(crate) system: Root,
+    pub(crate) history: History,
+    /// See [`View::floor`].
+    pub(crate) floor: Timestamp,
+    pub(crate) next_run: u64,
+    /// The view of the last commit, durable or not.
+    pub(crate) latest: Arc<View>,
+    /// Where the log of the last checkpoint begins.
+    pub(crate) log_start: LogPosition,
+    /// When the log was last synced for the sake of [`crate::Durability::Interval`].
+    pub(crate) synced: Timestamp,
+}
+
+/// A commit that waits for the log.
+pub(crate) struct Pending {
+    pub(crate) end: LogPosition,
+    pub(crate) view: Arc<View>,
+}
+
+/// What has happened since the database was opened.
+#[derive(Default)]
+pub(crate) struct Counters {
+    pub(crate) commits: AtomicU64,
+    pub(crate) conflicts: AtomicU64,
+    pub(crate) checkpoints: AtomicU64,
+    pub(crate) replayed: AtomicU64,
+}
+
+impl Engine {
+    /// Fails where the database is closed or poisoned.
+    pub(crate) fn check_usable(&self) -> Result<()> {
+        if let Some(fault) = self.fault.get() {
+            return Err(Error::closed(format!(
+                "the database failed and was closed ({fault}); reopen it to go on from what is durable"
+            )));
+        }
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Error::closed("the database was closed; open it again"));
+        }
+        Ok(())
+    }
+
+    /// Fails where the database can't be written.
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        self.check_usable()?;
+        if self.options.read_only {
+            let message = "the database was opened for reading only; open it with read_only off";
+            return Err(Error::new(ErrorKind::ReadOnly, Code::ReadOnly, message));
+        }
+        Ok(())
+    }
+
+    /// From now on nothing but closing works. Hands `error` back.
+    pub(crate) fn poison(&self, error: Error) -> Error {
+        let _ = self.fault.set(error.clone());
+        error
+    }
+
+    /// The view that new readers get.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.visible.read())
+    }
+
+    /// What time it is: never before the last commit, even where the clock stands still or steps back.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.env.now().max(self.visible.read().timestamp)
+    }
+
+    /// Makes visible every pending commit whose record ends at or before `durable`.
+    pub(crate) fn make_visible(&self, durable: LogPosition) {
+        let mut replaced = Vec::new();
+        {
+            let mut pending = self.pending.lock();
+            while pending.front().is_some_and(|first| first.end <= durable) {
+                replaced.extend(pending.pop_front().map(|first| first.view));
+            }
+            if let Some(newest) = replaced.pop() {
+                let mut visible = self.visible.write();
+                if newest.timestamp > visible.timestamp {
+                    replaced.push(std::mem::replace(&mut visible, newest));
+                }
+            }
+        }
+        // Views are given back, with the page images that they pin, when no lock is held.
+        drop(replaced);
+    }
+
+    /// Waits until the last commit is durable and shows it to readers.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let end = self.log.end().0;
+        self.sync_log(end)?;
+        self.make_visible(end);
+        Ok(())
+    }
+
+    /// Syncs the log; a failure poisons the database.
+    pub(crate) fn sync_log(&self, upto: LogPosition) -> Result<()> {
+        self.log.sync(upto).map_err(|error| self.poison(error))
+    }
+
+    /// The earliest moment that can be read in `view`.
+    pub(crate) fn horizon(&self, view: &View) -> Timestamp {
+        let kept = self.env.now().as_micros().saturating_sub(self.options.retention);
+        if self.options.retention == 0 {
+            return view.timestamp;
+        }
+        view.floor.max(Timestamp::from_micros(kept)).min(view.timestamp)
+    }
+
+    /// A view that contains every commit at or before `at`, and the promise that no later commit will be: so that a read as
+    /// of `at` gives the same rows for ever.
+    pub(crate) fn view_at(&self, at: Timestamp) -> Result<Arc<View>> {
+        let view = self.view();
+        if at > view.timestamp {
+            self.reserve_past(at)?;
+            let view = self.view();
+            return Ok(view);
+        }
+        self.check_horizon(&view, at)?;
+        Ok(view)
+    }
+
+    /// Refuses a moment whose history may be gone.
+    pub(crate) fn check_horizon(&self, view: &View, at: Timestamp) -> Result<()> {
+        let horizon = self.horizon(view);
+        if at >= horizon || at >= view.timestamp {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            Code::AsOfExpired,
+            format!("{at} is before {horizon}, the earliest time that history still reaches; ask for a later one"),
+        ))
+    }
+
+    /// Sees to it that no commit after this takes a Timestamp at or below `at`, and that all that did are visible.
+    pub(crate) fn reserve_past(&self, at: Timestamp) -> Result<()> {
+        let now = self.now();
+        if at > now {
+            return Err(Error::new(
+                ErrorKind::InvalidInput,
+                Code::AsOfFuture,
+                format!("{at} lies in the future: it is {now} now; ask for an earlier time"),
+            ));
+        }
+        let waits = {
+            let mut committer = self.committer.lock();
+            committer.last = committer.last.max(at);
+            committer.latest.timestamp > self.visible.read().timestamp
+        };
+        if waits { self.settle() } else { Ok(()) }
+    }
+
+    /// Bytes of log that a recovery now would replay, and bytes in memory that a checkpoint now would write.
+    pub(crate) fn backlog(&self) -> (u64, usize) {
+        let committer = self.committer.lock();
+        let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
+        (logged, self.pages.dirty_bytes().saturating_add(committer.history.memtable.bytes()))
+    }
+
+    /// Takes the writer's turn, or answers `Busy`.
+    pub(crate) fn take_turn(&self, patience: Option<std::time::Duration>) -> Result<TurnGuard> {
+        self.turn.take(patience).ok_or_else(busy)
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        // Commits that did not ask to wait for the device are given to it on an orderly way out. Nobody is left to hear of a
+        // failure, and nothing was promised.
+        if self.fault.get().is_none() && !self.closed.load(Ordering::Acquire) {
+            let _ = self.log.seal();
+        }
+    }
+}
+
+pub(crate) fn busy() -> Error {
+    let message = "another transaction is writing; try again, or wait for the turn";
+    Error::new(ErrorKind::Busy, Code::Busy, message)
+}

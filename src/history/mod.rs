@@ -1,0 +1,61 @@
+//! The past: versions that updates and deletes displaced, as immutable intervals `key, start <= at < end -> value`.
+//!
+//! ```text
+//! commit --> memtable --checkpoint--> run --merge of neighbours--> run
+//!            (memory)                 (a tree of pages)
+//! ```
+//!
+//! A version is in exactly one place, and the intervals of a key never overlap, so a read of the past finds at most one
+//! version of a key, and a scan of the past is one ordered merge of the tree and these.
+
+pub(crate) mod compaction;
+pub(crate) mod cursor;
+pub(crate) mod key;
+pub(crate) mod memtable;
+pub(crate) mod past;
+
+use std::sync::Arc;
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::PageSnapshot;
+
+use crate::manifest::Run;
+use crate::value::Value;
+use cursor::Versions;
+use memtable::Memtable;
+
+/// The history of one branch as of some checkpoint, and everything displaced since. Cheap to share; what a reader holds stays
+/// complete for the present that it was taken with, whatever later checkpoints do.
+#[derive(Clone, Default)]
+pub(crate) struct History {
+    /// Oldest first: the ends of the versions in a run are above those in the run before.
+    pub(crate) runs: Arc<[Run]>,
+    pub(crate) memtable: Arc<Memtable>,
+}
+
+impl History {
+    /// The runs that may hold a version that was current at `at`.
+    pub(crate) fn runs_at(&self, at: Timestamp) -> impl Iterator<Item = &Run> {
+        self.runs.iter().filter(move |run| run.first_start <= at && run.last_end > at)
+    }
+
+    /// The version of `key` that was current at `at`, if it has been displaced since.
+    pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+        if let Some(version) = self.memtable.get(key, at) {
+            return Ok(Some(Value::shared(version.value)));
+        }
+        let (mut from, mut before) = (Vec::new(), Vec::new());
+        key::encode(&mut from, key, at);
+        key::encode_before(&mut before, key);
+        for run in self.runs_at(at) {
+            let mut cursor = pages.cursor(run.root);
+            if Versions::seek(&mut cursor, &from)?
+                && Versions::key(&cursor).starts_with(&before)
+                && Versions::end(&cursor) > at
+            {
+                return Ok(Some(Value::shared(Arc::from(Versions::value(&cursor)?))));
+            }
+        }
+        Ok(None)
+    }
+}

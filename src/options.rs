@@ -1,0 +1,88 @@
+//! What an opener may choose. Every field has a default, so `Options { cache_bytes: 1 << 30, ..Options::default() }` reads
+//! as what differs from it.
+
+use dosql_base::Env;
+
+/// When a commit is acknowledged, in terms of what a power cut may take back. Order is kept in any case: what survives is
+/// always a prefix of the commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After the log has reached the device: nothing acknowledged is ever lost.
+    #[default]
+    Sync,
+    /// At once; the log is synced by the first commit that comes this many microseconds after the last sync.
+    Interval(u64),
+    /// At once; the log is synced by checkpoints and by `close` only.
+    None,
+}
+
+/// What an optimistic transaction is checked for when it commits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Isolation {
+    /// Everything that it read (keys and ranges) and wrote must be as its snapshot had it: no write skew, no phantom.
+    #[default]
+    Serializable,
+    /// Only what it wrote must be: the first committer wins, write skew is possible.
+    Snapshot,
+}
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bytes of memory for clean pages.
+    pub cache_bytes: usize,
+    /// Bytes of changed pages and of history in memory at which a commit starts a checkpoint.
+    pub dirty_bytes: usize,
+    /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay.
+    pub log_limit: u64,
+    /// How long, in microseconds, superseded versions stay readable. 0 keeps none.
+    pub retention: u64,
+    /// When a commit is acknowledged.
+    pub durability: Durability,
+    /// Where the time and randomness come from; `None` asks the operating system (and is an error on wasm, which has none).
+    pub env: Option<Env>,
+    /// The page size that [`crate::Storage::directory_with`] and [`crate::Storage::memory_with`] create a database with: a
+    /// power of two, 4 to 64 KiB. An existing database keeps its own.
+    pub page_size: usize,
+    /// Refuse every write.
+    pub read_only: bool,
+    /// What one transaction may ask for.
+    pub limits: Limits,
+}
+
+/// Microseconds in a day, for [`Options::retention`].
+pub const DAY: u64 = 24 * 60 * 60 * 1_000_000;
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            cache_bytes: 64 << 20,
+            dirty_bytes: 32 << 20,
+            log_limit: 8 << 20,
+            retention: 7 * DAY,
+            durability: Durability::Sync,
+            env: None,
+            page_size: 8 << 10,
+            read_only: false,
+            limits: Limits::default(),
+        }
+    }
+}
+
+/// Bounds on what one transaction may hold. The bounds that the formats set are constants in [`crate::limits`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Bytes of keys and values that one transaction may write.
+    pub transaction_bytes: usize,
+    /// Bytes of remembered writes that optimistic transactions are checked against; one that began before the oldest
+    /// remembered commit is refused as a conflict.
+    pub conflict_window_bytes: usize,
+    /// History runs at which the checkpoint merges some of them.
+    pub history_runs: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { transaction_bytes: 256 << 20, conflict_window_bytes: 64 << 20, history_runs: 8 }
+    }
+}

@@ -1,0 +1,212 @@
+//! Opening: a new database is made, an existing one is brought to its last durable commit. The cases are those of
+//! docs/RECOVERY.md.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use dosql_base::{Env, Error, Result, Timestamp, checksum};
+use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
+use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
+use parking_lot::{Mutex, RwLock};
+
+use crate::commit::{DisplacedVersions, apply};
+use crate::engine::{Committer, Counters, Engine};
+use crate::history::History;
+use crate::history::memtable::Memtable;
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::options::Options;
+use crate::storage::Storage;
+use crate::turn::Turn;
+use crate::view::View;
+use crate::window::Window;
+
+/// Opens the database that `storage` holds, or makes one there.
+pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
+    let env = environment(&options)?;
+    let pages_options = PagesOptions { cache_bytes: options.cache_bytes };
+    let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
+    let meta = if blob.is_empty() { create(&pages, &*storage.log, &env, &options)? } else { Meta::decode(&blob)? };
+    let manifest = Manifest::load(&pages.latest(), meta.system)?;
+    let mut replay = Replay::new(&pages, &meta, &manifest, options.retention > 0);
+    let (log, recovered) = {
+        let log_options = LogOptions::default();
+        Log::open(Arc::clone(&storage.log), meta.log, meta.chain, log_options, |record| replay.record(record))?
+    };
+    let replayed = replay.finish()?;
+    let last = replayed.last;
+    let history = History { runs: manifest.runs.into(), memtable: replayed.memtable };
+    let visible_to = recovered.last.unwrap_or(manifest.branch.head);
+    let latest = Arc::new(View {
+        timestamp: visible_to,
+        pages: pages.latest(),
+        root: replayed.root,
+        system: meta.system,
+        history: history.clone(),
+        floor: manifest.branch.floor,
+    });
+    let floor = if options.retention == 0 && recovered.commits > 0 { last } else { manifest.branch.floor };
+    let committer = Committer {
+        last,
+        root: replayed.root,
+        system: meta.system,
+        history,
+        floor,
+        next_run: manifest.next_run,
+        latest: Arc::clone(&latest),
+        log_start: meta.log,
+        synced: env.now(),
+    };
+    let counters = Counters::default();
+    counters.replayed.store(recovered.commits, Ordering::Relaxed);
+    Ok(Engine {
+        options,
+        env,
+        database: meta.database,
+        pages,
+        log,
+        turn: Arc::new(Turn::default()),
+        committer: Mutex::new(committer),
+        window: Mutex::new(Window::new(last)),
+        pending: Mutex::new(VecDeque::new()),
+        visible: RwLock::new(latest),
+        fault: OnceLock::new(),
+        closed: AtomicBool::new(false),
+        counters,
+        lock: Mutex::new(storage.lock),
+    })
+}
+
+fn environment(options: &Options) -> Result<Env> {
+    if let Some(env) = &options.env {
+        return Ok(env.clone());
+    }
+    #[cfg(not(target_family = "wasm"))]
+    return Ok(crate::system_env::system_env());
+    #[cfg(target_family = "wasm")]
+    Err(Error::invalid("there is no clock here to fall back on: set Options::env"))
+}
+
+/// Makes a database: its first checkpoint is what makes it one. The log must hold nothing yet; if it does, the pages that
+/// belong to it are missing.
+fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) -> Result<Meta> {
+    let mut first = [0u8; 64];
+    let len = log.read_from(LogPosition::ZERO, &mut first)?;
+    if first[..len].iter().any(|&byte| byte != 0) {
+        return Err(Error::corrupt(
+            "the log holds commits, but the page store was never written: its file is missing or was replaced",
+            "page store",
+        ));
+    }
+    if options.read_only {
+        return Err(Error::invalid("there is no database here to open for reading; open it for writing to make one"));
+    }
+    let mut database = [0; 16];
+    env.random(&mut database);
+    let created = env.now().max(Timestamp::from_micros(1));
+    let branch = BranchRow { name: "main".to_owned(), fork: None, root: Root::EMPTY, head: created, floor: created };
+    let mut writer = pages.writer();
+    writer.begin(created);
+    let mut system = Root::EMPTY;
+    writer.set(&mut system, &BranchRow::key(MAIN_BRANCH), created, &branch.encode())?;
+    writer.publish(created)?;
+    let chain = checksum(0, &database);
+    let meta = Meta { database, checkpoint: created, log: LogPosition::ZERO, chain, system };
+    writer.checkpoint(&meta.encode())?;
+    Ok(meta)
+}
+
+/// What the system tree says.
+pub(crate) struct Manifest {
+    pub(crate) branch: BranchRow,
+    /// Oldest first.
+    pub(crate) runs: Vec<Run>,
+    pub(crate) next_run: u64,
+}
+
+impl Manifest {
+    pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Manifest> {
+        let row = pages.get(system, &BranchRow::key(MAIN_BRANCH))?;
+        let row = row.ok_or_else(|| Error::corrupt("the row of the main branch is missing", "system tree"))?;
+        let branch = BranchRow::decode(row.value())?;
+        let prefix = Run::prefix(MAIN_BRANCH);
+        let mut runs: Vec<Run> = Vec::new();
+        let mut cursor = pages.cursor(system);
+        let mut found = cursor.seek(&prefix)?;
+        while found && let Some(number) = cursor.key().strip_prefix(prefix.as_slice()) {
+            let run = Run::decode(number, cursor.value()?)?;
+            if runs.last().is_some_and(|before| before.last_end >= run.last_end) {
+                return Err(Error::corrupt("history runs are not in order", format!("run {}", run.number)));
+            }
+            runs.push(run);
+            found = cursor.next()?;
+        }
+        let next_run = runs.last().map_or(0, |run| run.number.saturating_add(1));
+        Ok(Manifest { branch, runs, next_run })
+    }
+}
+
+/// Applies the log's records to the tree and to the history, as their commits did.
+struct Replay<'a> {
+    writer: PageWriter<'a>,
+    root: Root,
+    last: Timestamp,
+    keep: bool,
+    any: bool,
+    displaced: DisplacedVersions,
+    memtable: Memtable,
+}
+
+struct Replayed {
+    root: Root,
+    last: Timestamp,
+    memtable: Arc<Memtable>,
+}
+
+impl<'a> Replay<'a> {
+    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: &Manifest, keep: bool) -> Self {
+        let mut writer = pages.writer();
+        writer.begin(meta.checkpoint.next());
+        Replay {
+            writer,
+            root: manifest.branch.root,
+            last: meta.checkpoint,
+            keep,
+            any: false,
+            displaced: DisplacedVersions::new(),
+            memtable: Memtable::default(),
+        }
+    }
+
+    fn record(&mut self, record: &Record<'_>) -> Result<()> {
+        let place = || format!("log position {}", record.start);
+        if record.timestamp <= self.last {
+            let message = format!("commit {} follows {}: time went back in the log", record.timestamp, self.last);
+            return Err(Error::corrupt(message, place()));
+        }
+        if record.branch != MAIN_BRANCH {
+            return Err(Error::corrupt(format!("a commit to branch {}, which is not there", record.branch), place()));
+        }
+        self.last = record.timestamp;
+        self.any = true;
+        let mut changes = record.changes();
+        while let Some(change) = changes.next()? {
+            let (key, value) = match change {
+                Change::Put { key, value } => (key, Some(value)),
+                Change::Delete { key } => (key, None),
+                Change::Note { .. } => continue,
+            };
+            let (writer, root) = (&mut self.writer, &mut self.root);
+            apply(writer, root, record.timestamp, key, value, self.keep, &mut self.displaced)?;
+        }
+        self.memtable.add(self.displaced.drain(..));
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Replayed> {
+        if self.any {
+            self.writer.publish(self.last)?;
+        }
+        Ok(Replayed { root: self.root, last: self.last, memtable: Arc::new(self.memtable) })
+    }
+}

@@ -1,0 +1,79 @@
+//! What SQL asks of storage, answered by a transaction.
+
+use std::ops::ControlFlow;
+
+use dosql_base::{Result, Timestamp};
+use dosql_sql::{Direction, KeyRange, Point, Storage};
+
+use crate::scan::Scan;
+use crate::transaction::Transaction;
+
+/// The position of a scan that SQL has under way.
+pub struct SqlCursor {
+    scan: Scan,
+    live: bool,
+}
+
+impl Storage for Transaction {
+    type Cursor = SqlCursor;
+
+    fn open_cursor(&self, point: Point, range: KeyRange, direction: Direction) -> Result<SqlCursor> {
+        Ok(match point {
+            Point::Live => SqlCursor { scan: self.raw_scan(range, direction), live: true },
+            Point::Past(at) => SqlCursor { scan: self.raw_scan_at(range, direction, at), live: false },
+        })
+    }
+
+    fn visit(
+        &self,
+        cursor: &mut SqlCursor,
+        limit: usize,
+        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        if cursor.live {
+            self.raw_visit(&mut cursor.scan, limit, entry)
+        } else {
+            self.raw_visit_past(&mut cursor.scan, limit, entry)
+        }
+    }
+
+    fn seek(&self, cursor: &mut SqlCursor, key: &[u8]) -> Result<()> {
+        cursor.scan.skip_to(key);
+        Ok(())
+    }
+
+    fn get<R>(&self, point: Point, key: &[u8], value: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        match point {
+            Point::Live => self.raw_with(key, value),
+            Point::Past(at) => Ok(self.raw_get_at(key, at)?.map(|found| value(&found))),
+        }
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.raw_put(key, value)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<()> {
+        self.raw_delete(key)
+    }
+
+    fn savepoint(&mut self) -> Result<u64> {
+        Transaction::savepoint(self)
+    }
+
+    fn rollback_to(&mut self, mark: u64) -> Result<()> {
+        Transaction::rollback_to(self, mark)
+    }
+
+    fn release(&mut self, mark: u64) -> Result<()> {
+        Transaction::release(self, mark)
+    }
+
+    fn estimate(&self, range: &KeyRange) -> Result<u64> {
+        self.raw_estimate(range)
+    }
+
+    fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {
+        Ok(Point::Past(self.past_point(wanted)?))
+    }
+}

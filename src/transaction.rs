@@ -1,0 +1,398 @@
+//! A transaction: a view to read in, own writes on top, and how it comes to commit.
+//!
+//! ```text
+//! Read ------------------------------------------------> ends
+//! Deferred --first write, nothing committed since--> Write ------> commits
+//!     \-----first write, otherwise---> Concurrent ---checked-----> commits or conflicts
+//! ```
+
+use std::cell::RefCell;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
+use dosql_sql::{Direction, KeyRange};
+
+use crate::commit::Validation;
+use crate::engine::Engine;
+use crate::limits::{check_key, check_value, too_big};
+use crate::options::{Durability, Isolation};
+use crate::read_set::{ReadSet, after};
+use crate::scan::{Lend, Scan};
+use crate::turn::TurnGuard;
+use crate::value::Value;
+use crate::view::View;
+use crate::writes::Writes;
+
+/// A transaction on one database. Sees the database as of its beginning, with its own writes on top. Dropping it rolls it back.
+///
+/// The calls named `raw_..` take complete keys, with the number of their map in front: SQL lives there. Programs use keyspaces.
+pub struct Transaction {
+    pub(crate) engine: Arc<Engine>,
+    view: Arc<View>,
+    /// Reads are as of this moment where it is before the view.
+    at: Timestamp,
+    mode: Mode,
+    writes: Writes,
+    durability: Durability,
+    patience: Option<Duration>,
+}
+
+enum Mode {
+    Read,
+    Deferred(Reads),
+    Write(#[allow(dead_code, reason = "held, never looked at")] TurnGuard),
+    Concurrent(Reads, Isolation),
+    Finished,
+}
+
+/// What an optimistic transaction has read so far, and its place among those that commits are remembered for.
+struct Reads {
+    engine: Arc<Engine>,
+    snapshot: Timestamp,
+    set: RefCell<ReadSet>,
+}
+
+impl Drop for Reads {
+    fn drop(&mut self) {
+        self.engine.window.lock().leave(self.snapshot);
+    }
+}
+
+impl Reads {
+    /// Enters the window and takes the view that belongs to it, in one step.
+    fn enter(engine: &Arc<Engine>) -> (Reads, Arc<View>) {
+        let mut window = engine.window.lock();
+        let view = engine.view();
+        window.enter(view.timestamp);
+        let reads = Reads {
+            engine: Arc::clone(engine),
+            snapshot: view.timestamp,
+            set: RefCell::new(ReadSet::default()),
+        };
+        (reads, view)
+    }
+}
+
+/// How a transaction begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begin {
+    /// Only reads.
+    Read,
+    /// Only reads, the database as of a moment of the past.
+    ReadAt(Timestamp),
+    /// Reads, and becomes a writer at its first write: with the turn where nothing was committed since it began, else checked
+    /// like [`Begin::Concurrent`] under serializable isolation.
+    Deferred,
+    /// Takes the writer's turn, waiting for it. Never conflicts.
+    Write,
+    /// Takes the writer's turn, or answers `Busy` after so long.
+    WriteWithin(Duration),
+    /// Takes no turn; checked when it commits.
+    Concurrent(Isolation),
+}
+
+impl Transaction {
+    pub(crate) fn begin(engine: &Arc<Engine>, begin: Begin) -> Result<Self> {
+        engine.check_usable()?;
+        let mut at = Timestamp::MAX;
+        let (mode, view) = match begin {
+            Begin::Read => (Mode::Read, engine.view()),
+            Begin::ReadAt(moment) => {
+                at = moment;
+                (Mode::Read, engine.view_at(moment)?)
+            }
+            Begin::Deferred => {
+                let (reads, view) = Reads::enter(engine);
+                (Mode::Deferred(reads), view)
+            }
+            Begin::Concurrent(isolation) => {
+                engine.check_writable()?;
+                let (reads, view) = Reads::enter(engine);
+                (Mode::Concurrent(reads, isolation), view)
+            }
+            Begin::Write => Self::begin_write(engine, None)?,
+            Begin::WriteWithin(patience) => Self::begin_write(engine, Some(patience))?,
+        };
+        let durability = engine.options.durability;
+        let engine = Arc::clone(engine);
+        Ok(Transaction { engine, view, at, mode, writes: Writes::default(), durability, patience: None })
+    }
+
+    fn begin_write(engine: &Arc<Engine>, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
+        engine.check_writable()?;
+        let turn = engine.take_turn(patience)?;
+        engine.check_writable()?;
+        // The last commit, durable or not: this transaction's own record will come after it.
+        let view = Arc::clone(&engine.committer.lock().latest);
+        Ok((Mode::Write(turn), view))
+    }
+
+    /// The last commit that this transaction sees, or the moment of the past that it reads.
+    #[must_use]
+    pub fn snapshot(&self) -> Timestamp {
+        self.at.min(self.view.timestamp)
+    }
+
+    /// Whether it has written anything.
+    #[must_use]
+    pub fn has_writes(&self) -> bool {
+        !self.writes.is_empty()
+    }
+
+    /// Whether it was committed or rolled back.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        matches!(self.mode, Mode::Finished)
+    }
+
+    /// Whether it holds the writer's turn, so that its commit can't conflict.
+    #[must_use]
+    pub fn holds_turn(&self) -> bool {
+        matches!(self.mode, Mode::Write(_))
+    }
+
+    /// When its commit is acknowledged; [`crate::Options::durability`] unless set.
+    pub fn set_durability(&mut self, durability: Durability) {
+        self.durability = durability;
+    }
+
+    /// How long the commit of an optimistic transaction waits for the writer's turn before it answers `Busy`; for ever unless set.
+    pub fn set_patience(&mut self, patience: Option<Duration>) {
+        self.patience = patience;
+    }
+
+    fn check_open(&self) -> Result<()> {
+        if self.is_finished() {
+            return Err(misuse("the transaction has ended; begin another"));
+        }
+        Ok(())
+    }
+
+    fn noted(&self) -> Option<&RefCell<ReadSet>> {
+        match &self.mode {
+            Mode::Deferred(reads) | Mode::Concurrent(reads, Isolation::Serializable) => Some(&reads.set),
+            _ => None,
+        }
+    }
+
+    // ---- reads
+
+    /// The value of a complete key.
+    pub fn raw_get(&self, key: &[u8]) -> Result<Option<Value>> {
+        self.check_open()?;
+        if let Some(change) = self.writes.get(key) {
+            return Ok(change.clone().map(Value::shared));
+        }
+        if let Some(reads) = self.noted() {
+            reads.borrow_mut().add_key(key);
+        }
+        self.view.get(key, self.at)
+    }
+
+    /// The value of a complete key, lent.
+    pub fn raw_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        Ok(self.raw_get(key)?.map(|value| read(&value)))
+    }
+
+    /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
+    pub fn raw_get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+        self.check_open()?;
+        self.view.get(key, at.min(self.at).min(self.view.timestamp))
+    }
+
+    /// A scan of complete keys. Reads nothing yet; hand it to [`Transaction::raw_visit`].
+    pub fn raw_scan(&self, range: KeyRange, direction: Direction) -> Scan {
+        Scan::new(&self.view, self.at, range, direction)
+    }
+
+    /// A scan as of `at`, without own writes: hand it to [`Transaction::raw_visit_past`].
+    pub fn raw_scan_at(&self, range: KeyRange, direction: Direction, at: Timestamp) -> Scan {
+        Scan::new(&self.view, at.min(self.at), range, direction)
+    }
+
+    /// Lends up to `limit` entries of a scan of this transaction's view; true when there is nothing further.
+    pub fn raw_visit(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
+        self.check_open()?;
+        let Some(reads) = self.noted() else {
+            return scan.visit(Some(&self.writes), limit, lend);
+        };
+        let from = scan.position().to_vec();
+        let result = scan.visit(Some(&self.writes), limit, lend);
+        let done = matches!(result, Ok(true) | Err(_));
+        let mut reads = reads.borrow_mut();
+        match (scan.direction(), done) {
+            (Direction::Forward, true) => reads.add_range(&from, &scan.range().end),
+            (Direction::Forward, false) => reads.add_range(&from, &after(scan.position())),
+            (Direction::Backward, true) => reads.add_range(&scan.range().start, &after(&from)),
+            (Direction::Backward, false) => reads.add_range(scan.position(), &after(&from)),
+        }
+        result
+    }
+
+    /// Lends up to `limit` entries of a scan of the past; true when there is nothing further.
+    pub fn raw_visit_past(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
+        self.check_open()?;
+        scan.visit(None, limit, lend)
+    }
+
+    /// The moment to read when `wanted` is asked for: never after what this transaction sees. Fails with code `AsOfFuture`
+    /// or `AsOfExpired`. No later commit takes a Timestamp at or below it, so the same question has the same answer for ever.
+    pub fn past_point(&self, wanted: Timestamp) -> Result<Timestamp> {
+        self.check_open()?;
+        if wanted > self.view.timestamp {
+            self.engine.reserve_past(wanted)?;
+        } else {
+            self.engine.check_horizon(&self.view, wanted)?;
+        }
+        Ok(wanted.min(self.snapshot()))
+    }
+
+    /// About how many entries lie in a range of complete keys.
+    pub fn raw_estimate(&self, range: &KeyRange) -> Result<u64> {
+        self.check_open()?;
+        let stored = crate::estimate::entries_in(&self.view, range)?;
+        Ok(stored.saturating_add(self.writes.count_in(range)))
+    }
+
+    // ---- writes
+
+    /// Sets a complete key.
+    pub fn raw_put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        self.before_write(key, value.len())?;
+        check_value(value)?;
+        self.writes.set(key, Some(Arc::from(value)));
+        Ok(())
+    }
+
+    /// Removes a complete key, if it is there.
+    pub fn raw_delete(&mut self, key: &[u8]) -> Result<()> {
+        self.before_write(key, 0)?;
+        self.writes.set(key, None);
+        Ok(())
+    }
+
+    fn before_write(&mut self, key: &[u8], value_len: usize) -> Result<()> {
+        match self.mode {
+            Mode::Write(_) | Mode::Concurrent(..) => {}
+            Mode::Deferred(_) => self.upgrade()?,
+            Mode::Read => {
+                let message = "the transaction only reads; begin one that writes";
+                return Err(Error::new(ErrorKind::ReadOnly, Code::ReadOnly, message));
+            }
+            Mode::Finished => self.check_open()?,
+        }
+        check_key(key, self.engine.pages.limits().max_key)?;
+        let limit = self.engine.options.limits.transaction_bytes;
+        let bytes = self.writes.bytes().saturating_add(key.len()).saturating_add(value_len);
+        if bytes > limit {
+            return Err(too_big(format!(
+                "the transaction would write {bytes} bytes, above its limit of {limit}; commit in smaller steps"
+            )));
+        }
+        Ok(())
+    }
+
+    /// The first write of a deferred transaction. Never waits: where the turn is not to be had at once, or something was committed
+    /// since the snapshot, the transaction goes on and is checked when it commits.
+    fn upgrade(&mut self) -> Result<()> {
+        self.engine.check_writable()?;
+        let Mode::Deferred(reads) = std::mem::replace(&mut self.mode, Mode::Finished) else {
+            return Ok(());
+        };
+        let turn = self.engine.turn.try_take();
+        let fresh = self.engine.committer.lock().latest.timestamp == self.view.timestamp;
+        self.mode = match turn {
+            Some(turn) if fresh => Mode::Write(turn),
+            _ => Mode::Concurrent(reads, Isolation::Serializable),
+        };
+        Ok(())
+    }
+
+    /// Marks the writes so far. Marks nest.
+    pub fn savepoint(&mut self) -> Result<u64> {
+        self.check_open()?;
+        Ok(self.writes.savepoint())
+    }
+
+    /// Undoes every write since `mark`, which stays set.
+    pub fn rollback_to(&mut self, mark: u64) -> Result<()> {
+        self.check_open()?;
+        self.writes.rollback_to(mark)
+    }
+
+    /// Forgets `mark` and those inside it; the writes stay.
+    pub fn release(&mut self, mark: u64) -> Result<()> {
+        self.check_open()?;
+        self.writes.release(mark)
+    }
+
+    // ---- the end
+
+    /// Commits; returns the commit's Timestamp, or the snapshot's where nothing was written.
+    ///
+    /// `WouldBlock`, `NoSpace` and `Busy` leave the transaction open: the commit may be tried again. Any other error ends it: `Conflict`
+    /// (run it again), or one that also closes the database; whether the commit is durable is then known after reopening.
+    pub fn commit(&mut self) -> Result<Timestamp> {
+        self.check_open()?;
+        if self.writes.is_empty() {
+            return self.commit_nothing();
+        }
+        let engine = Arc::clone(&self.engine);
+        let committed = match &self.mode {
+            Mode::Concurrent(reads, isolation) => {
+                let turn = engine.take_turn(self.patience)?;
+                let set = reads.set.borrow();
+                let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
+                let committed = engine.commit(&mut self.writes, Some(check));
+                drop(turn);
+                committed
+            }
+            _ => engine.commit(&mut self.writes, None),
+        };
+        let committed = match committed {
+            Ok(committed) => committed,
+            Err(error) => {
+                if !matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NoSpace) {
+                    self.rollback();
+                }
+                return Err(error);
+            }
+        };
+        self.mode = Mode::Finished;
+        engine.acknowledge(&committed, self.durability)?;
+        if engine.checkpoint_is_due() {
+            // The commit stands whatever becomes of the checkpoint: a failure closes the database, and the next call says so.
+            let _ = engine.checkpoint();
+        }
+        Ok(committed.timestamp)
+    }
+
+    fn commit_nothing(&mut self) -> Result<Timestamp> {
+        let snapshot = self.snapshot();
+        let wrote_turn = self.holds_turn();
+        self.mode = Mode::Finished;
+        // It may have read a commit that is not durable yet; who hears of its end may rely on what it read.
+        if wrote_turn && self.durability == Durability::Sync && snapshot > self.engine.view().timestamp {
+            self.engine.settle()?;
+        }
+        Ok(snapshot)
+    }
+
+    /// Ends it without a trace.
+    pub fn rollback(&mut self) {
+        self.mode = Mode::Finished;
+        self.writes = Writes::default();
+    }
+}
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").field("snapshot", &self.snapshot()).finish_non_exhaustive()
+    }
+}
+
+pub(crate) fn misuse(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, Code::Misuse, message)
+}

@@ -1,0 +1,141 @@
+//! The writer's turn: one holder at a time, handed on in order of arrival.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+/// The queue for the turn.
+#[derive(Default)]
+pub(crate) struct Turn {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    held: bool,
+    waiting: VecDeque<Arc<Waiter>>,
+}
+
+#[derive(Default)]
+struct Waiter {
+    granted: Mutex<bool>,
+    wake: Condvar,
+}
+
+/// The turn, held. Dropping it hands it to whoever has waited longest.
+pub(crate) struct TurnGuard(Arc<Turn>);
+
+impl Turn {
+    /// Takes the turn if nobody holds it or waits for it.
+    pub(crate) fn try_take(self: &Arc<Self>) -> Option<TurnGuard> {
+        let mut state = self.state.lock();
+        if state.held {
+            return None;
+        }
+        state.held = true;
+        Some(TurnGuard(Arc::clone(self)))
+    }
+
+    /// Takes the turn, waiting for it as long as it takes, or for `patience`. `None` when patience ran out. Where threads
+    /// can't wait (wasm) a held turn is refused at once.
+    pub(crate) fn take(self: &Arc<Self>, patience: Option<Duration>) -> Option<TurnGuard> {
+        let waiter = {
+            let mut state = self.state.lock();
+            if !state.held {
+                state.held = true;
+                return Some(TurnGuard(Arc::clone(self)));
+            }
+            if cfg!(target_family = "wasm") || patience == Some(Duration::ZERO) {
+                return None;
+            }
+            let waiter = Arc::new(Waiter::default());
+            state.waiting.push_back(Arc::clone(&waiter));
+            waiter
+        };
+        let mut granted = waiter.granted.lock();
+        while !*granted {
+            match patience {
+                None => waiter.wake.wait(&mut granted),
+                Some(patience) => {
+                    if waiter.wake.wait_for(&mut granted, patience).timed_out() && !*granted {
+                        drop(granted);
+                        return self.give_up(&waiter);
+                    }
+                }
+            }
+        }
+        Some(TurnGuard(Arc::clone(self)))
+    }
+
+    /// Leaves the queue; the turn may have been granted just before.
+    fn give_up(self: &Arc<Self>, waiter: &Arc<Waiter>) -> Option<TurnGuard> {
+        let mut state = self.state.lock();
+        let place = state.waiting.iter().position(|other| Arc::ptr_eq(other, waiter));
+        match place {
+            Some(place) => {
+                state.waiting.remove(place);
+                None
+            }
+            None => Some(TurnGuard(Arc::clone(self))),
+        }
+    }
+
+    fn hand_on(&self) {
+        let next = {
+            let mut state = self.state.lock();
+            let next = state.waiting.pop_front();
+            state.held = next.is_some();
+            next
+        };
+        if let Some(next) = next {
+            *next.granted.lock() = true;
+            next.wake.notify_one();
+        }
+    }
+}
+
+impl Drop for TurnGuard {
+    fn drop(&mut self) {
+        self.0.hand_on();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_turn_is_held_by_one_and_handed_on() {
+        let turn = Arc::new(Turn::default());
+        let held = turn.try_take().unwrap();
+        assert!(turn.try_take().is_none());
+        assert!(turn.take(Some(Duration::from_millis(1))).is_none());
+        drop(held);
+        assert!(turn.take(None).is_some());
+        assert!(turn.try_take().is_some());
+    }
+
+    #[test]
+    fn the_turn_goes_to_whoever_has_waited_longest() {
+        let turn = Arc::new(Turn::default());
+        let order = Arc::new(Mutex::new(Vec::new()));
+        let held = turn.try_take().unwrap();
+        std::thread::scope(|scope| {
+            for n in 0..4 {
+                let (waiting, order) = (Arc::clone(&turn), Arc::clone(&order));
+                scope.spawn(move || {
+                    let held = waiting.take(None);
+                    order.lock().push(n);
+                    drop(held);
+                });
+                while turn.state.lock().waiting.len() <= n {
+                    std::thread::yield_now();
+                }
+            }
+            drop(held);
+        });
+        assert_eq!(*order.lock(), [0, 1, 2, 3]);
+    }
+}

@@ -1,0 +1,158 @@
+//! The check of a whole database: every page of every tree, and that the versions of each key follow one another.
+
+use std::sync::Arc;
+
+use dosql_base::{ErrorKind, Result, Timestamp};
+use dosql_btree::{Root, TreeCheck};
+
+use crate::engine::Engine;
+use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::key;
+use crate::manifest::Run;
+use crate::recovery::Manifest;
+use crate::view::View;
+
+/// What a check found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// What is wrong; empty for a sound database.
+    pub problems: Vec<String>,
+    /// Current rows.
+    pub rows: u64,
+    /// Superseded versions.
+    pub versions: u64,
+    /// Pages of all trees.
+    pub pages: u64,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    fn problem(&mut self, text: String) {
+        const MOST: usize = 100;
+        if self.problems.len() < MOST {
+            self.problems.push(text);
+        }
+    }
+
+    /// Takes note of damage; any other failure ends the check.
+    fn take<T>(&mut self, what: &str, result: Result<T>) -> Result<Option<T>> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                self.problem(format!("{what}: {error}"));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn add_tree(&mut self, tree: &TreeCheck) {
+        self.pages += tree.leaves + tree.inner + tree.overflow;
+    }
+}
+
+pub(crate) fn verify(engine: &Engine) -> Result<Report> {
+    engine.check_usable()?;
+    // The newest view, with the roots that belong to it.
+    let view = Arc::clone(&engine.committer.lock().latest);
+    let mut report = Report::default();
+    let trees = [("the tree of current rows", view.root), ("the system tree", view.system)];
+    for (name, root) in trees {
+        if let Some(tree) = check_tree(&mut report, &view, name, root)?
+            && name == trees[0].0
+        {
+            report.rows = tree.entries;
+        }
+    }
+    if view.root.page() == view.system.page() && !view.root.is_empty() {
+        report.problem("the tree of current rows and the system tree have the same root".to_owned());
+    }
+    for run in view.history.runs.iter() {
+        check_run(&mut report, &view, run)?;
+    }
+    let manifest = Manifest::load(&view.pages, view.system);
+    if let Some(manifest) = report.take("the system rows", manifest)?
+        && manifest.runs[..] != view.history.runs[..]
+    {
+        report.problem("the system rows name other history runs than those in use".to_owned());
+    }
+    let walked = check_versions(&mut report, &view);
+    report.take("the history", walked)?;
+    Ok(report)
+}
+
+fn check_tree(report: &mut Report, view: &View, name: &str, root: Root) -> Result<Option<TreeCheck>> {
+    let checked = view.pages.check(root);
+    let checked = report.take(name, checked)?;
+    if let Some(tree) = &checked {
+        report.add_tree(tree);
+        if tree.entries != root.entries() {
+            report.problem(format!("{name} holds {} entries, its root says {}", tree.entries, root.entries()));
+        }
+    }
+    Ok(checked)
+}
+
+fn check_run(report: &mut Report, view: &View, run: &Run) -> Result<()> {
+    let name = format!("history run {}", run.number);
+    if let Some(tree) = check_tree(report, view, &name, run.root)?
+        && tree.entries != run.entries
+    {
+        report.problem(format!("{name} holds {} versions, its row says {}", tree.entries, run.entries));
+    }
+    Ok(())
+}
+
+/// Walks all versions in order, newest first within a key: each must end by the time the next newer one begins, the newest by the
+/// time that the current row begins.
+fn check_versions(report: &mut Report, view: &View) -> Result<()> {
+    let mut sources: Vec<(Box<dyn Versions>, Option<Run>)> = Vec::new();
+    for run in view.history.runs.iter() {
+        sources.push((Box::new(view.pages.cursor(run.root)), Some(*run)));
+    }
+    sources.push((Box::new(MemtableCursor::new(view.history.memtable.clone())), None));
+    let mut open = Vec::new();
+    for (mut source, run) in sources {
+        if source.seek(&[])? {
+            open.push((source, run));
+        }
+    }
+    let (mut key_now, mut key_before) = (Vec::new(), Vec::new());
+    let mut newer_start = Timestamp::MAX;
+    while let Some(least) = (0..open.len()).min_by(|&a, &b| open[a].0.key().cmp(open[b].0.key())) {
+        let (source, run) = &mut open[least];
+        let start = key::decode(source.key(), &mut key_now)?;
+        let end = source.end();
+        // A memtable that grew since this view began tells of later times.
+        if end <= view.timestamp {
+            report.versions += 1;
+            if key_now != key_before || report.versions == 1 {
+                newer_start = current_start(view, &key_now)?;
+                key_before.clone_from(&key_now);
+            }
+            if start >= end || end > newer_start {
+                report.problem(format!("a version of key {key_now:?} from {start} to {end} overlaps the next"));
+            }
+            if run.is_some_and(|run| start < run.first_start || end > run.last_end) {
+                report.problem(format!("a version of key {key_now:?} lies outside its run"));
+            }
+            source.value()?;
+            newer_start = start;
+        }
+        if !source.next()? {
+            drop(open.swap_remove(least));
+        }
+    }
+    Ok(())
+}
+
+/// When the current row of `key` began; the end of time where there is none.
+fn current_start(view: &View, key: &[u8]) -> Result<Timestamp> {
+    let entry = view.pages.get(view.root, key)?;
+    Ok(entry.map_or(Timestamp::MAX, |entry| entry.version()))
+}

@@ -1,0 +1,53 @@
+//! A view: everything that a reader needs to see the database as of one commit, shared by all who read there.
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::{PageSnapshot, Root};
+use dosql_sql::{Direction, KeyRange};
+
+use crate::history::History;
+use crate::history::past::PastCursor;
+use crate::value::Value;
+
+/// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
+pub(crate) struct View {
+    /// The last commit that it contains; it contains all up to there.
+    pub(crate) timestamp: Timestamp,
+    /// Pins the page images of that moment.
+    pub(crate) pages: PageSnapshot,
+    /// The tree of current rows.
+    pub(crate) root: Root,
+    /// The engine's own rows.
+    pub(crate) system: Root,
+    pub(crate) history: History,
+    /// Versions that ended at or before this may be gone from the history.
+    pub(crate) floor: Timestamp,
+}
+
+impl View {
+    /// The value of `key` in this view, or as of `at` where that is earlier.
+    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+        let entry = self.pages.get(self.root, key)?;
+        match entry {
+            Some(entry) if entry.version() <= at || at >= self.timestamp => {
+                Ok((!entry.is_tombstone()).then(|| Value::page(entry)))
+            }
+            _ if at >= self.timestamp => Ok(None),
+            _ => self.history.get(&self.pages, key, at),
+        }
+    }
+
+    /// As [`View::get`], but lends the value.
+    pub(crate) fn with<R>(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>> {
+        Ok(self.get(key, at)?.map(|value| read(&value)))
+    }
+
+    /// A scan of the past.
+    pub(crate) fn past(&self, at: Timestamp, range: &KeyRange, direction: Direction) -> PastCursor {
+        PastCursor::new(&self.pages, self.root, &self.history, at, range, direction)
+    }
+}

@@ -1,0 +1,175 @@
+//! A transaction's own writes: a sorted map of the newest change of each key, and an undo list for savepoints.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+use dosql_sql::KeyRange;
+
+/// What a transaction does to a key: the new value, or `None` for a delete.
+pub(crate) type Change = Option<Arc<[u8]>>;
+/// Changes in key order.
+pub(crate) type Changes = BTreeMap<Box<[u8]>, Change>;
+
+/// The private map. While a mark is set every change remembers what it replaced.
+#[derive(Default)]
+pub(crate) struct Writes {
+    changes: Changes,
+    bytes: usize,
+    undo: Vec<Undo>,
+    marks: Vec<Mark>,
+    next_mark: u64,
+}
+
+struct Undo {
+    key: Box<[u8]>,
+    /// What the map held before; the outer `None` is "nothing".
+    before: Option<Change>,
+}
+
+struct Mark {
+    id: u64,
+    undo_len: usize,
+}
+
+fn size(key: &[u8], change: &Change) -> usize {
+    key.len() + change.as_ref().map_or(0, |value| value.len())
+}
+
+impl Writes {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.changes.is_empty()
+    }
+
+    /// Bytes of keys and values held, those kept for savepoints included.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
+    }
+
+    /// Takes the changes out; what remains is empty, its marks gone.
+    pub(crate) fn take(&mut self) -> Changes {
+        std::mem::take(self).changes
+    }
+
+    /// What this transaction did to `key`, if anything.
+    pub(crate) fn get(&self, key: &[u8]) -> Option<&Change> {
+        self.changes.get(key)
+    }
+
+    /// How many keys in `range` were put.
+    pub(crate) fn count_in(&self, range: &KeyRange) -> u64 {
+        if range.start >= range.end || self.changes.is_empty() {
+            return 0;
+        }
+        let bounds = (Bound::Included(range.start.as_slice()), Bound::Excluded(range.end.as_slice()));
+        self.changes.range::<[u8], _>(bounds).filter(|(_, change)| change.is_some()).count() as u64
+    }
+
+    pub(crate) fn set(&mut self, key: &[u8], change: Change) {
+        let size = size(key, &change);
+        let remember = !self.marks.is_empty();
+        self.bytes = self.bytes.saturating_add(size);
+        match self.changes.entry(Box::from(key)) {
+            Entry::Vacant(entry) => {
+                if remember {
+                    self.undo.push(Undo { key: entry.key().clone(), before: None });
+                }
+                entry.insert(change);
+            }
+            Entry::Occupied(mut entry) => {
+                let before = entry.insert(change);
+                if remember {
+                    self.undo.push(Undo { key: Box::from(key), before: Some(before) });
+                } else {
+                    self.bytes = self.bytes.saturating_sub(key.len() + before.map_or(0, |value| value.len()));
+                }
+            }
+        }
+    }
+
+    pub(crate) fn savepoint(&mut self) -> u64 {
+        self.next_mark += 1;
+        self.marks.push(Mark { id: self.next_mark, undo_len: self.undo.len() });
+        self.next_mark
+    }
+
+    fn place(&self, mark: u64) -> Result<usize> {
+        let place = self.marks.iter().rposition(|other| other.id == mark);
+        place.ok_or_else(|| Error::invalid(format!("savepoint {mark} is not set: it was released or rolled back over")))
+    }
+
+    pub(crate) fn rollback_to(&mut self, mark: u64) -> Result<()> {
+        let place = self.place(mark)?;
+        let keep = self.marks[place].undo_len;
+        self.marks.truncate(place + 1);
+        for Undo { key, before } in self.undo.drain(keep..).rev() {
+            let undone = match before {
+                Some(before) => self.changes.insert(key.clone(), before),
+                None => self.changes.remove(&key),
+            };
+            let undone = undone.unwrap_or_default();
+            self.bytes = self.bytes.saturating_sub(size(&key, &undone));
+        }
+        Ok(())
+    }
+
+    pub(crate) fn release(&mut self, mark: u64) -> Result<()> {
+        let place = self.place(mark)?;
+        self.marks.truncate(place);
+        if self.marks.is_empty() {
+            self.undo.clear();
+            self.bytes = self.changes.iter().map(|(key, change)| size(key, change)).sum();
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn value(text: &str) -> Change {
+        Some(Arc::from(text.as_bytes()))
+    }
+
+    #[test]
+    fn rolling_back_restores_what_each_nested_savepoint_saw() {
+        let mut writes = Writes::default();
+        writes.set(b"a", value("1"));
+        let outer = writes.savepoint();
+        writes.set(b"a", value("2"));
+        let inner = writes.savepoint();
+        writes.set(b"a", None);
+        writes.set(b"b", value("3"));
+        writes.rollback_to(inner).unwrap();
+        assert_eq!(writes.get(b"a"), Some(&value("2")));
+        assert_eq!(writes.get(b"b"), None);
+        writes.set(b"b", value("4"));
+        writes.rollback_to(outer).unwrap();
+        assert_eq!(writes.get(b"a"), Some(&value("1")));
+        assert_eq!(writes.get(b"b"), None);
+        assert!(writes.rollback_to(inner).is_err());
+        writes.rollback_to(outer).unwrap();
+        writes.release(outer).unwrap();
+        assert_eq!(writes.bytes(), 2);
+    }
+
+    #[test]
+    fn the_size_counts_what_is_held() {
+        let mut writes = Writes::default();
+        writes.set(b"key", value("value"));
+        writes.set(b"key", value("v"));
+        assert_eq!(writes.bytes(), 4);
+        let mark = writes.savepoint();
+        writes.set(b"key", value("22"));
+        assert_eq!(writes.bytes(), 9);
+        writes.rollback_to(mark).unwrap();
+        assert_eq!(writes.bytes(), 4);
+    }
+}
