@@ -50,8 +50,8 @@ impl Database {
         Self::open(Storage::directory_with(path, &options)?, options)
     }
 
-    /// Makes a checkpoint and refuses everything from then on. Transactions under way may go on reading; they can't commit. A
-    /// database that is not closed loses nothing: the next open replays its log.
+    /// Makes a checkpoint and refuses everything from then on, in transactions under way too. A database that is not closed loses
+    /// nothing: the next open replays its log.
     pub fn close(&self) -> Result<()> {
         let engine = &self.0;
         if engine.closed.load(Ordering::Acquire) {

@@ -70,12 +70,23 @@ fn lock(path: &Path) -> Result<Lock> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let file: File = options.map_err(|error| failed(&error))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock::new(file)),
+        Ok(()) => Ok(Lock::new(Held(file))),
         Err(TryLockError::WouldBlock) => {
             let message = "the database is open elsewhere, in this process or another; close it there first";
             Err(Error::new(ErrorKind::Busy, Code::Busy, message).at(path.display().to_string()))
         }
         Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
+}
+
+/// The lock file while it is locked.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would do, but that a child process that is just being started may still share the descriptor. Where it fails, it
+        // is closed all the same.
+        let _ = self.0.unlock();
     }
 }
 

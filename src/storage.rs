@@ -40,6 +40,12 @@ impl Storage {
         Storage { pages, log, lock: None }
     }
 
+    /// The stores, to be shared: a memory database can be opened again from them once it is closed.
+    #[must_use]
+    pub fn parts(&self) -> (Arc<dyn PageStore>, Arc<dyn LogStore>) {
+        (Arc::clone(&self.pages), Arc::clone(&self.log))
+    }
+
     /// Memory, with pages of the default size: gone with the last handle.
     #[must_use]
     pub fn memory() -> Self {

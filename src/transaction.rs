@@ -9,6 +9,7 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
@@ -166,6 +167,9 @@ impl Transaction {
     fn check_open(&self) -> Result<()> {
         if self.is_finished() {
             return Err(misuse("the transaction has ended; begin another"));
+        }
+        if self.engine.closed.load(Ordering::Acquire) {
+            return Err(Error::closed("the database was closed while the transaction was open; open it again"));
         }
         Ok(())
     }

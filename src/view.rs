@@ -36,16 +36,6 @@ impl View {
         }
     }
 
-    /// As [`View::get`], but lends the value.
-    pub(crate) fn with<R>(
-        &self,
-        key: &[u8],
-        at: Timestamp,
-        read: impl FnOnce(&[u8]) -> R,
-    ) -> Result<Option<R>> {
-        Ok(self.get(key, at)?.map(|value| read(&value)))
-    }
-
     /// A scan of the past.
     pub(crate) fn past(&self, at: Timestamp, range: &KeyRange, direction: Direction) -> PastCursor {
         PastCursor::new(&self.pages, self.root, &self.history, at, range, direction)

@@ -83,11 +83,6 @@ impl Memtable {
         let own = |(key, version): (&Box<[u8]>, &Version)| (key.clone(), version.clone());
         if backward { range.rev().take(limit).map(own).collect() } else { range.take(limit).map(own).collect() }
     }
-
-    /// Shows every entry in order.
-    pub(crate) fn for_each<E>(&self, mut see: impl FnMut(&[u8], &Version) -> Result<(), E>) -> Result<(), E> {
-        self.entries.read().iter().try_for_each(|(key, version)| see(key, version))
-    }
 }
 
 #[cfg(test)]

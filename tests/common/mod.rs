@@ -1,0 +1,62 @@
+//! What the tests share.
+#![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
+
+use std::sync::Arc;
+
+use dosql::{Database, Env, ManualClock, Options, Range, SeededEntropy, Storage, Timestamp};
+
+/// A moment.
+pub fn at(micros: u64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+/// A new database in memory.
+pub fn db() -> Database {
+    Database::open_memory().unwrap()
+}
+
+/// A new database in memory with these options.
+pub fn db_with(options: Options) -> Database {
+    Database::open(Storage::memory_with(&options), options).unwrap()
+}
+
+/// A new database in memory whose clock is in the test's hands.
+pub fn db_with_clock(now: u64) -> (Database, Arc<Clock>) {
+    let clock = Arc::new(Clock(ManualClock::at(at(now))));
+    let env = Env::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
+    (db_with(Options { env: Some(env), ..Options::default() }), clock)
+}
+
+/// A clock that is set by hand.
+pub struct Clock(ManualClock);
+
+impl Clock {
+    pub fn now(&self) -> Timestamp {
+        dosql::Clock::now(&self.0)
+    }
+
+    pub fn set(&self, now: Timestamp) {
+        self.0.set(now);
+    }
+
+    pub fn advance(&self, micros: u64) {
+        self.0.advance(micros);
+    }
+}
+
+impl dosql::Clock for Clock {
+    fn now(&self) -> Timestamp {
+        dosql::Clock::now(&self.0)
+    }
+}
+
+/// What a read of this text should give.
+pub fn bytes(text: &str) -> Option<&[u8]> {
+    Some(text.as_bytes())
+}
+
+/// A scan's entries as text, leaked so that they compare with literals.
+pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
+    let text = |bytes: Vec<u8>| -> &'static str { Box::leak(String::from_utf8(bytes).unwrap().into_boxed_str()) };
+    range.map(|pair| pair.map(|(key, value)| (text(key), text(value))).unwrap()).collect()
+}

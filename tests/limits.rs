@@ -1,0 +1,89 @@
+//! Limits are refused at the edge, with an error that names them, and what is just below works.
+
+mod common;
+
+use common::{db, db_with};
+use dosql::limits::{MAX_NAME, MAX_VALUE};
+use dosql::{Code, ErrorKind, Limits, Options};
+
+#[test]
+fn a_key_is_bounded_by_what_history_makes_of_it() {
+    let db = db_with(Options { page_size: 4096, ..Options::default() });
+    let space = db.keyspace("space").unwrap();
+    let longest = |byte: u8| {
+        let mut tx = db.begin_write().unwrap();
+        let fits = (1..2_000).take_while(|&len| tx.put(&space, vec![byte; len], "v").is_ok()).count();
+        let error = tx.put(&space, vec![byte; fits + 1], "v").unwrap_err();
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Limit, Code::TooBig));
+        fits
+    };
+    let (zeros, letters) = (longest(0), longest(b'k'));
+    assert!(letters > 500 && zeros * 2 <= letters + 2 && zeros > 250, "{zeros} {letters}");
+    for key in [vec![0; zeros], vec![b'k'; letters]] {
+        for value in ["1", "2"] {
+            db.write(|tx| tx.put(&space, &key, value)).unwrap();
+        }
+        let now = db.last_commit();
+        db.write(|tx| tx.delete(&space, &key)).unwrap();
+        db.checkpoint().unwrap();
+        assert_eq!(db.read_at(now).unwrap().get(&space, &key).unwrap().as_deref(), common::bytes("2"));
+    }
+}
+
+#[test]
+fn the_empty_key_and_the_empty_value_are_a_key_and_a_value() {
+    let db = db();
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| tx.put(&space, "", "")).unwrap();
+    let then = db.last_commit();
+    db.write(|tx| tx.delete(&space, "")).unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.read_at(then).unwrap().get(&space, "").unwrap().as_deref(), common::bytes(""));
+    assert!(db.read().unwrap().get(&space, "").unwrap().is_none());
+}
+
+#[test]
+fn a_value_may_be_64_mib_and_no_more() {
+    let db = db();
+    let space = db.keyspace("space").unwrap();
+    let value = vec![7; MAX_VALUE];
+    db.write(|tx| tx.put(&space, "k", &value)).unwrap();
+    assert!(*db.read().unwrap().get(&space, "k").unwrap().unwrap() == *value);
+    let error = db.write(|tx| tx.put(&space, "k", vec![7; MAX_VALUE + 1])).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Limit, Code::TooBig));
+}
+
+#[test]
+fn a_transaction_is_bounded_in_bytes_and_can_still_commit_what_it_has() {
+    let limits = Limits { transaction_bytes: 10_000, ..Limits::default() };
+    let db = db_with(Options { limits, ..Options::default() });
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| {
+        let put = (0u32..).take_while(|n| tx.put(&space, n.to_be_bytes(), [0; 91]).is_ok()).count();
+        assert!((80..105).contains(&put), "{put}");
+        tx.delete(&space, "x")
+    })
+    .unwrap();
+    assert!(db.read().unwrap().iter(&space).unwrap().count() >= 80);
+}
+
+#[test]
+fn the_name_of_a_keyspace_is_bounded() {
+    let db = db();
+    db.keyspace(&"n".repeat(MAX_NAME)).unwrap();
+    assert_eq!(db.keyspace(&"n".repeat(MAX_NAME + 1)).unwrap_err().code(), Code::TooBig);
+    assert_eq!(db.keyspace("").unwrap_err().kind(), ErrorKind::InvalidInput);
+}
+
+#[test]
+fn a_transaction_too_old_to_be_checked_conflicts() {
+    let limits = Limits { conflict_window_bytes: 1_000, ..Limits::default() };
+    let db = db_with(Options { limits, ..Options::default() });
+    let space = db.keyspace("space").unwrap();
+    let mut old = db.begin_concurrent().unwrap();
+    old.put(&space, "old", "1").unwrap();
+    for n in 0..10u32 {
+        db.write(|tx| tx.put(&space, n.to_be_bytes(), [0; 200])).unwrap();
+    }
+    assert_eq!(old.commit().unwrap_err().kind(), ErrorKind::Conflict);
+}
