@@ -47,7 +47,8 @@ impl Engine {
         writer.begin(version);
         // A block that is not here yet, or a device that is full, leaves everything as it was.
         let plan = Plan::make(self, committer, &mut writer)?;
-        let meta = Meta { database: self.database, checkpoint: version, log: end, chain, system: plan.system };
+        let meta =
+            Meta { database: self.database, checkpoint: version, log: end, chain, system: plan.system };
         writer.publish(version).map_err(|error| self.poison(error))?;
         writer.checkpoint(&meta.encode()).map_err(|error| self.poison(error))?;
         drop(writer);
@@ -92,8 +93,7 @@ impl Plan {
         let merged: Vec<Run> = plan.runs.drain(merge_from..).collect();
         let memtable = &committer.history.memtable;
         if memtable.len() > 0 || !merged.is_empty() {
-            let run =
-                write_run(writer, &committer.latest.pages, &merged, memtable, horizon, plan.next_run)?;
+            let run = write_run(writer, &committer.latest.pages, &merged, memtable, horizon, plan.next_run)?;
             plan.next_run += 1;
             plan.runs.extend(run);
         }

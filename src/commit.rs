@@ -49,7 +49,9 @@ impl Engine {
         }
         let timestamp = Timestamp::after(committer.last, self.env.now());
         if timestamp == Timestamp::MAX {
-            return Err(Error::limit("the clock has reached the end of time; set it right and reopen the database"));
+            return Err(Error::limit(
+                "the clock has reached the end of time; set it right and reopen the database",
+            ));
         }
         record.set_timestamp(timestamp);
         let (appended, root, displaced) =

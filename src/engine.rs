@@ -184,7 +184,9 @@ impl Engine {
         Err(Error::new(
             ErrorKind::InvalidInput,
             Code::AsOfExpired,
-            format!("{at} is before {horizon}, the earliest time that history still reaches; ask for a later one"),
+            format!(
+                "{at} is before {horizon}, the earliest time that history still reaches; ask for a later one"
+            ),
         ))
     }
 

@@ -46,7 +46,11 @@ impl Transaction {
     }
 
     /// The entries of `keyspace` whose keys lie within `bounds`, lowest first.
-    pub fn range<K: AsRef<[u8]>>(&self, keyspace: &Keyspace, bounds: impl RangeBounds<K>) -> Result<Range<'_>> {
+    pub fn range<K: AsRef<[u8]>>(
+        &self,
+        keyspace: &Keyspace,
+        bounds: impl RangeBounds<K>,
+    ) -> Result<Range<'_>> {
         self.scan(keyspace, bounds.start_bound(), bounds.end_bound(), Direction::Forward)
     }
 

@@ -28,8 +28,6 @@
 mod checkpoint;
 mod commit;
 mod database;
-#[cfg(not(target_family = "wasm"))]
-mod directory;
 mod engine;
 mod estimate;
 mod history;
@@ -56,7 +54,9 @@ mod window;
 mod writes;
 
 pub use database::Database;
-pub use dosql_base::{Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp};
+pub use dosql_base::{
+    Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp,
+};
 pub use keyspace::Keyspace;
 pub use kv::{Pair, Range};
 pub use options::{DAY, Durability, Isolation, Limits, Options};

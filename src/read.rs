@@ -31,7 +31,11 @@ impl ReadTransaction {
     }
 
     /// The entries of `keyspace` whose keys lie within `bounds`, lowest first.
-    pub fn range<K: AsRef<[u8]>>(&self, keyspace: &Keyspace, bounds: impl RangeBounds<K>) -> Result<Range<'_>> {
+    pub fn range<K: AsRef<[u8]>>(
+        &self,
+        keyspace: &Keyspace,
+        bounds: impl RangeBounds<K>,
+    ) -> Result<Range<'_>> {
         self.0.range(keyspace, bounds)
     }
 

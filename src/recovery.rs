@@ -26,12 +26,15 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
     let env = environment(&options)?;
     let pages_options = PagesOptions { cache_bytes: options.cache_bytes };
     let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
-    let meta = if blob.is_empty() { create(&pages, &*storage.log, &env, &options)? } else { Meta::decode(&blob)? };
+    let meta =
+        if blob.is_empty() { create(&pages, &*storage.log, &env, &options)? } else { Meta::decode(&blob)? };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
     let mut replay = Replay::new(&pages, &meta, &manifest, options.retention > 0);
     let (log, recovered) = {
         let log_options = LogOptions::default();
-        Log::open(Arc::clone(&storage.log), meta.log, meta.chain, log_options, |record| replay.record(record))?
+        Log::open(Arc::clone(&storage.log), meta.log, meta.chain, log_options, |record| {
+            replay.record(record)
+        })?
     };
     let replayed = replay.finish()?;
     let last = replayed.last;
@@ -99,12 +102,15 @@ fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) 
         ));
     }
     if options.read_only {
-        return Err(Error::invalid("there is no database here to open for reading; open it for writing to make one"));
+        return Err(Error::invalid(
+            "there is no database here to open for reading; open it for writing to make one",
+        ));
     }
     let mut database = [0; 16];
     env.random(&mut database);
     let created = env.now().max(Timestamp::from_micros(1));
-    let branch = BranchRow { name: "main".to_owned(), fork: None, root: Root::EMPTY, head: created, floor: created };
+    let branch =
+        BranchRow { name: "main".to_owned(), fork: None, root: Root::EMPTY, head: created, floor: created };
     let mut writer = pages.writer();
     writer.begin(created);
     let mut system = Root::EMPTY;
@@ -127,7 +133,8 @@ pub(crate) struct Manifest {
 impl Manifest {
     pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Manifest> {
         let row = pages.get(system, &BranchRow::key(MAIN_BRANCH))?;
-        let row = row.ok_or_else(|| Error::corrupt("the row of the main branch is missing", "system tree"))?;
+        let row =
+            row.ok_or_else(|| Error::corrupt("the row of the main branch is missing", "system tree"))?;
         let branch = BranchRow::decode(row.value())?;
         let prefix = Run::prefix(MAIN_BRANCH);
         let mut runs: Vec<Run> = Vec::new();
@@ -181,11 +188,15 @@ impl<'a> Replay<'a> {
     fn record(&mut self, record: &Record<'_>) -> Result<()> {
         let place = || format!("log position {}", record.start);
         if record.timestamp <= self.last {
-            let message = format!("commit {} follows {}: time went back in the log", record.timestamp, self.last);
+            let message =
+                format!("commit {} follows {}: time went back in the log", record.timestamp, self.last);
             return Err(Error::corrupt(message, place()));
         }
         if record.branch != MAIN_BRANCH {
-            return Err(Error::corrupt(format!("a commit to branch {}, which is not there", record.branch), place()));
+            return Err(Error::corrupt(
+                format!("a commit to branch {}, which is not there", record.branch),
+                place(),
+            ));
         }
         self.last = record.timestamp;
         self.any = true;

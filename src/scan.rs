@@ -89,7 +89,9 @@ impl Scan {
         self.resume.extend_from_slice(key);
         self.inclusive = true;
         match &mut self.source {
-            Source::Live { place, .. } => *place = if *place == Place::End { Place::End } else { Place::Unset },
+            Source::Live { place, .. } => {
+                *place = if *place == Place::End { Place::End } else { Place::Unset }
+            }
             Source::Past { placed, .. } => *placed = false,
         }
         self.done |= match self.direction {

@@ -19,13 +19,6 @@ use crate::options::Options;
 /// What keeps others out for as long as it lives.
 pub(crate) struct Lock(#[allow(dead_code, reason = "held, never looked at")] Box<dyn Send + Sync>);
 
-impl Lock {
-    #[cfg(not(target_family = "wasm"))]
-    pub(crate) fn new(held: impl Send + Sync + 'static) -> Self {
-        Lock(Box::new(held))
-    }
-}
-
 /// The stores that a database is kept in. See [`crate::Database::open`].
 pub struct Storage {
     pub(crate) pages: Arc<dyn PageStore>,
@@ -56,20 +49,6 @@ impl Storage {
     #[must_use]
     pub fn memory_with(options: &Options) -> Self {
         Self::new(Arc::new(MemoryPageStore::new(options.page_size)), Arc::new(MemoryLogStore::new()))
-    }
-
-    /// The database in the directory at `path`, which is created where nothing is there.
-    ///
-    /// Fails with `Busy` where a process has it open, with code `NotADb` where the directory holds something else.
-    #[cfg(not(target_family = "wasm"))]
-    pub fn directory(path: impl AsRef<std::path::Path>) -> Result<Self> {
-        Self::directory_with(path, &Options::default())
-    }
-
-    /// As [`Storage::directory`]; a new database gets pages of [`Options::page_size`].
-    #[cfg(not(target_family = "wasm"))]
-    pub fn directory_with(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self> {
-        crate::directory::open(path.as_ref(), options)
     }
 }
 

@@ -169,7 +169,9 @@ impl Transaction {
             return Err(misuse("the transaction has ended; begin another"));
         }
         if self.engine.closed.load(Ordering::Acquire) {
-            return Err(Error::closed("the database was closed while the transaction was open; open it again"));
+            return Err(Error::closed(
+                "the database was closed while the transaction was open; open it again",
+            ));
         }
         Ok(())
     }

@@ -92,7 +92,11 @@ fn check_tree(report: &mut Report, view: &View, name: &str, root: Root) -> Resul
     if let Some(tree) = &checked {
         report.add_tree(tree);
         if tree.entries != root.entries() {
-            report.problem(format!("{name} holds {} entries, its root says {}", tree.entries, root.entries()));
+            report.problem(format!(
+                "{name} holds {} entries, its root says {}",
+                tree.entries,
+                root.entries()
+            ));
         }
     }
     Ok(checked)
@@ -136,7 +140,8 @@ fn check_versions(report: &mut Report, view: &View) -> Result<()> {
                 key_before.clone_from(&key_now);
             }
             if start >= end || end > newer_start {
-                report.problem(format!("a version of key {key_now:?} from {start} to {end} overlaps the next"));
+                report
+                    .problem(format!("a version of key {key_now:?} from {start} to {end} overlaps the next"));
             }
             if run.is_some_and(|run| start < run.first_start || end > run.last_end) {
                 report.problem(format!("a version of key {key_now:?} lies outside its run"));

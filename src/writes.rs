@@ -101,7 +101,9 @@ impl Writes {
 
     fn place(&self, mark: u64) -> Result<usize> {
         let place = self.marks.iter().rposition(|other| other.id == mark);
-        place.ok_or_else(|| Error::invalid(format!("savepoint {mark} is not set: it was released or rolled back over")))
+        place.ok_or_else(|| {
+            Error::invalid(format!("savepoint {mark} is not set: it was released or rolled back over"))
+        })
     }
 
     pub(crate) fn rollback_to(&mut self, mark: u64) -> Result<()> {

@@ -95,8 +95,11 @@ fn check_transaction(tx: &Transaction, space: &Keyspace, expected: &State, life:
     let collect = |range: dosql::Range<'_>| range.collect::<dosql::Result<Vec<_>>>().unwrap();
     let bounds = life.bounds();
     let inside = |key: &Bytes| within(key, &bounds);
-    let wanted: Vec<(Bytes, Bytes)> =
-        expected.iter().filter(|(key, _)| inside(key)).map(|(key, value)| (key.clone(), value.clone())).collect();
+    let wanted: Vec<(Bytes, Bytes)> = expected
+        .iter()
+        .filter(|(key, _)| inside(key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
     assert_eq!(collect(tx.range(space, bounds.clone()).unwrap()), wanted);
     let mut backward = collect(tx.range_rev(space, bounds.clone()).unwrap());
     backward.reverse();
@@ -241,22 +244,6 @@ fn a_long_life_in_memory_reads_as_the_model_says() {
             }
             drop(db);
             Database::open(Storage::new(pages.clone(), log.clone()), hectic()).unwrap()
-        });
-    }
-}
-
-#[test]
-fn a_long_life_in_a_directory_reads_as_the_model_says() {
-    for seed in 100..103 {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("db");
-        let open = || Database::open(Storage::directory_with(&path, &hectic()).unwrap(), hectic()).unwrap();
-        live(seed, 300, 200, open(), &|db, close| {
-            if close {
-                db.close().unwrap();
-            }
-            drop(db);
-            open()
         });
     }
 }

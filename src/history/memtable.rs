@@ -81,7 +81,11 @@ impl Memtable {
         }
         let range = entries.range::<[u8], _>((start, end));
         let own = |(key, version): (&Box<[u8]>, &Version)| (key.clone(), version.clone());
-        if backward { range.rev().take(limit).map(own).collect() } else { range.take(limit).map(own).collect() }
+        if backward {
+            range.rev().take(limit).map(own).collect()
+        } else {
+            range.take(limit).map(own).collect()
+        }
     }
 }
 

@@ -57,6 +57,7 @@ pub fn bytes(text: &str) -> Option<&[u8]> {
 
 /// A scan's entries as text, leaked so that they compare with literals.
 pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
-    let text = |bytes: Vec<u8>| -> &'static str { Box::leak(String::from_utf8(bytes).unwrap().into_boxed_str()) };
+    let text =
+        |bytes: Vec<u8>| -> &'static str { Box::leak(String::from_utf8(bytes).unwrap().into_boxed_str()) };
     range.map(|pair| pair.map(|(key, value)| (text(key), text(value))).unwrap()).collect()
 }
