@@ -124,14 +124,24 @@ macro_rules! pools {
         #[allow(missing_docs)]
         pub struct Ast {
             $(pub(crate) $pool: Vec<$kind>,)*
+            /// The height of each expression's tree, while it is parsed.
+            pub(crate) heights: Vec<u16>,
+            pending: Pending,
             /// The parameters in order of their numbers: `None` for `?` and `?7`, else the name with its sign.
             pub parameters: Vec<Option<Text>>,
+        }
+
+        /// The members of lists that are not closed yet: a stack a kind, since lists nest.
+        #[derive(Clone, Debug, Default)]
+        struct Pending {
+            $($pool: Vec<$kind>,)*
         }
 
         impl Ast {
             /// Forgets all nodes and keeps the memory.
             pub fn clear(&mut self) {
-                $(self.$pool.clear();)*
+                $(self.$pool.clear(); self.pending.$pool.clear();)*
+                self.heights.clear();
                 self.parameters.clear();
             }
         }
@@ -150,6 +160,9 @@ macro_rules! pools {
                 fn pool_mut(&mut self) -> &mut Vec<$kind> {
                     &mut self.$pool
                 }
+                fn pool_and_pending(&mut self) -> (&mut Vec<$kind>, &mut Vec<$kind>) {
+                    (&mut self.$pool, &mut self.pending.$pool)
+                }
             }
         )*
     };
@@ -161,6 +174,8 @@ pub trait Pool<T> {
     fn pool(&self) -> &Vec<T>;
     /// The same, to add to.
     fn pool_mut(&mut self) -> &mut Vec<T>;
+    /// The pool, and the members of lists that are still open.
+    fn pool_and_pending(&mut self) -> (&mut Vec<T>, &mut Vec<T>);
 }
 
 pools! {
@@ -214,6 +229,33 @@ impl Ast {
         let start = pool.len();
         pool.extend(nodes);
         List::new(start, pool.len() - start)
+    }
+
+    /// Opens a list whose members come one by one, with other nodes of the kind among them.
+    pub(crate) fn open_list<T>(&mut self) -> usize
+    where
+        Ast: Pool<T>,
+    {
+        Pool::<T>::pool_and_pending(self).1.len()
+    }
+
+    /// Adds a member to the innermost open list.
+    pub(crate) fn push<T>(&mut self, node: T)
+    where
+        Ast: Pool<T>,
+    {
+        Pool::<T>::pool_and_pending(self).1.push(node);
+    }
+
+    /// Closes the innermost list, which [`Ast::open_list`] opened at `start`.
+    pub(crate) fn close_list<T>(&mut self, start: usize) -> List<T>
+    where
+        Ast: Pool<T>,
+    {
+        let (pool, pending) = Pool::<T>::pool_and_pending(self);
+        let first = pool.len();
+        pool.extend(pending.drain(start..));
+        List::new(first, pool.len() - first)
     }
 
     /// The text of a name, quotes removed.
