@@ -29,7 +29,6 @@ mod checkpoint;
 mod commit;
 mod database;
 mod engine;
-mod estimate;
 mod history;
 mod keyspace;
 mod kv;

@@ -258,7 +258,7 @@ impl Transaction {
     /// About how many entries lie in a range of complete keys.
     pub fn raw_estimate(&self, range: &KeyRange) -> Result<u64> {
         self.check_open()?;
-        let stored = crate::estimate::entries_in(&self.view, range)?;
+        let stored = self.view.pages.estimate(self.view.root, &range.start, &range.end)?;
         Ok(stored.saturating_add(self.writes.count_in(range)))
     }
 

@@ -19,6 +19,7 @@ mod check;
 mod checkpoint;
 mod cursor;
 mod entry;
+mod estimate;
 mod page;
 mod pages;
 mod pins;
