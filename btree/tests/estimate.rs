@@ -20,9 +20,8 @@ fn an_estimate_is_exact_on_a_leaf_and_near_across_many() {
     writer.publish(version).unwrap();
     drop(writer);
     let snapshot = pages.latest();
-    let estimate = |start: u32, end: u32| {
-        snapshot.estimate(root, &start.to_be_bytes(), &end.to_be_bytes()).unwrap()
-    };
+    let estimate =
+        |start: u32, end: u32| snapshot.estimate(root, &start.to_be_bytes(), &end.to_be_bytes()).unwrap();
     assert_eq!(estimate(0, 5), 5);
     assert_eq!(estimate(7, 7), 0);
     assert_eq!(snapshot.estimate(root, b"", &[0xFF]).unwrap(), 40_000);
