@@ -69,6 +69,14 @@ struct Segment {
     dirty: bool,
 }
 
+/// A stretch of bytes within one file.
+struct Piece {
+    sequence: u64,
+    file: Arc<dyn RawFile>,
+    offset: u64,
+    len: usize,
+}
+
 struct Spare {
     sequence: u64,
     file: Arc<dyn RawFile>,
@@ -180,8 +188,8 @@ impl FileLogStore {
         surplus.iter().try_for_each(|spare| self.directory.remove(&file_name(spare.sequence)))
     }
 
-    /// The files, offsets and lengths that `len` bytes at `at` fall into.
-    fn pieces(&self, at: u64, len: usize) -> Result<Vec<(u64, Arc<dyn RawFile>, u64, usize)>> {
+    /// The stretches of files that `len` bytes at `at` fall into.
+    fn pieces(&self, at: u64, len: usize) -> Result<Vec<Piece>> {
         let state = self.state.lock();
         let mut pieces = Vec::with_capacity(1);
         let (mut at, mut left) = (at, len);
@@ -189,7 +197,12 @@ impl FileLogStore {
             let segment = state.segment_at(at)?.ok_or_else(|| state.missing(at))?;
             let here = usize::try_from(segment.header.end() - at).unwrap_or(usize::MAX).min(left);
             let offset = SEGMENT_HEADER_BYTES + (at - segment.header.start);
-            pieces.push((segment.header.sequence, segment.file.clone(), offset, here));
+            pieces.push(Piece {
+                sequence: segment.header.sequence,
+                file: segment.file.clone(),
+                offset,
+                len: here,
+            });
             at += here as u64;
             left -= here;
         }
@@ -317,7 +330,7 @@ impl LogStore for FileLogStore {
         self.reserve(end)?;
         let pieces = self.pieces(start, bytes.len())?;
         let mut rest = bytes;
-        for (_, file, offset, len) in &pieces {
+        for Piece { file, offset, len, .. } in &pieces {
             let (piece, after) = rest.split_at((*len).min(rest.len()));
             file.write_at(*offset, piece)?;
             rest = after;
@@ -325,7 +338,7 @@ impl LogStore for FileLogStore {
         let mut state = self.state.lock();
         // Marked only now: a sync that ran meanwhile may have come before the write.
         for segment in &mut state.segments {
-            segment.dirty |= pieces.iter().any(|piece| piece.0 == segment.header.sequence);
+            segment.dirty |= pieces.iter().any(|piece| piece.sequence == segment.header.sequence);
         }
         state.end = Some(end.get());
         state.stats.appends += 1;

@@ -1,5 +1,6 @@
 //! The machine stops at every call that the log makes; whatever a crash can leave, every acknowledged commit is there,
 //! in order, and nothing that was never appended.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Group commit, failures, and reading back.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

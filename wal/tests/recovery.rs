@@ -1,4 +1,5 @@
 //! What recovery accepts, drops and refuses.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Every store of this crate passes the conformance checks; the file store keeps its files in order.
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

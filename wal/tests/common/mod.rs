@@ -1,5 +1,5 @@
 //! Commits as values, to write and to compare.
-#![allow(dead_code, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
 use std::sync::Arc;
 
