@@ -331,3 +331,25 @@ impl Header {
         Header { kind, body_sum: checksum(0, &[]).into(), ..Header::new_zeroed() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_is_believed_only_where_it_was_written() {
+        let mut header = Header {
+            position: 64.into(),
+            durable: 64.into(),
+            generation: 1.into(),
+            ..Header::of_kind(KIND_MARK)
+        };
+        header.checksum = header.sum().into();
+        assert_eq!(Header::parse(header.as_bytes(), 64), Some(header));
+        assert_eq!(Header::parse(header.as_bytes(), 65), None, "recycled space");
+        header.durable = 65.into();
+        header.checksum = header.sum().into();
+        assert_eq!(Header::parse(header.as_bytes(), 64), None, "it can't know the future");
+        assert_eq!(Header::parse(&[0; RECORD_HEADER_BYTES], 0), None, "preallocated space");
+    }
+}

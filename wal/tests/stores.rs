@@ -191,3 +191,20 @@ fn appending_before_recovery_is_refused() {
     let store = FileLogStore::open_in(Arc::new(CrashDirectory::new()), MIN_SEGMENT_BYTES).unwrap();
     assert_eq!(store.append(b"x").unwrap_err().kind(), ErrorKind::InvalidInput);
 }
+
+#[test]
+fn what_recovery_found_outlives_the_machine_even_if_it_was_never_synced_before() {
+    let directory = CrashDirectory::new();
+    let end = log_in(&directory, 5);
+    let store = Arc::new(FileLogStore::open_in(Arc::new(directory.clone()), MIN_SEGMENT_BYTES).unwrap());
+    let (log, _) = open_from(store, LogPosition::ZERO, 0).unwrap();
+    for commit in commits(3) {
+        append(&log, &commit).unwrap();
+    }
+    log.flush().unwrap();
+    assert!(log.end().0 > end);
+    // The process ends; another one reads the three from the system's cache, and shows them to the world.
+    drop(log);
+    assert_eq!(reopen(&directory).unwrap().len(), 8);
+    assert_eq!(reopen(&directory.survivor(dosql_wal::Surviving::Nothing)).unwrap().len(), 8);
+}
