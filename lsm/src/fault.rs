@@ -1,0 +1,182 @@
+//! A segment store that fails where it is told to, and one whose objects are far away: for tests of what stands on it.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+use parking_lot::Mutex;
+
+use crate::store::{SegmentStore, Wanted, validate_name};
+
+/// A method of [`SegmentStore`] to break.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum SegmentCall {
+    Put,
+    Read,
+    Delete,
+    List,
+}
+
+/// What goes wrong at a call.
+#[derive(Clone, Debug)]
+pub enum SegmentFault {
+    /// It fails with this error and has no effect.
+    Before(Error),
+    /// It takes effect, and the answer is lost: it fails with this error.
+    After(Error),
+    /// A read hands over this many bytes too few.
+    Short(usize),
+    /// A read hands over bytes of which this one (modulo the length) is flipped.
+    Wrong(usize),
+    /// A list misses its last name and shows one that is not there.
+    Stale,
+}
+
+/// A store around another that fails on request, and can be far away: its reads answer `WouldBlock` until they are fetched.
+pub struct FaultSegmentStore {
+    inner: Arc<dyn SegmentStore>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    plans: Vec<Plan>,
+    reads: u64,
+    far: bool,
+    wanted: Vec<Wanted>,
+    fetched: BTreeSet<(String, u64, u64)>,
+}
+
+struct Plan {
+    call: SegmentCall,
+    after: u64,
+    sticky: bool,
+    fault: SegmentFault,
+}
+
+impl FaultSegmentStore {
+    /// A store that does what `inner` does until told otherwise.
+    #[must_use]
+    pub fn new(inner: Arc<dyn SegmentStore>) -> Self {
+        FaultSegmentStore { inner, state: Mutex::new(State::default()) }
+    }
+
+    /// A store whose every range has to be fetched before it can be read.
+    #[must_use]
+    pub fn far(inner: Arc<dyn SegmentStore>) -> Self {
+        FaultSegmentStore { inner, state: Mutex::new(State { far: true, ..State::default() }) }
+    }
+
+    /// The `nth` call of this kind from now on (0 is the next) goes wrong; with `sticky` all after it do too.
+    pub fn inject(&self, call: SegmentCall, nth: u64, sticky: bool, fault: SegmentFault) {
+        self.state.lock().plans.push(Plan { call, after: nth, sticky, fault });
+    }
+
+    /// Forgets all plans.
+    pub fn heal(&self) {
+        self.state.lock().plans.clear();
+    }
+
+    /// How many reads were answered with bytes.
+    #[must_use]
+    pub fn reads(&self) -> u64 {
+        self.state.lock().reads
+    }
+
+    /// Brings these ranges near.
+    pub fn fetch(&self, wanted: &[Wanted]) {
+        let ranges = wanted.iter().map(|wanted| (wanted.name.clone(), wanted.range.start, wanted.range.end));
+        self.state.lock().fetched.extend(ranges);
+    }
+
+    /// Everything that was fetched is far again.
+    pub fn evict_all(&self) {
+        self.state.lock().fetched.clear();
+    }
+
+    fn due(&self, call: SegmentCall) -> Result<Option<SegmentFault>> {
+        let mut state = self.state.lock();
+        let mut due = None;
+        for plan in state.plans.iter_mut().filter(|plan| plan.call == call) {
+            if plan.after > 0 {
+                plan.after -= 1;
+            } else if due.is_none() {
+                due = Some(plan.fault.clone());
+                plan.after = if plan.sticky { 0 } else { u64::MAX };
+            }
+        }
+        match due {
+            Some(SegmentFault::Before(error)) => Err(error),
+            other => Ok(other),
+        }
+    }
+
+    /// Whether a range is near; notes it where it is not.
+    fn near(&self, name: &str, range: &Range<u64>) -> bool {
+        let mut state = self.state.lock();
+        if !state.far || state.fetched.contains(&(name.to_string(), range.start, range.end)) {
+            return true;
+        }
+        let wanted = Wanted { name: name.to_string(), range: range.clone() };
+        if !state.wanted.contains(&wanted) {
+            state.wanted.push(wanted);
+        }
+        false
+    }
+}
+
+fn after<T>(fault: Option<SegmentFault>, result: Result<T>) -> Result<T> {
+    match fault {
+        Some(SegmentFault::After(error)) => result.and(Err(error)),
+        _ => result,
+    }
+}
+
+impl SegmentStore for FaultSegmentStore {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let fault = self.due(SegmentCall::Put)?;
+        after(fault, self.inner.put(name, bytes))
+    }
+
+    fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        validate_name(name)?;
+        let fault = self.due(SegmentCall::Read)?;
+        if !self.near(name, &range) {
+            return Err(Error::would_block("a part of a segment has to be fetched first").at(name));
+        }
+        let mut bytes = self.inner.read(name, range)?;
+        self.state.lock().reads += 1;
+        match fault {
+            Some(SegmentFault::Short(missing)) => bytes.truncate(bytes.len().saturating_sub(missing)),
+            Some(SegmentFault::Wrong(index)) if !bytes.is_empty() => {
+                let index = index % bytes.len();
+                bytes[index] ^= 1;
+            }
+            fault => return after(fault, Ok(bytes)),
+        }
+        Ok(bytes)
+    }
+
+    fn delete(&self, names: &[&str]) -> Result<()> {
+        let fault = self.due(SegmentCall::Delete)?;
+        after(fault, self.inner.delete(names))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let fault = self.due(SegmentCall::List)?;
+        let mut names = self.inner.list(prefix)?;
+        if let Some(SegmentFault::Stale) = fault {
+            names.pop();
+            names.push(format!("{prefix}deleted-long-ago"));
+        }
+        after(fault, Ok(names))
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        let mut wanted = std::mem::take(&mut self.state.lock().wanted);
+        wanted.extend(self.inner.wanted());
+        wanted
+    }
+}

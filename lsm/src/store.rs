@@ -1,0 +1,98 @@
+//! The seam below: immutable objects with unique names, written once, read by ranges.
+
+use std::ops::Range;
+
+use dosql_base::{Error, ErrorKind, Result};
+
+/// The longest name of an object in bytes.
+pub const MAX_NAME_BYTES: usize = 200;
+
+/// Where segments live. An implementation must pass [`crate::conformance`]. No object is ever overwritten.
+pub trait SegmentStore: Send + Sync {
+    /// Stores an object. It is durable, and whole for every reader, when this returns. Fails with
+    /// [`ErrorKind::Conflict`] where the name is taken, whatever bytes are there; [`put_idempotent`] tells a retry apart.
+    /// After another failure it may or may not be there.
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    /// Exactly the bytes of this range. [`ErrorKind::WouldBlock`] says that they are not here yet and have been noted for
+    /// [`SegmentStore::wanted`]; fetch those and ask again. Fails with [`ErrorKind::Corrupt`] where the object is missing or
+    /// ends before the range does.
+    fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>>;
+
+    /// Removes objects; those that are not there count as removed.
+    fn delete(&self, names: &[&str]) -> Result<()>;
+
+    /// The names that start with `prefix`, in any order. A hint, never the truth: it may be stale.
+    fn list(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// What reads have asked for and not got since the last call, without duplicates. Empty for a store that never blocks.
+    fn wanted(&self) -> Vec<Wanted> {
+        Vec::new()
+    }
+}
+
+/// A range of an object that a read needs.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Wanted {
+    /// The object.
+    pub name: String,
+    /// The bytes of it.
+    pub range: Range<u64>,
+}
+
+/// Fails with [`ErrorKind::InvalidInput`] unless `name` is one that every store takes: 1 to [`MAX_NAME_BYTES`] characters of
+/// `a-z 0-9 . _ -`, the first one a letter or digit. No paths, and no two names that differ only in case.
+pub fn validate_name(name: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
+    let sound = name.len() <= MAX_NAME_BYTES
+        && name.bytes().next().is_some_and(plain)
+        && name.bytes().all(|byte| plain(byte) || matches!(byte, b'.' | b'_' | b'-'));
+    if sound {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "{name:?} is no name for an object: use 1 to {MAX_NAME_BYTES} of a-z, 0-9, '.', '_', '-', and begin with a letter \
+         or digit"
+    )))
+}
+
+/// Stores an object whose name is unique to its contents; a retry after a lost answer succeeds. Fails with
+/// [`ErrorKind::Conflict`] only where the name holds other bytes.
+pub fn put_idempotent(store: &dyn SegmentStore, name: &str, bytes: &[u8]) -> Result<()> {
+    let conflict = match store.put(name, bytes) {
+        Err(error) if error.kind() == ErrorKind::Conflict => error,
+        result => return result,
+    };
+    let length = bytes.len() as u64;
+    // A byte beyond the end: if it can be read, the object is a longer one.
+    match store.read(name, 0..length + 1) {
+        Ok(_) => return Err(conflict),
+        Err(error) if error.kind() == ErrorKind::Corrupt => {}
+        Err(error) => return Err(error),
+    }
+    match store.read(name, 0..length) {
+        Ok(stored) if stored == bytes => Ok(()),
+        Err(error) if error.kind() != ErrorKind::Corrupt => Err(error),
+        _ => Err(conflict),
+    }
+}
+
+pub(crate) fn taken(name: &str) -> Error {
+    Error::conflict("an object of this name is stored already; objects are never overwritten").at(name)
+}
+
+pub(crate) fn missing(name: &str) -> Error {
+    Error::corrupt("a segment is missing from storage; restore it from a backup", name)
+}
+
+/// The bytes of `range` within an object, or what is wrong with the range.
+pub(crate) fn slice<'b>(name: &str, bytes: &'b [u8], range: &Range<u64>) -> Result<&'b [u8]> {
+    let within = usize::try_from(range.start).ok().zip(usize::try_from(range.end).ok());
+    within.and_then(|(start, end)| bytes.get(start..end)).ok_or_else(|| too_short(name, range))
+}
+
+pub(crate) fn too_short(name: &str, range: &Range<u64>) -> Error {
+    Error::corrupt("a segment is shorter than it was when it was written; restore it from a backup", {
+        format!("{name}, bytes {} to {}", range.start, range.end)
+    })
+}

@@ -1,0 +1,99 @@
+//! Every store of this crate passes the conformance checks.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::sync::Arc;
+
+use dosql_base::{Code, Error, ErrorKind};
+use dosql_lsm::conformance::{Subject, check};
+use dosql_lsm::fault::{FaultSegmentStore, SegmentCall, SegmentFault};
+use dosql_lsm::{DirectorySegmentStore, MemorySegmentStore, SegmentStore, put_idempotent};
+
+fn near(store: Arc<dyn SegmentStore>) -> Subject {
+    Subject { store, fetch: Box::new(|_| panic!("a store at hand never blocks")) }
+}
+
+#[test]
+fn the_memory_store_conforms() {
+    check(&|| near(Arc::new(MemorySegmentStore::new())));
+}
+
+#[test]
+fn the_directory_store_conforms() {
+    let root = tempfile::tempdir().unwrap();
+    let count = std::cell::Cell::new(0);
+    check(&|| {
+        count.set(count.get() + 1);
+        near(Arc::new(DirectorySegmentStore::open(root.path().join(count.get().to_string())).unwrap()))
+    });
+}
+
+#[test]
+fn a_store_far_away_conforms() {
+    check(&|| {
+        let store = Arc::new(FaultSegmentStore::far(Arc::new(MemorySegmentStore::new())));
+        let far = store.clone();
+        Subject { store, fetch: Box::new(move |wanted| far.fetch(wanted)) }
+    });
+}
+
+#[test]
+fn objects_in_a_directory_are_there_after_a_restart_and_half_written_ones_are_not() {
+    let root = tempfile::tempdir().unwrap();
+    let path = root.path().join("segments");
+    DirectorySegmentStore::open(&path).unwrap().put("whole", b"bytes").unwrap();
+    fs::write(path.join(".7.tmp"), b"half").unwrap();
+    fs::write(path.join("README.TXT"), b"not ours").unwrap();
+    let store = DirectorySegmentStore::open(&path).unwrap();
+    assert_eq!(store.read("whole", 0..5).unwrap(), b"bytes");
+    assert_eq!(store.list("").unwrap(), ["whole"]);
+    let mut names: Vec<String> =
+        fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    assert_eq!(names, ["README.TXT", "whole"]);
+}
+
+#[test]
+fn many_puts_of_one_name_have_one_winner() {
+    let root = tempfile::tempdir().unwrap();
+    let store = DirectorySegmentStore::open(root.path()).unwrap();
+    let won: Vec<u8> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8u8)
+            .map(|i| {
+                scope.spawn({
+                    let store = &store;
+                    move || store.put("one", &[i; 9]).map(|()| i)
+                })
+            })
+            .collect();
+        threads.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect()
+    });
+    assert_eq!(won.len(), 1);
+    assert_eq!(store.read("one", 0..9).unwrap(), [won[0]; 9]);
+}
+
+#[test]
+fn a_put_whose_answer_was_lost_succeeds_when_tried_again() {
+    let store = FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()));
+    let io = Error::new(ErrorKind::Io, Code::IoErr, "the connection was reset");
+    store.inject(SegmentCall::Put, 0, false, SegmentFault::After(io.clone()));
+    assert_eq!(put_idempotent(&store, "one", b"bytes").unwrap_err().kind(), ErrorKind::Io);
+    put_idempotent(&store, "one", b"bytes").unwrap();
+    assert_eq!(put_idempotent(&store, "one", b"other").unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(put_idempotent(&store, "one", b"byte").unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(put_idempotent(&store, "one", b"bytes and more").unwrap_err().kind(), ErrorKind::Conflict);
+    store.inject(SegmentCall::Put, 0, false, SegmentFault::Before(io));
+    assert!(put_idempotent(&store, "two", b"bytes").is_err());
+    assert_eq!(store.list("").unwrap(), ["one"]);
+}
+
+#[test]
+fn a_stale_list_misses_and_invents_names() {
+    let store = FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()));
+    for name in ["a", "b"] {
+        store.put(name, b"x").unwrap();
+    }
+    store.inject(SegmentCall::List, 0, false, SegmentFault::Stale);
+    assert_eq!(store.list("").unwrap(), ["a", "deleted-long-ago"]);
+    assert_eq!(store.list("").unwrap(), ["a", "b"]);
+}
