@@ -1,5 +1,7 @@
 //! Keys order as values do, and rows come back as they were, whatever the bytes.
 
+#![allow(clippy::unwrap_used)]
+
 use std::cmp::Ordering;
 
 use dosql_sql::codec::{
@@ -202,4 +204,51 @@ fn corrupt_rows_are_errors() {
         }
         let _ = ShapeTable::from_bytes(&bytes);
     }
+}
+
+/// The bytes on disk are a promise: where this fails, the format has changed and needs a version.
+#[test]
+fn the_bytes_of_keys_and_rows_stay_as_they_are() {
+    let keys: [(ValueRef<'_>, &[u8]); 12] = [
+        (ValueRef::Null, &[0x05]),
+        (ValueRef::Real(f64::NEG_INFINITY), &[0x08, 0x80, 0x0F, 255, 255, 255, 255, 255, 255]),
+        (ValueRef::Integer(-256), &[0x0F, 0xFE, 0xFF, 0xFF]),
+        (ValueRef::Real(-0.5), &[0x11, 0xBF, 0x1F, 255, 255, 255, 255, 255, 255][..]),
+        (ValueRef::Integer(0), &[0x14, 0]),
+        (ValueRef::Real(-0.0), &[0x14, 0]),
+        (ValueRef::Integer(1), &[0x15, 1, 0]),
+        (ValueRef::Real(1.5), &[0x15, 1, 0x40, 0xE0, 0, 0, 0, 0, 0, 0]),
+        (ValueRef::Integer(i64::MAX), &[0x1C, 0x7F, 255, 255, 255, 255, 255, 255, 255, 0]),
+        (ValueRef::Real(1e19), &[0x1D, 0x43, 0xE1, 0x58, 0xE4, 0x60, 0x91, 0x3D, 0]),
+        (ValueRef::Text("a\0b"), &[0x30, b'a', 0, 0xFF, b'b', 0, 0]),
+        (ValueRef::Blob(&[0xFF]), &[0x40, 0xFF, 0, 0]),
+    ];
+    for (value, bytes) in keys {
+        assert_eq!(key(value, Collation::Binary, false), bytes, "{value}");
+    }
+    assert_eq!(key(ValueRef::Text("Ab "), Collation::NoCase, true), [0xCF, !b'a', !b'b', !b' ', 255, 255]);
+    let rowid = |rowid| {
+        let mut out = Vec::new();
+        encode_rowid(&mut out, rowid);
+        out
+    };
+    assert_eq!(
+        (rowid(-1), rowid(0), rowid(300), rowid(-300)),
+        (vec![0x7F], vec![0x80], vec![0x82, 1, 44], vec![0x7D, 0xFE, 0xD4])
+    );
+    let row = [
+        ValueRef::Integer(300),
+        ValueRef::Text("ab"),
+        ValueRef::Null,
+        ValueRef::Blob(&[7]),
+        ValueRef::Integer(1),
+    ];
+    let mut plain = Vec::new();
+    encode_row(&row, &mut plain).unwrap();
+    assert_eq!(plain, [0, 20, 0x84, 0x90, 0x02, 44, 1, 2, b'a', b'b', 7]);
+    let mut shapes = ShapeTable::new();
+    let mut shaped = Vec::new();
+    assert!(encode_shaped_row(&mut shapes, &row, &mut shaped).unwrap());
+    assert_eq!(shaped, [1, 44, 1, 1, 2, b'a', b'b', 7]);
+    assert_eq!(shapes.to_bytes(), [1, 1, 20, 0x84, 0x90, 0x03]);
 }

@@ -158,21 +158,19 @@ fn length_argument(context: &Context<'_>, len: i64) -> Result<usize> {
 
 /// `like(pattern, text [, escape])`, which is `text LIKE pattern ESCAPE escape`.
 fn like(_: &mut Context<'_>, args: &[ValueRef<'_>], _: Collation) -> Result<Value> {
+    check_pattern(&value::text_of(args[0]))?;
+    let mut escape = None;
+    if let Some(given) = args.get(2).filter(|given| !given.is_null()) {
+        let given = value::text_of(*given);
+        let mut chars = given.chars();
+        escape = chars.next();
+        if escape.is_none() || chars.next().is_some() {
+            return Err(Error::invalid("ESCAPE expression must be a single character"));
+        }
+    }
     if args.iter().any(|value| value.is_null()) {
         return Ok(Value::Null);
     }
-    let escape = match args.get(2) {
-        None => None,
-        Some(&escape) => {
-            let escape = value::text_of(escape);
-            let mut chars = escape.chars();
-            match (chars.next(), chars.next()) {
-                (Some(escape), None) => Some(escape),
-                _ => return Err(Error::invalid("ESCAPE expression must be a single character")),
-            }
-        }
-    };
-    check_pattern(&value::text_of(args[0]))?;
     Ok(pattern::like(&value::text_of(args[0]), &value::text_of(args[1]), escape).into())
 }
 

@@ -30,6 +30,6 @@ mod text;
 
 pub use aggregate::{Accumulator, AggKind};
 pub use context::{Context, JsonArgs};
-pub use json::{JsonRow, json_each};
+pub use json::{JsonRow, JsonRows, json_each};
 pub use pattern::{glob, like};
 pub use registry::{Function, JsonResult, Kind, ScalarFn, Volatility, WindowKind, all, lookup};

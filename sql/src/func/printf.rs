@@ -35,8 +35,8 @@ fn format_function(context: &mut Context<'_>, args: &[ValueRef<'_>], _: Collatio
 #[derive(Clone, Copy, Debug, Default)]
 struct Spec {
     left: bool,
-    plus: bool,
-    space: bool,
+    /// What stands before a number that is not negative.
+    sign: &'static str,
     alternate: bool,
     bang: bool,
     zero: bool,
@@ -96,8 +96,8 @@ fn parse_spec(rest: &mut &str, args: &mut Args<'_, '_>) -> Option<Spec> {
     loop {
         match rest.as_bytes().first() {
             Some(b'-') => spec.left = true,
-            Some(b'+') => spec.plus = true,
-            Some(b' ') => spec.space = true,
+            Some(b'+') => spec.sign = "+",
+            Some(b' ') => spec.sign = " ",
             Some(b'#') => spec.alternate = true,
             Some(b'!') => spec.bang = true,
             Some(b'0') => spec.zero = true,
@@ -141,7 +141,7 @@ fn convert(conversion: char, spec: &Spec, args: &mut Args<'_, '_>, out: &mut Str
         '%' => pad("%", spec, out),
         'd' | 'i' => {
             let number = value::to_integer(args.next());
-            let sign = if number < 0 { "-" } else { sign_flag(spec) };
+            let sign = if number < 0 { "-" } else { spec.sign };
             integer(&number.unsigned_abs().to_string(), sign, spec, out);
         }
         'r' => {
@@ -154,7 +154,7 @@ fn convert(conversion: char, spec: &Spec, args: &mut Args<'_, '_>, out: &mut Str
                 (_, 3) => "rd",
                 _ => "th",
             };
-            let sign = if number < 0 { "-" } else { sign_flag(spec) };
+            let sign = if number < 0 { "-" } else { spec.sign };
             integer(&format!("{size}{suffix}"), sign, &Spec { comma: false, ..*spec }, out);
         }
         'u' => integer(&(value::to_integer(args.next()) as u64).to_string(), "", spec, out),
@@ -179,16 +179,6 @@ fn convert(conversion: char, spec: &Spec, args: &mut Args<'_, '_>, out: &mut Str
         _ => return false,
     }
     true
-}
-
-fn sign_flag(spec: &Spec) -> &'static str {
-    if spec.plus {
-        "+"
-    } else if spec.space {
-        " "
-    } else {
-        ""
-    }
 }
 
 /// Appends `text` in its field: `width` counts bytes, or characters under `!`.
@@ -217,7 +207,7 @@ fn truncated<'t>(text: &'t str, spec: &Spec) -> &'t str {
 
 fn quoted(conversion: char, arg: ValueRef<'_>, spec: &Spec) -> String {
     if arg.is_null() {
-        return String::from(if conversion == 'Q' { "NULL" } else { "(NULL)" });
+        return String::from(truncated(if conversion == 'Q' { "NULL" } else { "(NULL)" }, spec));
     }
     let text = value::text_of(arg);
     let text: Cow<'_, str> = Cow::Borrowed(truncated(&text, spec));
@@ -233,7 +223,9 @@ fn quoted(conversion: char, arg: ValueRef<'_>, spec: &Spec) -> String {
 fn integer(digits: &str, prefix: &str, spec: &Spec, out: &mut String) {
     let mut least = spec.precision.unwrap_or(0);
     if spec.zero {
-        least = least.max(spec.width.saturating_sub(prefix.len()));
+        // Room is left for a sign, not for `0x`.
+        let sign = usize::from(matches!(prefix, "-" | "+" | " "));
+        least = least.max(spec.width.saturating_sub(sign));
     }
     let mut text = String::from(prefix);
     let zeros = least.saturating_sub(digits.len());
@@ -250,7 +242,7 @@ fn integer(digits: &str, prefix: &str, spec: &Spec, out: &mut String) {
 /// Appends a float by `f`, `e` or `g`.
 fn real(conversion: char, number: f64, spec: &Spec, out: &mut String) {
     if number.is_infinite() && !spec.zero {
-        let sign = if number < 0.0 { "-" } else { sign_flag(spec) };
+        let sign = if number < 0.0 { "-" } else { spec.sign };
         return pad(&format!("{sign}Inf"), spec, out);
     }
     let mut precision = spec.precision.unwrap_or(6).min(100_000_000) as i32;
@@ -277,7 +269,7 @@ fn real(conversion: char, number: f64, spec: &Spec, out: &mut String) {
             precision -= exponent;
         }
     }
-    let mut text = String::from(if decimal.negative { "-" } else { sign_flag(spec) });
+    let mut text = String::from(if decimal.negative { "-" } else { spec.sign });
     let sign = text.len();
     write_digits(&decimal, if scientific { 0 } else { exponent }, precision, spec, &mut text);
     if if general { !spec.alternate } else { spec.bang } {

@@ -16,7 +16,7 @@ pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> Option<()> 
             Some(())
         }
         "floor" => {
-            moment.to_julian();
+            moment.compute_julian();
             moment.shift(-moment.overrun * DAY);
             Some(())
         }
@@ -25,7 +25,7 @@ pub(super) fn apply(moment: &mut Moment, text: &str, first: bool) -> Option<()> 
             Some(())
         }
         "localtime" | "utc" => {
-            moment.to_julian();
+            moment.shift(0);
             Some(())
         }
         "unixepoch" if first => {
@@ -82,7 +82,7 @@ fn weekday(moment: &mut Moment, day: &str) -> Option<()> {
     if !scan.whole || !(0.0..7.0).contains(&wanted) || wanted.fract() != 0.0 {
         return None;
     }
-    let julian = moment.to_julian();
+    let julian = moment.compute_julian();
     let today = ((julian.saturating_add(DAY + DAY / 2)) / DAY) % 7;
     let ahead = (wanted as i64 - today).rem_euclid(7);
     moment.shift(ahead * DAY);
@@ -93,7 +93,7 @@ fn start_of(moment: &mut Moment, unit: &str) -> Option<()> {
     if moment.julian.is_none() && moment.date.is_none() && moment.time.is_none() {
         return None;
     }
-    let mut date = moment.to_date();
+    let mut date = moment.compute_date();
     match unit {
         "month" => date.day = 1,
         "year" => (date.month, date.day) = (1, 1),
@@ -145,7 +145,7 @@ fn shift_date(moment: &mut Moment, text: &[u8], year_end: usize, negative: bool)
         Some(byte) if number::is_space(*byte) => Some(&rest[1..]),
         Some(_) => return None,
     };
-    let mut date = moment.to_date();
+    let mut date = moment.compute_date();
     date.year += sign * years;
     date.month += sign * months;
     date.carry_months();
@@ -161,7 +161,7 @@ fn shift_date(moment: &mut Moment, text: &[u8], year_end: usize, negative: bool)
 fn shift_time(moment: &mut Moment, text: &[u8], negative: bool) -> Option<()> {
     let mut time = time_and_zone(text)?;
     // The date is the default one: only the time of day counts.
-    let millis = (time.to_julian() - DAY / 2).rem_euclid(DAY);
+    let millis = (time.compute_julian() - DAY / 2).rem_euclid(DAY);
     moment.shift(if negative { -millis } else { millis });
     Some(())
 }
@@ -185,10 +185,10 @@ fn shift_units(moment: &mut Moment, mut amount: f64, unit: &[u8]) -> Option<()> 
         return None;
     }
     let rounder = if amount < 0.0 { -0.5 } else { 0.5 };
-    moment.to_julian();
+    moment.compute_julian();
     moment.overrun = 0;
     if matches!(*name, b"month" | b"year") {
-        let mut date = moment.to_date();
+        let mut date = moment.compute_date();
         let whole = amount as i64;
         if *name == b"month" {
             date.month += whole;

@@ -84,13 +84,13 @@ impl Moment {
 
     /// A number: a Julian day, unless a modifier says otherwise.
     pub(super) fn of_number(number: f64) -> Moment {
-        let julian = (0.0..5_373_484.5).contains(&number).then(|| (number * DAY as f64 + 0.5) as i64);
+        let julian = (0.0..5_373_484.5).contains(&number).then_some((number * DAY as f64 + 0.5) as i64);
         Moment { raw: Some(number), julian, ..Moment::default() }
     }
 
     /// The milliseconds of the Julian day, computed from the fields where they are not known. Marks the moment
     /// invalid where it has none.
-    pub(super) fn to_julian(&mut self) -> i64 {
+    pub(super) fn compute_julian(&mut self) -> i64 {
         if let Some(julian) = self.julian {
             return julian;
         }
@@ -129,7 +129,7 @@ impl Moment {
     }
 
     /// The calendar date, computed where it is not known.
-    pub(super) fn to_date(&mut self) -> Date {
+    pub(super) fn compute_date(&mut self) -> Date {
         if let Some(date) = self.date {
             return date;
         }
@@ -147,11 +147,11 @@ impl Moment {
     }
 
     /// The time of day, computed where it is not known.
-    pub(super) fn to_time(&mut self) -> Time {
+    pub(super) fn compute_time(&mut self) -> Time {
         if let Some(time) = self.time {
             return time;
         }
-        let julian = self.to_julian();
+        let julian = self.compute_julian();
         let millis = julian.wrapping_add(DAY / 2).rem_euclid(DAY);
         let minutes = millis / 60_000;
         let second = (millis % 60_000) as f64 / 1000.0;
@@ -163,7 +163,7 @@ impl Moment {
 
     /// Makes the Julian day the only truth, moved by `millis`.
     pub(super) fn shift(&mut self, millis: i64) {
-        let julian = self.to_julian().saturating_add(millis);
+        let julian = self.compute_julian().saturating_add(millis);
         self.julian = Some(julian);
         self.forget_fields();
     }
@@ -176,14 +176,14 @@ impl Moment {
 
     /// Replaces the date, keeping the time of day; the Julian day follows from them.
     pub(super) fn set_date(&mut self, date: Date) {
-        self.to_time();
+        self.compute_time();
         self.date = Some(date);
         self.julian = None;
     }
 
     /// The end of construction: `None` where the moment is outside the years 0 to 9999 (or -4713 for dates).
     pub(super) fn settle(&mut self) -> Option<()> {
-        let julian = self.to_julian();
+        let julian = self.compute_julian();
         if self.invalid || !Moment::is_valid_julian(julian) {
             return None;
         }

@@ -56,7 +56,7 @@ fn date_and_time(bytes: &[u8]) -> Option<Moment> {
     moment.overrun = date.overrun();
     moment.date = Some(date);
     if moment.zone != 0 {
-        moment.to_julian();
+        moment.compute_julian();
     }
     Some(moment)
 }

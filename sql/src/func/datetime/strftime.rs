@@ -12,7 +12,7 @@ use crate::value::ValueRef;
 /// `YYYY-MM-DD`, with a sign before years below zero.
 pub(super) fn date(moment: &Moment) -> String {
     let mut fields = *moment;
-    let Date { year, month, day } = fields.to_date();
+    let Date { year, month, day } = fields.compute_date();
     let sign = if year < 0 { "-" } else { "" };
     format!("{sign}{:04}-{month:02}-{day:02}", year.unsigned_abs())
 }
@@ -20,7 +20,7 @@ pub(super) fn date(moment: &Moment) -> String {
 /// `HH:MM:SS`, with milliseconds where they are wanted.
 pub(super) fn time(moment: &Moment) -> String {
     let mut fields = *moment;
-    let time = fields.to_time();
+    let time = fields.compute_time();
     let (hour, minute) = (time.hour, time.minute);
     if moment.subsecond {
         let millis = (time.second * 1000.0 + 0.5) as i64;
@@ -32,9 +32,9 @@ pub(super) fn time(moment: &Moment) -> String {
 /// Days since January 1 of the same year.
 fn day_of_year(moment: &Moment) -> i64 {
     let mut first = *moment;
-    let year = first.to_date().year;
+    let year = first.compute_date().year;
     first.set_date(Date { year, month: 1, day: 1 });
-    let first = first.to_julian();
+    let first = first.compute_julian();
     (moment.julian.unwrap_or(0) - first + DAY / 2) / DAY
 }
 
@@ -73,8 +73,8 @@ pub(super) fn format(template: &str, moment: &Moment, max_length: usize) -> Resu
 
 fn convert(conversion: char, moment: &Moment, out: &mut String) -> Option<()> {
     let mut fields = *moment;
-    let Date { year, month, day } = fields.to_date();
-    let time = fields.to_time();
+    let Date { year, month, day } = fields.compute_date();
+    let time = fields.compute_time();
     let (hour, minute, second) = (time.hour, time.minute, time.second);
     let hour12 = if hour % 12 == 0 { 12 } else { hour % 12 };
     let written = match conversion {
@@ -82,8 +82,8 @@ fn convert(conversion: char, moment: &Moment, out: &mut String) -> Option<()> {
         'e' => write!(out, "{day:2}"),
         'f' => write!(out, "{:06.3}", second.min(59.999)),
         'F' => write!(out, "{year:04}-{month:02}-{day:02}"),
-        'g' => write!(out, "{:02}", thursday(moment).to_date().year % 100),
-        'G' => write!(out, "{:04}", thursday(moment).to_date().year),
+        'g' => write!(out, "{:02}", thursday(moment).compute_date().year % 100),
+        'G' => write!(out, "{:04}", thursday(moment).compute_date().year),
         'H' => write!(out, "{hour:02}"),
         'k' => write!(out, "{hour:2}"),
         'I' => write!(out, "{hour12:02}"),
@@ -119,8 +119,8 @@ pub(super) fn difference(to: &Moment, from: &Moment) -> String {
     let forward = to.julian >= from.julian;
     let (mut to, mut from) = (*to, *from);
     let step = if forward { 1 } else { -1 };
-    let target = to.to_date();
-    let mut date = from.to_date();
+    let target = to.compute_date();
+    let mut date = from.compute_date();
     let mut years = step * (target.year - date.year);
     let mut months = step * (target.month - date.month);
     if months < 0 {
@@ -130,8 +130,8 @@ pub(super) fn difference(to: &Moment, from: &Moment) -> String {
     // Move the start to the year and month of the end, then back month by month while it has passed it.
     (date.year, date.month) = (target.year, target.month);
     from.set_date(date);
-    let end = to.to_julian();
-    while step * (end - from.to_julian()) < 0 {
+    let end = to.compute_julian();
+    while step * (end - from.compute_julian()) < 0 {
         months -= 1;
         if months < 0 {
             months = 11;
@@ -141,7 +141,7 @@ pub(super) fn difference(to: &Moment, from: &Moment) -> String {
         date.carry_months();
         from.set_date(date);
     }
-    let millis = step * (end - from.to_julian());
+    let millis = step * (end - from.compute_julian());
     let (days, rest) = (millis / DAY, millis % DAY);
     let (minutes, millis) = (rest / 60_000, rest % 60_000);
     format!(

@@ -1,4 +1,4 @@
-//! The rows of `json_each` and `json_tree`.
+//! The rows of `json_each` and `json_tree`, made one at a time.
 
 use dosql_base::Result;
 
@@ -28,85 +28,122 @@ pub struct JsonRow {
     pub path: String,
 }
 
-/// The rows of `json_each(json, path)`, or of `json_tree` where `recursive`. No rows for NULL or for a path to nothing;
-/// fails on malformed JSON or a bad path. Without a path pass `$`.
+/// The rows of `json_each(json, path)`, or of `json_tree` where `recursive`, all at once; see [`JsonRows`].
 pub fn json_each(json: ValueRef<'_>, path: ValueRef<'_>, recursive: bool) -> Result<Vec<JsonRow>> {
-    let Some(blob) = document(json)? else { return Ok(Vec::new()) };
-    if path.is_null() {
-        return Ok(Vec::new());
-    }
-    let text = value::text_of(path);
-    let path = path::parse(&text)?;
-    let Some(root) = path::lookup(&blob, &path.steps) else { return Ok(Vec::new()) };
-    let mut rows = Rows { blob: &blob, rows: Vec::new() };
-    if !recursive && root.kind.is_container() {
-        rows.children(root, &text, None, false);
-        return Ok(rows.rows);
-    }
-    let key = match path.steps.last() {
-        None => Value::Null,
-        Some(path::Step::Label(name)) => Value::text(name),
-        Some(path::Step::Index(index)) => Value::Integer(i64::try_from(*index).unwrap_or(i64::MAX)),
-        Some(path::Step::FromEnd(back)) => Value::Integer(-i64::try_from(*back).unwrap_or(i64::MAX)),
-    };
-    let container = if recursive && !path.steps.is_empty() { &text[..path.last] } else { &text };
-    rows.push(root, root.start, key, None, text.to_string(), container.to_owned());
-    if recursive {
-        rows.tree(root, &text);
-    }
-    Ok(rows.rows)
+    Ok(JsonRows::new(json, path, recursive)?.collect())
 }
 
-struct Rows<'b> {
-    blob: &'b [u8],
-    rows: Vec<JsonRow>,
+/// Yields the rows of `json_each` or `json_tree`, containers before what they hold.
+#[derive(Clone, Debug)]
+pub struct JsonRows {
+    blob: Vec<u8>,
+    recursive: bool,
+    /// The row of the root itself, where that is one.
+    root: Option<Box<JsonRow>>,
+    /// The containers that enclose the next row.
+    open: Vec<Open>,
+    /// The path of the innermost of them.
+    path: String,
 }
 
-impl Rows<'_> {
-    fn push(
-        &mut self,
+/// A container whose children are being yielded.
+#[derive(Clone, Copy, Debug)]
+struct Open {
+    kind: Kind,
+    next: usize,
+    end: usize,
+    index: i64,
+    id: i64,
+    /// The length of its path.
+    path: usize,
+}
+
+impl JsonRows {
+    /// The rows of `json` (text or JSONB) at `path` (`$` for all of it). No rows of NULL, or at a path to nothing. Fails
+    /// on malformed JSON and bad paths.
+    pub fn new(json: ValueRef<'_>, path: ValueRef<'_>, recursive: bool) -> Result<JsonRows> {
+        let mut rows =
+            JsonRows { blob: Vec::new(), recursive, root: None, open: Vec::new(), path: String::new() };
+        let Some(blob) = document(json)? else { return Ok(rows) };
+        if path.is_null() {
+            return Ok(rows);
+        }
+        rows.blob = blob.into_owned();
+        rows.path = value::text_of(path).into_owned();
+        let text = rows.path.clone();
+        let path = path::parse(&text)?;
+        let Some((root, start)) = path::locate(&rows.blob, &path.steps)? else { return Ok(rows) };
+        let id = start as i64;
+        if recursive || !root.kind.is_container() {
+            let key = match path.steps.last() {
+                _ if !recursive => Value::Null,
+                Some(path::Step::Label(name)) => Value::text(name),
+                Some(path::Step::Index(index)) => Value::Integer(i64::try_from(*index).unwrap_or(i64::MAX)),
+                // SQLite says 0 for every index from the end.
+                Some(path::Step::FromEnd(_)) => Value::Integer(0),
+                Some(path::Step::Bad { .. }) | None => Value::Null,
+            };
+            let container = if recursive && !path.steps.is_empty() { &text[..path.last] } else { &text };
+            rows.root = Some(Box::new(rows.row(root, id, key, None, text.clone(), container.to_owned())));
+        }
+        rows.enter(root, id);
+        Ok(rows)
+    }
+
+    fn enter(&mut self, element: Element, id: i64) {
+        if element.kind.is_container() {
+            let (kind, next, end) = (element.kind, element.body, element.end);
+            self.open.push(Open { kind, next, end, index: 0, id, path: self.path.len() });
+        }
+    }
+
+    fn row(
+        &self,
         element: Element,
-        id: usize,
+        id: i64,
         key: Value,
         parent: Option<i64>,
         fullkey: String,
         path: String,
-    ) {
-        let value = render::to_sql(element, self.blob);
+    ) -> JsonRow {
+        let value = render::to_sql(element, &self.blob);
         let atom = if element.kind.is_container() { Value::Null } else { value.clone() };
-        let kind = element.kind.name();
-        self.rows.push(JsonRow { key, value, kind, atom, id: id as i64, parent, fullkey, path });
+        JsonRow { key, value, kind: element.kind.name(), atom, id, parent, fullkey, path }
     }
+}
 
-    /// Every descendant, parents before children. Recurses no deeper than documents nest.
-    fn tree(&mut self, container: Element, path: &str) {
-        self.children(container, path, Some(container.start as i64), true);
-    }
+impl Iterator for JsonRows {
+    type Item = JsonRow;
 
-    fn children(&mut self, container: Element, path: &str, parent: Option<i64>, recursive: bool) {
-        let blob = self.blob;
-        let step = if container.kind == Kind::Object { 2 } else { 1 };
-        let mut label: Option<Element> = None;
-        for (i, child) in container.children(blob).enumerate() {
-            if step == 2 && i % 2 == 0 {
-                label = Some(child);
+    fn next(&mut self) -> Option<JsonRow> {
+        if let Some(root) = self.root.take() {
+            return Some(*root);
+        }
+        loop {
+            let open = self.open.last_mut()?;
+            self.path.truncate(open.path);
+            let first = Element::at(&self.blob, open.next).filter(|first| first.end <= open.end);
+            let Some(first) = first.filter(|_| open.next < open.end) else {
+                self.open.pop();
                 continue;
-            }
-            let (key, fullkey, id) = match label {
-                Some(label) => {
-                    let name = unescaped(label, blob);
-                    (
-                        Value::text(&name),
-                        format!("{path}{}", label_step(&name, label.text(blob))),
-                        label.start,
-                    )
-                }
-                None => (Value::Integer(i as i64), format!("{path}[{i}]"), child.start),
             };
-            self.push(child, id, key, parent, fullkey.clone(), path.to_owned());
-            if recursive && child.kind.is_container() {
-                self.children(child, &fullkey, Some(id as i64), true);
+            let (key, step, element) = if open.kind == Kind::Object {
+                let name = unescaped(first, &self.blob);
+                let step = label_step(&name, first.text(&self.blob));
+                (Value::text(&name), step, Element::at(&self.blob, first.end)?)
+            } else {
+                (Value::Integer(open.index), format!("[{}]", open.index), first)
+            };
+            open.next = element.end;
+            open.index += 1;
+            let (id, parent) = (first.start as i64, self.recursive.then_some(open.id));
+            let container = self.path.clone();
+            self.path.push_str(&step);
+            let row = self.row(element, id, key, parent, self.path.clone(), container);
+            if self.recursive {
+                self.enter(element, id);
             }
+            return Some(row);
         }
     }
 }
@@ -114,6 +151,6 @@ impl Rows<'_> {
 /// The step of a path to a label: quoted unless it is letters and digits alone.
 fn label_step(name: &str, raw: &str) -> String {
     let plain = name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name.bytes().all(|b| b.is_ascii_alphanumeric());
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
     if plain { format!(".{name}") } else { format!(".\"{raw}\"") }
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use dosql_base::{Error, Result};
 
 use super::jsonb::{self, Element, Kind, MAX_DEPTH};
-use super::path::{Found, Step, step};
+use super::path::{Found, Step, bad_path, step};
 use super::text::unescaped;
 
 /// What to do at the end of a path.
@@ -31,14 +31,14 @@ pub(super) fn edit(blob: &[u8], steps: &[Step<'_>], edit: Edit, value: &[u8]) ->
     let mut parents: Vec<Element> = Vec::new();
     let (mut element, mut from) = (root, root.start);
     for (i, next) in steps.iter().enumerate() {
-        match step(element, blob, next) {
+        match step(element, blob, next)? {
             Found::Element { label, element: found } => {
                 parents.push(element);
                 element = found;
                 from = label.unwrap_or(found.start);
             }
             Found::Addable if matches!(edit, Edit::Insert | Edit::Set) => {
-                let Some(added) = entry(&steps[i..], value) else { return Ok(None) };
+                let Some(added) = entry(&steps[i..], value)? else { return Ok(None) };
                 parents.push(element);
                 return Ok(Some(splice(blob, &parents, element.end, element.end, &added)));
             }
@@ -54,7 +54,7 @@ pub(super) fn edit(blob: &[u8], steps: &[Step<'_>], edit: Edit, value: &[u8]) ->
 
 /// The bytes that add `value` under the first step of `steps`, with the containers that the others want; `None` where
 /// an index other than the first would be needed.
-fn entry(steps: &[Step<'_>], value: &[u8]) -> Option<Vec<u8>> {
+fn entry(steps: &[Step<'_>], value: &[u8]) -> Result<Option<Vec<u8>>> {
     let mut inner = value.to_vec();
     for (i, step) in steps.iter().enumerate().rev() {
         let mut outer = Vec::new();
@@ -64,17 +64,18 @@ fn entry(steps: &[Step<'_>], value: &[u8]) -> Option<Vec<u8>> {
                 Kind::Object
             }
             Step::Index(0) | Step::FromEnd(0) => Kind::Array,
+            Step::Bad { path, .. } => return Err(bad_path(path)),
             _ if i == 0 => Kind::Array,
-            _ => return None,
+            _ => return Ok(None),
         };
         outer.extend_from_slice(&inner);
         if i == 0 {
-            return Some(outer);
+            return Ok(Some(outer));
         }
         inner.clear();
         jsonb::put(&mut inner, kind, &outer);
     }
-    Some(inner)
+    Ok(Some(inner))
 }
 
 /// Appends a label, as text that needs no escapes where it can.
@@ -120,16 +121,17 @@ pub(super) fn merge(out: &mut Vec<u8>, target: Option<(Element, &[u8])>, patch: 
     if let Some((object, blob)) = target.filter(|(object, _)| object.kind == Kind::Object) {
         for (label, value) in object.entries(blob) {
             match pending.get_mut(&unescaped(label, blob)) {
-                None => {
-                    out.extend_from_slice(label.bytes(blob));
-                    out.extend_from_slice(value.bytes(blob));
-                }
-                Some((change, done)) => {
+                // Of a label that comes twice, the first alone is changed.
+                Some((change, done)) if !*done => {
                     *done = true;
                     if change.kind != Kind::Null {
                         out.extend_from_slice(label.bytes(blob));
                         merge(out, Some((value, blob)), (*change, patch_blob));
                     }
+                }
+                _ => {
+                    out.extend_from_slice(label.bytes(blob));
+                    out.extend_from_slice(value.bytes(blob));
                 }
             }
         }

@@ -259,9 +259,7 @@ fn is_sound(element: Element, blob: &[u8]) -> bool {
             std::str::from_utf8(payload).is_ok()
                 && !payload.iter().any(|byte| *byte < 0x20 || matches!(byte, b'"' | b'\\'))
         }
-        Kind::TextJ | Kind::Text5 => {
-            std::str::from_utf8(payload).is_ok_and(|text| super::text::are_escapes_sound(text))
-        }
+        Kind::TextJ | Kind::Text5 => std::str::from_utf8(payload).is_ok_and(super::text::are_escapes_sound),
         Kind::TextRaw => std::str::from_utf8(payload).is_ok(),
         Kind::Array | Kind::Object => true,
     }

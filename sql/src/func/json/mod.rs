@@ -20,7 +20,7 @@ use std::borrow::Cow;
 
 pub(super) use build::{append_array, append_entry, finish_array, finish_object};
 use dosql_base::{Error, Result};
-pub use each::{JsonRow, json_each};
+pub use each::{JsonRow, JsonRows, json_each};
 use edit::Edit;
 use jsonb::{Element, Kind};
 
@@ -106,7 +106,7 @@ fn convert(args: Args<'_, '_>, binary: bool) -> Result<Value> {
 /// The element that a path argument leads to; `None` where there is none.
 fn find(blob: &[u8], path: ValueRef<'_>) -> Result<Option<Element>> {
     let text = value::text_of(path);
-    Ok(path::lookup(blob, &path::parse(&text)?.steps))
+    path::lookup(blob, &path::parse(&text)?.steps)
 }
 
 /// The element of an argument, or of the path in the argument after it.
@@ -136,7 +136,7 @@ fn step_into(args: Args<'_, '_>, finish: fn(Element, &[u8]) -> Value) -> Result<
         return Ok(Value::Null);
     }
     let text = value::text_of(args[1]);
-    let found = path::lookup(&blob, &path::abbreviated(args[1], &text)?);
+    let found = path::lookup(&blob, &path::abbreviated(args[1], &text)?)?;
     Ok(found.map_or(Value::Null, |element| finish(element, &blob)))
 }
 
@@ -256,11 +256,11 @@ fn quote(context: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<
 /// `json_valid(value [, flags])`: 1 JSON text, 2 JSON5 text, 4 what looks like JSONB, 8 sound JSONB.
 fn valid(_: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<Value> {
     let flags = args.get(1).map_or(1, |flags| value::to_integer(*flags));
-    if args.iter().any(|value| value.is_null()) {
-        return Ok(Value::Null);
-    }
     if !(1..=15).contains(&flags) {
         return Err(Error::invalid("FLAGS parameter to json_valid() must be between 1 and 15"));
+    }
+    if args[0].is_null() {
+        return Ok(Value::Null);
     }
     if let ValueRef::Blob(bytes) = args[0]
         && jsonb::is_plausible(bytes)

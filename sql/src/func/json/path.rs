@@ -17,6 +17,13 @@ pub(super) enum Step<'p> {
     Index(u64),
     /// To the element this far before the end; 0 is past the last one.
     FromEnd(u64),
+    /// What is no step. Only a walk that gets there fails; `[` fails on arrays only, as in SQLite.
+    Bad {
+        /// The whole path.
+        path: &'p str,
+        /// Whether the step starts with a bracket.
+        bracket: bool,
+    },
 }
 
 /// A path that has been read.
@@ -27,11 +34,12 @@ pub(super) struct Path<'p> {
     pub(super) last: usize,
 }
 
-fn bad_path(text: &str) -> Error {
+pub(super) fn bad_path(text: &str) -> Error {
     Error::invalid(format!("bad JSON path: {}", value::quote(ValueRef::Text(text))))
 }
 
-/// Reads a path. Fails with "bad JSON path".
+/// Reads a path. Fails with "bad JSON path" where it does not start with `$`; a step that is none fails when it is
+/// walked.
 pub(super) fn parse(text: &str) -> Result<Path<'_>> {
     let mut path = Path { steps: Vec::new(), last: text.len() };
     let mut rest = text.strip_prefix('$').ok_or_else(|| bad_path(text))?;
@@ -46,7 +54,11 @@ pub(super) fn parse(text: &str) -> Result<Path<'_>> {
         } else {
             None
         };
-        path.steps.push(step.ok_or_else(|| bad_path(text))?);
+        let Some(step) = step else {
+            path.steps.push(Step::Bad { path: text, bracket: text[path.last..].starts_with('[') });
+            break;
+        };
+        path.steps.push(step);
     }
     Ok(path)
 }
@@ -97,46 +109,57 @@ pub(super) enum Found {
     Nothing,
 }
 
-/// Takes one step from `from`.
-pub(super) fn step(from: Element, blob: &[u8], step: &Step<'_>) -> Found {
+/// Takes one step from `from`. Fails on a step that is none.
+pub(super) fn step(from: Element, blob: &[u8], step: &Step<'_>) -> Result<Found> {
     let index = match (step, from.kind) {
         (Step::Label(name), Kind::Object) => {
             let entry = from.entries(blob).find(|(label, _)| unescaped(*label, blob) == *name);
-            return entry.map_or(Found::Addable, |(label, element)| Found::Element {
+            return Ok(entry.map_or(Found::Addable, |(label, element)| Found::Element {
                 label: Some(label.start),
                 element,
-            });
+            }));
         }
         (Step::Index(index), Kind::Array) => *index,
         (Step::FromEnd(back), Kind::Array) => {
             let len = from.children(blob).count() as u64;
             match len.checked_sub(*back) {
                 Some(index) => index,
-                None => return Found::Nothing,
+                None => return Ok(Found::Nothing),
             }
         }
-        _ => return Found::Nothing,
+        (Step::Bad { bracket: true, .. }, kind) if kind != Kind::Array => return Ok(Found::Nothing),
+        (Step::Bad { path, .. }, _) => return Err(bad_path(path)),
+        _ => return Ok(Found::Nothing),
     };
     let mut count = 0;
     for element in from.children(blob) {
         if count == index {
-            return Found::Element { label: None, element };
+            return Ok(Found::Element { label: None, element });
         }
         count += 1;
     }
-    if count == index { Found::Addable } else { Found::Nothing }
+    Ok(if count == index { Found::Addable } else { Found::Nothing })
+}
+
+/// The element at the end of a path, and where it starts: in an object with its label.
+pub(super) fn locate(blob: &[u8], steps: &[Step<'_>]) -> Result<Option<(Element, usize)>> {
+    let Some(mut element) = Element::at(blob, 0) else { return Ok(None) };
+    let mut start = 0;
+    for next in steps {
+        match step(element, blob, next)? {
+            Found::Element { label, element: found } => {
+                start = label.unwrap_or(found.start);
+                element = found;
+            }
+            Found::Addable | Found::Nothing => return Ok(None),
+        }
+    }
+    Ok(Some((element, start)))
 }
 
 /// The element at the end of a path.
-pub(super) fn lookup(blob: &[u8], steps: &[Step<'_>]) -> Option<Element> {
-    let mut element = Element::at(blob, 0)?;
-    for next in steps {
-        match step(element, blob, next) {
-            Found::Element { element: found, .. } => element = found,
-            Found::Addable | Found::Nothing => return None,
-        }
-    }
-    Some(element)
+pub(super) fn lookup(blob: &[u8], steps: &[Step<'_>]) -> Result<Option<Element>> {
+    Ok(locate(blob, steps)?.map(|(element, _)| element))
 }
 
 /// The steps that the right side of `->` means: a whole path, an index (from the end where negative), or a label.

@@ -126,7 +126,7 @@ fn write_escaped(byte: u8, out: &mut String) {
 /// Appends a text of JSON5 as a string of JSON: escapes that JSON lacks are replaced, those that it has are kept.
 pub(super) fn write_json5(text: &str, out: &mut String) {
     out.push('"');
-    let mut chars = text.char_indices();
+    let mut chars = text.char_indices().peekable();
     while let Some((at, c)) = chars.next() {
         match c {
             '\\' => {}
@@ -144,10 +144,8 @@ pub(super) fn write_json5(text: &str, out: &mut String) {
             Some((_, 'v')) => out.push_str("\\u000b"),
             Some((_, '0')) => out.push_str("\\u0000"),
             Some((_, '\n' | '\u{2028}' | '\u{2029}')) => {}
-            Some((after, '\r')) => {
-                if text[after + 1..].starts_with('\n') {
-                    chars.next();
-                }
+            Some((_, '\r')) => {
+                chars.next_if(|(_, next)| *next == '\n');
             }
             Some((_, 'x')) => {
                 out.push_str("\\u00");
