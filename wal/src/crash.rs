@@ -40,6 +40,8 @@ struct Disk {
     operations: u64,
     crash_at: Option<u64>,
     ignore_syncs: bool,
+    fail_at: Option<(u64, Error)>,
+    lose_next_sync: bool,
 }
 
 #[derive(Clone, Default)]
@@ -78,6 +80,17 @@ impl CrashDirectory {
     /// From now on syncs report success and do nothing: a disk that lies, to show that a test would notice.
     pub fn ignore_syncs(&self) {
         self.disk.lock().ignore_syncs = true;
+    }
+
+    /// The call of this number, counted from 0, fails with `error` and has no effect; those after it succeed.
+    pub fn fail_at(&self, operation: u64, error: Error) {
+        self.disk.lock().fail_at = Some((operation, error));
+    }
+
+    /// The next sync of a file fails, and the bytes that it should have written are given up: reads still show them, later
+    /// syncs do not write them. That is what Linux does.
+    pub fn lose_next_sync(&self) {
+        self.disk.lock().lose_next_sync = true;
     }
 
     /// The directory that a crash at this moment leaves, all of it durable.
@@ -146,6 +159,14 @@ impl Dice {
 }
 
 impl FileState {
+    /// What was written since the last sync reaches the disk; what was given up before does not.
+    fn sync(&mut self) {
+        for (offset, written) in std::mem::take(&mut self.unsynced) {
+            overwrite(&mut self.durable, offset, &written);
+        }
+        self.durable.resize(self.bytes.len(), 0);
+    }
+
     fn survivor(&self, dice: &mut Dice) -> FileState {
         let mut bytes = self.durable.clone();
         if dice.keeps() {
@@ -204,6 +225,11 @@ impl Disk {
             Some(crash) if number > crash => return Err(stopped()),
             _ => self.operations += 1,
         }
+        if self.fail_at.as_ref().is_some_and(|(at, _)| *at == number)
+            && let Some((_, error)) = self.fail_at.take()
+        {
+            return Err(error);
+        }
         Ok(self.crash_at == Some(number))
     }
 
@@ -236,6 +262,7 @@ impl Directory for CrashDirectory {
             // The same file, emptied. Until it is synced its old bytes may come back.
             let stops = disk.begin()?;
             disk.files[file].bytes.clear();
+            disk.files[file].unsynced.clear();
             if stops {
                 return Err(stopped());
             }
@@ -309,10 +336,12 @@ impl RawFile for CrashFile {
         if disk.begin()? {
             return Err(stopped());
         }
+        if std::mem::take(&mut disk.lose_next_sync) {
+            disk.files[self.file].unsynced.clear();
+            return Err(Error::new(ErrorKind::Io, Code::IoErr, "the simulated disk failed to write"));
+        }
         if !disk.ignore_syncs {
-            let file = &mut disk.files[self.file];
-            file.durable = file.bytes.clone();
-            file.unsynced.clear();
+            disk.files[self.file].sync();
         }
         Ok(())
     }

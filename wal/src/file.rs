@@ -169,8 +169,10 @@ impl FileLogStore {
 
     /// After a failure that leaves it open what a crash would find, the store takes no more.
     fn close_on_failure(&self, result: Result<()>) -> Result<()> {
-        self.state.lock().failed |= result.is_err();
-        result
+        result.map_err(|error| {
+            self.state.lock().failed = true;
+            Error::closed(format!("making a log segment failed ({error}); reopen the database"))
+        })
     }
 
     /// Removes spares that are unfit or too many, lowest first.
@@ -276,7 +278,7 @@ impl State {
 
     fn usable(&self) -> Result<()> {
         if self.failed {
-            return Err(Error::closed("a sync of the log failed; reopen the database"));
+            return Err(Error::closed("the log store failed earlier; reopen the database"));
         }
         Ok(())
     }
@@ -402,6 +404,28 @@ impl LogStore for FileLogStore {
             state.segments.iter_mut().for_each(|segment| segment.dirty = true);
         }
         self.tidy()
+    }
+
+    fn rewrite(&self, from: LogPosition, to: LogPosition) -> Result<()> {
+        let mut chunk = Vec::new();
+        let mut at = from;
+        while at < to {
+            let wanted = (to.get() - at.get()).min(256 << 10) as usize;
+            chunk.resize(wanted, 0);
+            let read = self.read_from(at, &mut chunk)?;
+            for Piece { file, offset, len, .. } in self.pieces(at.get(), read)? {
+                // A read never crosses a file's end, so there is one piece.
+                file.write_at(offset, &chunk[..len.min(read)])?;
+            }
+            at = at.advance(read)?;
+            if read == 0 {
+                return Err(Error::corrupt(
+                    "the log ends within what was just read",
+                    format!("log position {at}"),
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn trim(&self, before: LogPosition) -> Result<()> {

@@ -10,7 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dosql_base::{Error, Result};
+use dosql_base::{Error, ErrorKind, Result};
 use parking_lot::{Condvar, Mutex};
 use zerocopy::IntoBytes;
 
@@ -76,7 +76,8 @@ impl Log {
     /// Recovers the log from position `from`, whose first record chains to `chain` (0 and 0 for a new log; later what
     /// [`Log::end`] said at the checkpoint), shows each commit to `replay` in order, and opens it for appending.
     ///
-    /// Nothing is written before all is read; what was found is durable when this returns. Fails with
+    /// Nothing is written before all is read, and then only the last records, as they are, since an earlier sync of them may
+    /// have failed. What was found is durable when this returns. Fails with
     /// [`dosql_base::ErrorKind::Corrupt`] where something that had been synced is missing or damaged, with
     /// [`dosql_base::ErrorKind::Unsupported`] for a newer format, and as `replay` or the store do. What `replay` has
     /// seen before a failure must be discarded.
@@ -93,6 +94,7 @@ impl Log {
             Error::corrupt("the log's generation is used up", format!("log position {}", found.end))
         })?;
         store.truncate(found.end)?;
+        store.rewrite(found.claimed, found.end)?;
         store.sync(found.end)?;
         let state = State {
             buffer: Vec::new(),
@@ -118,7 +120,7 @@ impl Log {
     /// [`Log::flush`]. Commits must arrive in the order of their Timestamps: the caller's commit lock sees to that.
     ///
     /// Space is made before anything is taken: [`dosql_base::ErrorKind::NoSpace`] leaves the log as it was, and usable.
-    /// Any other failure of the store while writing out older records closes the log for good.
+    /// Any other failure of the store closes the log for good.
     pub fn append(&self, record: &RecordBuilder) -> Result<Appended> {
         let (header, body) = record.parts()?;
         self.append_parts(header, body)
@@ -129,9 +131,7 @@ impl Log {
         let mut state = self.state.lock();
         let start = state.end;
         let end = start.advance(RECORD_HEADER_BYTES + body.len())?;
-        if end > state.reserved {
-            state.reserved = self.store.reserve(end)?.max(end);
-        }
+        self.make_room(&mut state, end)?;
         let durable = self.durable.load(Ordering::Acquire).min(start.get());
         header.previous = state.chain.into();
         header.position = start.get().into();
@@ -204,10 +204,21 @@ impl Log {
         self.check_usable()?;
         let mut state = self.state.lock();
         let upto = state.end.advance(bytes)?;
-        if upto > state.reserved {
-            state.reserved = self.store.reserve(upto)?.max(upto);
+        self.make_room(&mut state, upto)
+    }
+
+    fn make_room(&self, state: &mut State, upto: LogPosition) -> Result<()> {
+        if upto <= state.reserved {
+            return Ok(());
         }
-        Ok(())
+        match self.store.reserve(upto) {
+            Ok(room) => {
+                state.reserved = room.max(upto);
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::NoSpace => Err(error),
+            Err(error) => Err(self.poison(error)),
+        }
     }
 
     /// Everything before this is durable.

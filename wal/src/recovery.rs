@@ -39,6 +39,8 @@ pub struct Recovered {
     pub torn_tail: bool,
     /// Whether the last record is a mark that covers all before itself, or there is none.
     pub(crate) sealed: bool,
+    /// Everything before this was known durable when the log was last written.
+    pub(crate) claimed: LogPosition,
     /// The highest generation seen, 0 for none.
     pub(crate) generation: u32,
 }
@@ -51,8 +53,16 @@ pub(crate) fn recover(
     visit: &mut dyn FnMut(&Record<'_>) -> Result<()>,
 ) -> Result<Recovered> {
     let mut window = Window::new(store, from, LogPosition::new(u64::MAX));
-    let mut found =
-        Recovered { commits: 0, end: from, chain, last: None, torn_tail: false, sealed: true, generation: 0 };
+    let mut found = Recovered {
+        commits: 0,
+        end: from,
+        chain,
+        last: None,
+        torn_tail: false,
+        sealed: true,
+        claimed: from,
+        generation: 0,
+    };
     while let Some(sound) = window.record(found.end.get())? {
         let header = sound.header;
         if header.previous.get() != found.chain || header.generation.get() < found.generation {
@@ -67,6 +77,7 @@ pub(crate) fn recover(
         }
         (found.end, found.chain) = (record.end, record.chain);
         found.generation = header.generation.get();
+        found.claimed = found.claimed.max(LogPosition::new(header.durable.get()));
         found.sealed = header.kind == KIND_MARK && header.durable == header.position;
     }
     examine_tail(&mut window, &mut found)?;

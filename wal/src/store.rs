@@ -23,12 +23,20 @@ pub trait LogStore: Send + Sync {
     fn read_from(&self, from: LogPosition, buffer: &mut [u8]) -> Result<usize>;
 
     /// Makes room, so that appends up to `upto` can't run out of space, and returns how far the room reaches (at least
-    /// `upto`). A failure ([`dosql_base::ErrorKind::NoSpace`]) leaves the store as it was, and usable.
+    /// `upto`). [`dosql_base::ErrorKind::NoSpace`] leaves the store as it was, and usable; another failure need not.
     fn reserve(&self, upto: LogPosition) -> Result<LogPosition>;
 
     /// The log ends at `end`: the next append goes there, and the next sync covers everything before it. Bytes beyond
     /// may stay stored; the log tells them apart. Called once, after recovery and before the first append.
     fn truncate(&self, end: LogPosition) -> Result<()>;
+
+    /// Writes again what is stored from `from` to `to`, byte for byte, so that the next sync really carries it. Called once,
+    /// after [`LogStore::truncate`]: where an earlier sync failed, a system may show bytes that it has given up on writing,
+    /// and sync them no more. Nothing to do for a store that knows no such state.
+    fn rewrite(&self, from: LogPosition, to: LogPosition) -> Result<()> {
+        let _ = (from, to);
+        Ok(())
+    }
 
     /// Space before `before` may be recycled. Nothing at or after it changes.
     fn trim(&self, before: LogPosition) -> Result<()>;

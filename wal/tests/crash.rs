@@ -7,7 +7,7 @@ mod common;
 use std::sync::Arc;
 
 use common::{Commit, Owned, append, open_from};
-use dosql_base::Result;
+use dosql_base::{Code, Error, ErrorKind, Result};
 use dosql_wal::{CrashDirectory, FileLogStore, Log, LogPosition, MIN_SEGMENT_BYTES, Surviving};
 
 /// What the engine around the log would know: its durable checkpoint, what it appended after that and what it acknowledged.
@@ -112,7 +112,7 @@ fn a_crash_at_any_call_loses_nothing_acknowledged() {
     assert!(total > 50, "{total} calls");
     for crash in 0..total {
         let (directory, world) = run_until(crash, false);
-        for surviving in outcomes(crash, 6) {
+        for surviving in outcomes(crash, 4) {
             let left = directory.survivor(surviving);
             let mut after = world.clone();
             let log = after.recover(&left).unwrap_or_else(|error| panic!("{crash} {surviving:?}: {error}"));
@@ -161,4 +161,68 @@ fn a_disk_that_ignores_syncs_is_noticed_by_these_tests() {
         found.map_or(true, |(_, found)| found.len() < acknowledged)
     });
     assert!(lost.count() > 10);
+}
+
+#[test]
+fn a_commit_whose_sync_failed_is_either_lost_or_durable_after_reopening() {
+    let directory = CrashDirectory::new();
+    let mut world = World::new();
+    let log = world.recover(&directory).unwrap();
+    world.run(&log, 3).unwrap();
+    let commit = world.next_commit();
+    append(&log, &commit).unwrap();
+    world.appended.push(commit);
+    directory.lose_next_sync();
+    assert!(log.sync(log.end().0).is_err());
+    drop(log);
+    // The system still shows the bytes, so they are found, and from then on everybody relies on them.
+    let log = world.recover(&directory).unwrap();
+    let commit = world.next_commit();
+    append(&log, &commit).unwrap();
+    world.appended.push(commit);
+    log.sync(log.end().0).unwrap();
+    world.acknowledged = world.appended.len();
+    world.recover(&directory.survivor(Surviving::Nothing)).unwrap();
+}
+
+#[test]
+fn a_call_that_fails_once_costs_no_acknowledged_commit_and_a_full_device_no_reopening() {
+    let total = operations_of(STEPS);
+    let mut went_on = 0;
+    for nth in (0..total).step_by(2) {
+        for kind in [ErrorKind::NoSpace, ErrorKind::Io] {
+            let directory = CrashDirectory::new();
+            directory.fail_at(nth, Error::new(kind, Code::Full, "injected"));
+            let mut world = World::new();
+            let log = world.recover(&directory).unwrap();
+            if let Err(error) = world.run(&log, STEPS) {
+                assert!([kind, ErrorKind::Closed].contains(&error.kind()), "call {nth}: {error}");
+                // Refused before anything was taken, or closed for good: never in between.
+                let refused = world.appended.len();
+                let commit = world.next_commit();
+                match append(&log, &commit) {
+                    Ok(appended) => {
+                        log.sync(appended.end).unwrap();
+                        went_on += 1;
+                        let mut found = Vec::new();
+                        let visit = |record: &dosql_wal::Record<'_>| {
+                            found.push(Commit::of(record)?);
+                            Ok(std::ops::ControlFlow::Continue(()))
+                        };
+                        log.read(world.from, world.chain, visit).unwrap();
+                        assert!(found.len() >= world.acknowledged && found.last() == Some(&commit));
+                        assert!(found.len() <= refused + 1);
+                        world.acknowledged = found.len();
+                        world.appended = found;
+                    }
+                    Err(error) => assert_eq!(error.kind(), ErrorKind::Closed, "call {nth}"),
+                }
+            }
+            drop(log);
+            for surviving in outcomes(nth, 2) {
+                world.clone().recover(&directory.survivor(surviving)).unwrap();
+            }
+        }
+    }
+    assert!(went_on > 5, "{went_on}");
 }
