@@ -1,5 +1,6 @@
 //! The SQL front end of dosql: text to plan to rows over the small [`Storage`] trait.
 
+pub mod bind;
 pub mod catalog;
 pub mod codec;
 pub mod func;

@@ -68,6 +68,20 @@ pub enum Source {
     Block(Box<FromBlock>),
 }
 
+impl Source {
+    /// The registers that it fills.
+    #[must_use]
+    pub fn registers_filled(&self) -> Vec<Register> {
+        match self {
+            Source::Table(table) => table.columns.iter().map(|(_, register)| *register).collect(),
+            Source::Node { registers, .. } => registers.clone(),
+            Source::Block(block) => {
+                block.relations.iter().flat_map(|inner| inner.source.registers_filled()).collect()
+            }
+        }
+    }
+}
+
 /// A table in a FROM.
 #[derive(Clone, Debug)]
 pub struct TableSource {

@@ -1,0 +1,296 @@
+//! WITH: CTEs that are merged, shared or recursive.
+//!
+//! A CTE that is used once is bound where it is used, like a SELECT in a FROM. One that is used more often (or MATERIALIZED) is a
+//! query of its own, whose rows all uses share. A recursive one is a [`Node::Recursive`] that feeds on its own rows.
+
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+
+use super::binder::{Binder, Site};
+use super::compound::Tail;
+use super::scope::{Columns, ListedColumn, Output};
+use super::select::{Rows, Tree};
+use super::source::{Made, Naming, PendingSource, distinct_names, listed_output, rename};
+use super::typed::Bound;
+use crate::parse::ast::{
+    Ast, CompoundOp, Cte, ExprKind, FromItem, FromSource, InSet, List, Pool, SelectBody, SelectCore, With,
+};
+use crate::plan::{Expr, Node, Query, Recursive, Register, Subquery};
+use crate::value::Text;
+
+/// The CTEs of one WITH.
+pub(crate) struct CteScope<'a> {
+    parent: Option<usize>,
+    /// Where the WITH stands.
+    site: Site<'a>,
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    name: Text,
+    cte: Cte,
+    /// How often the statement names it, or anything of its name.
+    uses: usize,
+    state: State,
+}
+
+enum State {
+    Idle,
+    /// Its SELECT is being bound: naming it now is a circle.
+    Binding,
+    /// Its recursive members are being bound.
+    Recursing {
+        id: u32,
+        frame: usize,
+        columns: Arc<[ListedColumn]>,
+    },
+    /// A query of its own. The arguments are in the terms of the query that the WITH belongs to.
+    Shared {
+        query: Arc<Query>,
+        id: u32,
+        arguments: Vec<Expr>,
+        columns: Arc<[ListedColumn]>,
+    },
+}
+
+impl<'a> CteScope<'a> {
+    pub(crate) fn new(site: &Site<'a>, with: With) -> Result<CteScope<'a>> {
+        let ast = site.source.ast();
+        let mut entries: Vec<Entry> = Vec::new();
+        for cte in ast.list(with.ctes) {
+            let name = Text::new(ast.text(cte.name));
+            if entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(&name)) {
+                let message = format!("duplicate WITH table name: {name}");
+                return Err(site.source.error(ast[cte.name].span, message));
+            }
+            let uses = count_uses(ast, &name);
+            entries.push(Entry { name, cte: cte.clone(), uses, state: State::Idle });
+        }
+        Ok(CteScope { parent: site.ctes, site: site.clone(), entries })
+    }
+}
+
+fn count_uses(ast: &Ast, name: &str) -> usize {
+    let items = Pool::<FromItem>::pool(ast).iter().filter(|item| names(ast, item, name)).count();
+    let sets = Pool::<crate::parse::ast::Expr>::pool(ast).iter().filter(|expr| match &expr.kind {
+        ExprKind::In { set: InSet::Table { name: table, .. }, .. } => {
+            table.schema.is_none() && ast.text(table.name).eq_ignore_ascii_case(name)
+        }
+        _ => false,
+    });
+    items + sets.count()
+}
+
+fn names(ast: &Ast, item: &FromItem, name: &str) -> bool {
+    match &item.source {
+        FromSource::Table { name: table, .. } => {
+            table.schema.is_none() && ast.text(table.name).eq_ignore_ascii_case(name)
+        }
+        _ => false,
+    }
+}
+
+/// Whether a FROM names the table itself, parenthesised joins included, subqueries not.
+fn from_names(ast: &Ast, from: List<FromItem>, name: &str) -> bool {
+    ast.list(from).iter().any(|item| match &item.source {
+        FromSource::Join(list) => from_names(ast, *list, name),
+        _ => names(ast, item, name),
+    })
+}
+
+fn is_recursive(ast: &Ast, core: &SelectCore, name: &str) -> bool {
+    matches!(&core.body, SelectBody::Query { from, .. } if from_names(ast, *from, name))
+}
+
+impl<'a> Binder<'a> {
+    /// The CTE of this name, innermost first.
+    pub(crate) fn find_cte(&self, site: &Site<'a>, name: &str) -> Option<(usize, usize)> {
+        let mut at = site.ctes;
+        while let Some(scope) = at {
+            let entries = &self.ctes[scope].entries;
+            if let Some(entry) = entries.iter().position(|entry| entry.name.eq_ignore_ascii_case(name)) {
+                return Some((scope, entry));
+            }
+            at = self.ctes[scope].parent;
+        }
+        None
+    }
+
+    /// A FROM item that names a CTE.
+    pub(crate) fn cte_source(
+        &mut self,
+        site: &Site<'a>,
+        scope: usize,
+        entry: usize,
+        naming: Naming,
+    ) -> Result<PendingSource> {
+        let state = &self.ctes[scope].entries[entry];
+        let name = state.name.clone();
+        let (uses, materialized) = (state.uses, state.cte.materialized);
+        match &state.state {
+            State::Binding => return Err(Error::invalid(format!("circular reference: {name}"))),
+            State::Recursing { id, frame, columns } => {
+                if *frame != site.frame {
+                    return Err(Error::invalid(format!("recursive reference in a subquery: {name}")));
+                }
+                let (id, columns) = (*id, Columns::Listed(columns.clone()));
+                return Ok(self.made(site, Made::Working { id }, columns, name, naming));
+            }
+            State::Shared { .. } => return Ok(self.shared_source(site, scope, entry, naming)),
+            State::Idle => {}
+        }
+        let mut definition = self.ctes[scope].site.clone();
+        definition.ctes = Some(scope);
+        if materialized != Some(true) && (uses <= 1 || materialized == Some(false)) {
+            definition.frame = site.frame;
+            let rows = self.cte_rows(&definition, scope, entry)?;
+            let alias = naming.alias.or(Some(name));
+            return Ok(self.derived(site, rows, Naming { alias, ..naming }));
+        }
+        let frame = self.open_frame(definition.frame);
+        definition.frame = frame;
+        let rows = self.cte_rows(&definition, scope, entry)?;
+        let columns = rows.outputs.iter().map(listed_output).collect();
+        let (registers, arguments) = self.close_frame(frame);
+        let query = self.query(rows, registers, u32::try_from(arguments.len()).unwrap_or(u32::MAX));
+        let id = self.next_id();
+        let shared = State::Shared { query: Arc::new(query), id, arguments, columns };
+        self.ctes[scope].entries[entry].state = shared;
+        Ok(self.shared_source(site, scope, entry, naming))
+    }
+
+    fn shared_source(
+        &mut self,
+        site: &Site<'a>,
+        scope: usize,
+        entry: usize,
+        naming: Naming,
+    ) -> PendingSource {
+        let from = self.ctes[scope].site.frame;
+        let Entry { name, state, .. } = &self.ctes[scope].entries[entry];
+        let State::Shared { query, id, arguments, columns } = state else {
+            return PendingSource::Node(Node::Nothing, name.clone());
+        };
+        let (name, query, id) = (name.clone(), query.clone(), *id);
+        let (arguments, columns) = (arguments.clone(), Columns::Listed(columns.clone()));
+        let arguments: Vec<Expr> =
+            arguments.into_iter().map(|argument| self.lift(argument, from, site.frame)).collect();
+        // Rows that depend on the row around it are not the same at every use.
+        let shared = arguments.is_empty().then_some(id);
+        let id = if shared.is_some() { id } else { self.next_id() };
+        let made = Made::Nested { query: Subquery { query, arguments, id }, shared };
+        self.made(site, made, columns, name, naming)
+    }
+
+    /// The rows of a CTE, bound into the query of `site`.
+    fn cte_rows(&mut self, site: &Site<'a>, scope: usize, entry: usize) -> Result<Rows> {
+        let source = site.source.clone();
+        let ast = source.ast();
+        let Entry { name, cte, .. } = &self.ctes[scope].entries[entry];
+        let (name, cte) = (name.clone(), cte.clone());
+        let cores = ast.list(ast[cte.select].cores);
+        let first_recursive = cores.iter().skip(1).position(|core| is_recursive(ast, core, &name));
+        self.ctes[scope].entries[entry].state = State::Binding;
+        let rows = match first_recursive {
+            Some(at) => self.nested(|b| b.recursive_rows(site, (scope, entry), &cte, at + 1)),
+            None => self.select_rows(site, cte.select),
+        };
+        self.ctes[scope].entries[entry].state = State::Idle;
+        let mut rows = rows?;
+        name_columns(ast, &cte, &name, &mut rows.outputs)?;
+        Ok(rows)
+    }
+
+    fn recursive_rows(
+        &mut self,
+        site: &Site<'a>,
+        (scope, entry): (usize, usize),
+        cte: &Cte,
+        split: usize,
+    ) -> Result<Rows> {
+        let source = site.source.clone();
+        let ast = source.ast();
+        let select = &ast[cte.select];
+        let mut site = site.clone();
+        self.open_with(&mut site, select.with)?;
+        let (seeds, steps) = ast.list(select.cores).split_at(split);
+        let name = self.ctes[scope].entries[entry].name.clone();
+        let unions =
+            |core: &SelectCore| matches!(core.compound, Some(CompoundOp::Union | CompoundOp::UnionAll));
+        if !steps.iter().all(unions) {
+            return Err(Error::invalid(format!("circular reference: {name}")));
+        }
+        let tail = Tail::default();
+        let mut seed = match seeds {
+            [core] => self.core_rows(&site, core, &tail)?,
+            cores => self.compound_rows(&site, cores, &tail)?,
+        };
+        name_columns(ast, cte, &name, &mut seed.outputs)?;
+        let mut outputs = seed.outputs.clone();
+        let collations: Vec<_> = outputs.iter().map(|output| output.bound.collation()).collect();
+        let registers: Vec<Register> = outputs.iter().map(|_| self.register(site.frame)).collect();
+        for (output, register) in outputs.iter_mut().zip(&registers) {
+            let expr = Expr::Register(*register);
+            output.bound = Bound { expr, settled: false, nullable: true, ..output.bound.clone() };
+        }
+        let id = self.next_id();
+        let columns = outputs.iter().map(listed_output).collect();
+        self.ctes[scope].entries[entry].state = State::Recursing { id, frame: site.frame, columns };
+        let mut bound_steps = Vec::with_capacity(steps.len());
+        for core in steps {
+            let rows = self.core_rows(&site, core, &tail)?;
+            super::compound::check_widths(core.compound, outputs.len(), rows.outputs.len())?;
+            if has_aggregate(&rows.tree) {
+                return Err(Error::invalid("recursive aggregate queries not supported"));
+            }
+            bound_steps.push(split_rows(rows));
+        }
+        self.ctes[scope].entries[entry].state = State::Binding;
+        let tail = Tail { order_by: select.order_by, limit: select.limit, offset: select.offset };
+        let keys = self.recursive_order(&site, &tail, &outputs)?;
+        let (limit, offset) = self.limits(&site, &tail)?;
+        let node = Node::Recursive(Box::new(Recursive {
+            id,
+            seed: split_rows(seed),
+            steps: bound_steps,
+            distinct: steps.iter().any(|core| core.compound == Some(CompoundOp::Union)),
+            order_by: keys,
+            limit,
+            offset,
+            columns: registers.into_iter().zip(collations).collect(),
+        }));
+        Ok(Rows { tree: Tree::Node(node), outputs })
+    }
+}
+
+fn has_aggregate(tree: &Tree) -> bool {
+    let mut at = match tree {
+        Tree::Node(node) => node,
+        Tree::Block(_) => return false,
+    };
+    loop {
+        at = match at {
+            Node::Aggregate(_) | Node::Window(_) => return true,
+            Node::Filter { input, .. } | Node::Compute { input, .. } => input,
+            _ => return false,
+        }
+    }
+}
+
+/// The operators and the columns of rows.
+pub(crate) fn split_rows(rows: Rows) -> (Node, Vec<Expr>) {
+    let columns = rows.outputs.into_iter().map(|output| output.bound.expr).collect();
+    (rows.tree.into_node(), columns)
+}
+
+fn name_columns(ast: &Ast, cte: &Cte, name: &str, outputs: &mut [Output]) -> Result<()> {
+    let names = ast.list(cte.columns);
+    if !names.is_empty() && names.len() != outputs.len() {
+        let (values, columns) = (outputs.len(), names.len());
+        return Err(Error::invalid(format!("table {name} has {values} values for {columns} columns")));
+    }
+    rename(outputs, names.iter().map(|name| ast.text(*name)));
+    distinct_names(outputs);
+    Ok(())
+}

@@ -1,0 +1,191 @@
+//! From the syntax tree to a plan: what every name means, of which type every expression is, which rows every SELECT reads.
+//!
+//! ```text
+//! binder.rs    Binder: the queries under construction, and how a value of an outer query reaches an inner one
+//! scope.rs     what names a SELECT has, and finding them
+//! typed.rs     Bound: an expression with its affinity and collation; the rules of comparisons
+//! expr.rs      expressions         predicate.rs  comparisons, IN, BETWEEN, LIKE    call.rs  functions and aggregates
+//! window.rs    OVER                subquery.rs   nested queries in expressions     fold.rs  constants
+//! from.rs      FROM and joins      source.rs     tables, views, CTEs, functions    as_of.rs points in the past
+//! select.rs    SELECT              order.rs      ORDER BY and GROUP BY terms       compound.rs  UNION and its like
+//! cte.rs       WITH, recursion     target.rs     what UPDATE, DELETE and RETURNING read
+//! ```
+//!
+//! A SELECT in a FROM is bound into the registers of the query around it, so that its rows need no copying and a simple one
+//! leaves no trace but its tables and predicates. A SELECT in an expression is a query of its own.
+
+mod as_of;
+mod binder;
+mod call;
+mod compound;
+mod cte;
+mod expr;
+mod fold;
+mod from;
+mod order;
+mod pragma;
+mod predicate;
+mod scope;
+mod select;
+mod source;
+mod subquery;
+mod target;
+mod typed;
+mod window;
+
+use std::cell::Cell;
+use std::sync::Arc;
+
+use dosql_base::{Env, Result, Timestamp};
+
+use crate::catalog::schema::{Catalog, SpaceId, Table};
+use crate::parse::ast::{Ast, ExprId, List, ResultColumn, SelectId, With};
+use crate::plan::{Expr, OutputColumn, Query};
+use crate::storage::Point;
+use crate::value::{Text, Value};
+
+use binder::Binder;
+pub use target::{Extra, Target};
+
+/// The catalog now and in the past.
+pub trait Catalogs {
+    /// The catalog that the transaction sees.
+    fn live(&self) -> &Arc<Catalog>;
+
+    /// The catalog at a point in the past, and that point as the storage reads it. Fails for points in the future or
+    /// before what is kept.
+    fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)>;
+
+    /// About how many rows the table of this space has now, for the planner; `None` where nobody knows.
+    fn rows(&self, space: SpaceId) -> Option<u64> {
+        let _ = space;
+        None
+    }
+}
+
+/// What binding needs to know besides the tree: one per statement.
+pub struct BindContext<'a> {
+    /// What tables there are.
+    pub catalog: &'a dyn Catalogs,
+    /// The tree.
+    pub ast: &'a Ast,
+    /// The text that the tree's spans point into.
+    pub sql: &'a str,
+    /// The values of the parameters, where they are known: AS OF may need them.
+    pub parameters: Option<&'a [Value]>,
+    /// For functions of constants.
+    pub env: &'a Env,
+    /// The moment of the statement, for AS OF expressions that say 'now'.
+    pub now: Timestamp,
+    /// `PRAGMA case_sensitive_like`.
+    pub case_sensitive_like: bool,
+    /// Set by binding: a point in time depends on parameters or on the time of day, so that the statement must be bound
+    /// anew, with `parameters`, each time it runs.
+    pub needs_parameters: Cell<bool>,
+    /// The next [`crate::plan::Subquery::id`]: unique in the statement.
+    pub next_id: Cell<u32>,
+}
+
+impl<'a> BindContext<'a> {
+    /// A context without parameter values.
+    #[must_use]
+    pub fn new(catalog: &'a dyn Catalogs, ast: &'a Ast, sql: &'a str, env: &'a Env, now: Timestamp) -> Self {
+        BindContext {
+            catalog,
+            ast,
+            sql,
+            parameters: None,
+            env,
+            now,
+            case_sensitive_like: false,
+            needs_parameters: Cell::new(false),
+            next_id: Cell::new(0),
+        }
+    }
+}
+
+/// A given row: what a constraint checks, what a trigger fires for, what was inserted. Column i of the row is at
+/// `base + i`, the rowid at `base + columns.len()`.
+#[derive(Clone, Debug)]
+pub struct RowScope {
+    /// What qualifies its columns: an alias, `new`, `old`, `excluded`; `None`: the table's name. Columns of `new`, `old` and
+    /// of an `excluded` beside another row are found only where qualified.
+    pub name: Option<Text>,
+    /// The table.
+    pub table: Arc<Table>,
+    /// Where the row starts.
+    pub base: u32,
+}
+
+/// Binds a SELECT. The `outer` rows are read with [`Expr::Outer`].
+pub fn bind_select(cx: &BindContext<'_>, select: SelectId, outer: &[RowScope]) -> Result<Query> {
+    let mut binder = Binder::new(cx, outer);
+    let site = binder.top_site();
+    binder.top_query(&site, select)
+}
+
+/// As [`bind_select`], for the SELECT of an INSERT that has a WITH of its own.
+pub fn bind_select_with(
+    cx: &BindContext<'_>,
+    with: With,
+    select: SelectId,
+    outer: &[RowScope],
+) -> Result<Query> {
+    let mut binder = Binder::new(cx, outer);
+    let mut site = binder.top_site();
+    binder.open_with(&mut site, with)?;
+    binder.top_query(&site, select)
+}
+
+/// Binds an expression over given rows, which it reads with [`Expr::Register`]; the `outer` rows with [`Expr::Outer`].
+pub fn bind_expression(
+    cx: &BindContext<'_>,
+    expr: ExprId,
+    rows: &[RowScope],
+    outer: &[RowScope],
+) -> Result<Expr> {
+    let mut binder = Binder::new(cx, outer);
+    let site = binder.site_with_rows(rows);
+    Ok(binder.expr(&site, expr)?.expr)
+}
+
+/// As [`bind_expression`], for a value with `members` columns: `(1, 2)`, `(SELECT a, b ..)` or, with one member, any expression.
+pub fn bind_members(
+    cx: &BindContext<'_>,
+    expr: ExprId,
+    members: usize,
+    rows: &[RowScope],
+    outer: &[RowScope],
+) -> Result<Vec<Expr>> {
+    let mut binder = Binder::new(cx, outer);
+    let site = binder.site_with_rows(rows);
+    let bound = binder.assigned(&site, expr, members)?;
+    Ok(bound.into_iter().map(|member| member.expr).collect())
+}
+
+/// Binds RETURNING over given rows.
+pub fn bind_returning(
+    cx: &BindContext<'_>,
+    columns: List<ResultColumn>,
+    rows: &[RowScope],
+    outer: &[RowScope],
+) -> Result<(Vec<Expr>, Vec<OutputColumn>)> {
+    let mut binder = Binder::new(cx, outer);
+    let site = binder.site_with_rows(rows);
+    binder.returning(&site, columns)
+}
+
+/// Binds what an UPDATE or DELETE reads. The outputs are the rowid (NULL without one), then every column of the target by
+/// position, then the extra expressions.
+pub fn bind_target(cx: &BindContext<'_>, target: &Target<'_>, outer: &[RowScope]) -> Result<Query> {
+    let mut binder = Binder::new(cx, outer);
+    let site = binder.top_site();
+    binder.target(&site, target)
+}
+
+/// The columns of a view, as a SELECT of all of them gives them.
+pub fn bind_view_columns(cx: &BindContext<'_>, view: &str) -> Result<Vec<OutputColumn>> {
+    let mut binder = Binder::new(cx, &[]);
+    let site = binder.top_site();
+    binder.view_columns(&site, view)
+}
