@@ -140,6 +140,17 @@ mod tests {
     }
 
     #[test]
+    fn a_packed_frame_is_these_bytes() {
+        // LZ4 by hand: a literal, a match of 14 at distance 1, and five last literals.
+        let packed = b"\x1aa\x01\x00\x50aaaaa";
+        let mut bytes = b"\0\0\0\0\x14\0\0\0\x01\x01\0\0".to_vec();
+        bytes.extend_from_slice(packed);
+        let sum = checksum(5 ^ 512, &bytes[4..]).to_le_bytes();
+        bytes[..4].copy_from_slice(&sum);
+        assert_eq!(open(&bytes, 5, 512, FrameKind::Data).unwrap(), [b'a'; 20]);
+    }
+
+    #[test]
     fn a_block_of_another_place_segment_or_kind_is_refused() {
         let mut out = Vec::new();
         put(&mut out, 5, FrameKind::Data, b"contents", false).unwrap();

@@ -124,7 +124,8 @@ impl SegmentReader {
         &self.source.name
     }
 
-    /// The version of `key` that lived at `at`, if this segment has it: the one with `start <= at < end`.
+    /// The version of `key` that lived at `at`, if this segment has it: the one with `start <= at < end`. A current version
+    /// lives until `Timestamp::MAX`, exclusive: `Timestamp::MAX.previous()` asks for it.
     pub fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Found>> {
         self.get_inner(key, at).map_err(|error| annotate(error, self.name()))
     }
