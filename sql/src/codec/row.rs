@@ -75,7 +75,7 @@ impl Tag {
     }
 
     /// Bytes among the fixed columns.
-    pub(super) fn width(self) -> usize {
+    pub(super) const fn width(self) -> usize {
         match self {
             Tag::Null | Tag::Zero | Tag::One | Tag::Text | Tag::Blob => 0,
             Tag::Int1 => 1,
@@ -85,7 +85,7 @@ impl Tag {
         }
     }
 
-    pub(super) fn is_variable(self) -> bool {
+    pub(super) const fn is_variable(self) -> bool {
         matches!(self, Tag::Text | Tag::Blob)
     }
 
@@ -217,7 +217,9 @@ fn put_body<'a>(
         out.extend_from_slice(bytes);
     }
 }
+#[inline]
 
+#[cold]
 fn corrupt(what: &str) -> Error {
     Error::corrupt(format!("a row {what}"), "row")
 }
@@ -251,6 +253,7 @@ pub(super) struct Slot {
 
 impl<'a> RowReader<'a> {
     /// Reads a row that describes itself. Fails with [`dosql_base::ErrorKind::Corrupt`] where it can't be one.
+    #[inline]
     pub fn new(row: &'a [u8]) -> Result<RowReader<'a>> {
         match row.split_first() {
             Some((0, rest)) => RowReader::self_described(rest),
@@ -260,6 +263,7 @@ impl<'a> RowReader<'a> {
     }
 
     /// Reads a row of a table with these shapes.
+    #[inline]
     pub fn with_shapes(shapes: &'a ShapeTable, row: &'a [u8]) -> Result<RowReader<'a>> {
         match row.split_first() {
             Some((0, rest)) => RowReader::self_described(rest),
@@ -288,6 +292,7 @@ impl<'a> RowReader<'a> {
         let (fixed, variable) = measure(tags, columns)?;
         RowReader::of_body(Layout::Tags { tags, columns }, body, fixed, variable, width)
     }
+    #[inline]
 
     fn of_body(
         layout: Layout<'a>,
@@ -306,6 +311,7 @@ impl<'a> RowReader<'a> {
 
     /// How many columns the row holds; the table may have more.
     #[must_use]
+    #[inline]
     pub fn column_count(&self) -> usize {
         match self.layout {
             Layout::Tags { columns, .. } => columns,
@@ -314,6 +320,7 @@ impl<'a> RowReader<'a> {
     }
 
     /// The column at `index` (from 0); `None` where the row ends before it. Fails on corrupt bytes.
+    #[inline]
     pub fn column(&self, index: usize) -> Result<Option<ValueRef<'a>>> {
         let slot = match self.layout {
             Layout::Shape(shape) => match shape.slot(index) {
@@ -347,6 +354,7 @@ impl<'a> RowReader<'a> {
             reader.read(slot)
         })
     }
+    #[inline]
 
     fn read(&self, slot: Slot) -> Result<ValueRef<'a>> {
         let at = slot.at as usize;
@@ -366,11 +374,13 @@ impl<'a> RowReader<'a> {
             }
         })
     }
+    #[inline]
 
     fn fixed<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
         let bytes = self.body.get(at..at + N).and_then(|bytes| bytes.try_into().ok());
         bytes.ok_or_else(|| corrupt("ends inside a column"))
     }
+    #[inline]
 
     fn variable(&self, number: usize) -> Result<&'a [u8]> {
         let bytes = self.body.get(self.bytes..).unwrap_or_default();
@@ -378,6 +388,7 @@ impl<'a> RowReader<'a> {
         let end = if number + 1 == self.variable { bytes.len() } else { self.end(number)? };
         bytes.get(start..end).ok_or_else(|| corrupt("has a column that ends beyond it"))
     }
+    #[inline]
 
     fn end(&self, number: usize) -> Result<usize> {
         let at = self.ends + number * self.width.bytes();
@@ -395,11 +406,36 @@ fn tag_at(tags: &[u8], index: usize) -> Result<Tag> {
     Tag::from_byte(tag).ok_or_else(|| corrupt("has a column of unknown type"))
 }
 
+/// For each byte of two tags: their fixed bytes and their variable columns; 0xFF where one is unknown.
+static PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0xFF, 0]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (low, high) = (byte & 15, byte >> 4);
+        if low < Tag::ALL.len() && high < Tag::ALL.len() {
+            let (low, high) = (Tag::ALL[low], Tag::ALL[high]);
+            let fixed = low.width() + high.width();
+            pairs[byte] = [fixed as u8, low.is_variable() as u8 + high.is_variable() as u8];
+        }
+        byte += 1;
+    }
+    pairs
+};
+
 /// The bytes of fixed columns and the number of variable ones among the first `columns`.
 fn measure(tags: &[u8], columns: usize) -> Result<(usize, usize)> {
-    let (mut fixed, mut variable) = (0, 0);
-    for index in 0..columns {
-        let tag = tag_at(tags, index)?;
+    let (mut fixed, mut variable, mut unknown) = (0, 0, false);
+    for byte in tags.get(..columns / 2).unwrap_or_default() {
+        let [pair_fixed, pair_variable] = PAIRS[usize::from(*byte)];
+        unknown |= pair_fixed == 0xFF;
+        fixed += usize::from(pair_fixed);
+        variable += usize::from(pair_variable);
+    }
+    if unknown {
+        return Err(corrupt("has a column of unknown type"));
+    }
+    if !columns.is_multiple_of(2) {
+        let tag = tag_at(tags, columns - 1)?;
         fixed += tag.width();
         variable += usize::from(tag.is_variable());
     }

@@ -43,10 +43,12 @@ impl Shape {
         }
         Shape { slots, width, fixed, variable }
     }
+    #[inline]
 
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
+    #[inline]
 
     pub(super) fn slot(&self, index: usize) -> Option<Slot> {
         self.slots.get(index).map(|&(tag, at)| Slot { tag, at })
@@ -55,14 +57,17 @@ impl Shape {
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
         self.slots.iter().map(|&(tag, _)| tag)
     }
+    #[inline]
 
     pub(super) fn width(&self) -> EndWidth {
         self.width
     }
+    #[inline]
 
     pub(super) fn fixed(&self) -> usize {
         self.fixed
     }
+    #[inline]
 
     pub(super) fn variable(&self) -> usize {
         self.variable
@@ -102,6 +107,7 @@ impl ShapeTable {
 
     /// How many shapes it holds.
     #[must_use]
+    #[inline]
     pub fn len(&self) -> usize {
         self.shapes.len()
     }
@@ -111,6 +117,7 @@ impl ShapeTable {
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
     }
+    #[inline]
 
     pub(super) fn get(&self, id: u8) -> Option<&Shape> {
         self.shapes.get(usize::from(id).checked_sub(1)?)

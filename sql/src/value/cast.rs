@@ -104,6 +104,7 @@ pub fn to_blob(value: ValueRef<'_>) -> Blob {
 /// The truth of a value: `None` for NULL, else whether it is a number other than zero. Text and blobs count by
 /// the number that they start with.
 #[must_use]
+#[inline]
 pub fn to_boolean(value: ValueRef<'_>) -> Option<bool> {
     match value {
         ValueRef::Null => None,

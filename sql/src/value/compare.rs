@@ -37,6 +37,7 @@ impl Collation {
 
     /// Compares two texts.
     #[must_use]
+    #[inline]
     pub fn compare(self, a: &str, b: &str) -> Ordering {
         match self {
             Collation::Binary => a.as_bytes().cmp(b.as_bytes()),
@@ -51,6 +52,7 @@ impl Collation {
 
 /// Compares an integer with a float exactly, without rounding either.
 #[must_use]
+#[inline]
 pub fn compare_integer_real(integer: i64, real: f64) -> Ordering {
     if real < -9_223_372_036_854_775_808.0 {
         return Ordering::Greater;
@@ -65,6 +67,7 @@ pub fn compare_integer_real(integer: i64, real: f64) -> Ordering {
 /// The total order of values: NULL < numbers (integers and reals by their exact value) < text (by `collation`)
 /// < blobs (by their bytes).
 #[must_use]
+#[inline]
 pub fn compare(a: ValueRef<'_>, b: ValueRef<'_>, collation: Collation) -> Ordering {
     match (a, b) {
         (ValueRef::Integer(a), ValueRef::Integer(b)) => a.cmp(&b),
@@ -82,6 +85,7 @@ pub fn compare(a: ValueRef<'_>, b: ValueRef<'_>, collation: Collation) -> Orderi
 pub fn equal(a: ValueRef<'_>, b: ValueRef<'_>, collation: Collation) -> bool {
     compare(a, b, collation) == Ordering::Equal
 }
+#[inline]
 
 fn class(value: ValueRef<'_>) -> u8 {
     match value {

@@ -64,6 +64,7 @@ impl Value {
     /// Borrows it.
     #[must_use]
     #[allow(clippy::should_implement_trait)]
+    #[inline]
     pub fn as_ref(&self) -> ValueRef<'_> {
         match self {
             Value::Null => ValueRef::Null,
@@ -76,12 +77,14 @@ impl Value {
 
     /// Whether it is NULL.
     #[must_use]
+    #[inline]
     pub fn is_null(&self) -> bool {
         matches!(self, Value::Null)
     }
 
     /// As [`ValueRef::type_name`].
     #[must_use]
+    #[inline]
     pub fn type_name(&self) -> &'static str {
         self.as_ref().type_name()
     }
@@ -118,12 +121,14 @@ impl<'a> ValueRef<'a> {
 
     /// Whether it is NULL.
     #[must_use]
+    #[inline]
     pub fn is_null(self) -> bool {
         matches!(self, ValueRef::Null)
     }
 
     /// What `typeof()` says: `null`, `integer`, `real`, `text` or `blob`.
     #[must_use]
+    #[inline]
     pub fn type_name(self) -> &'static str {
         match self {
             ValueRef::Null => "null",
