@@ -218,7 +218,6 @@ fn put_body<'a>(
     }
 }
 #[inline]
-
 #[cold]
 fn corrupt(what: &str) -> Error {
     Error::corrupt(format!("a row {what}"), "row")
