@@ -9,7 +9,7 @@ pub fn is_complete(sql: &str) -> bool {
     let mut lexer = Lexer::new(sql, 0);
     let mut state = State::Empty;
     loop {
-        let (token, span) = lexer.next();
+        let (token, span) = lexer.next(Token::End);
         let open_quote = token == Token::Illegal
             && matches!(sql.as_bytes()[span.start as usize], b'\'' | b'"' | b'`' | b'[');
         match token {

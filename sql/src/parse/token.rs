@@ -129,7 +129,6 @@ tokens! {
         Exclusive "EXCLUSIVE",
         Explain "EXPLAIN",
         Fail "FAIL",
-        Filter "FILTER",
         First "FIRST",
         Following "FOLLOWING",
         For "FOR",
@@ -151,7 +150,6 @@ tokens! {
         Of "OF",
         Offset "OFFSET",
         Others "OTHERS",
-        Over "OVER",
         Partition "PARTITION",
         Plan "PLAN",
         Pragma "PRAGMA",
@@ -178,7 +176,6 @@ tokens! {
         Vacuum "VACUUM",
         View "VIEW",
         Virtual "VIRTUAL",
-        Window "WINDOW",
         With "WITH",
         Without "WITHOUT",
     }
@@ -213,6 +210,7 @@ tokens! {
         Escape "ESCAPE",
         Except "EXCEPT",
         Exists "EXISTS",
+        Filter "FILTER",
         Foreign "FOREIGN",
         From "FROM",
         Group "GROUP",
@@ -233,6 +231,7 @@ tokens! {
         On "ON",
         Or "OR",
         Order "ORDER",
+        Over "OVER",
         Primary "PRIMARY",
         References "REFERENCES",
         Returning "RETURNING",
@@ -249,6 +248,7 @@ tokens! {
         Values "VALUES",
         When "WHEN",
         Where "WHERE",
+        Window "WINDOW",
     }
 }
 
@@ -264,9 +264,22 @@ impl Token {
         self as u8 >= Token::Indexed as u8 && self as u8 <= Token::Right as u8
     }
 
+    /// Whether WINDOW or OVER in front of it may be a keyword.
+    fn is_window_name(self) -> bool {
+        (self.is_name() && self != Token::Indexed) || matches!(self, Token::Window | Token::Over)
+    }
+
     /// Whether it can name a column or a function where an expression starts.
     pub(super) const fn is_column_name(self) -> bool {
         self.is_id() || self.is_join_word()
+    }
+
+    /// Whether it can name a table or a schema in front of a dot, where an expression starts.
+    pub(super) const fn is_qualifier(self) -> bool {
+        !matches!(
+            self,
+            Token::Cast | Token::Raise | Token::CurrentDate | Token::CurrentTime | Token::CurrentTimestamp
+        ) && self.is_name()
     }
 
     /// Whether it can be a name where only a name can stand: SQLite's nm.
@@ -292,8 +305,32 @@ impl<'s> Lexer<'s> {
     }
 
     /// The next token; [`Token::End`] again and again behind the last.
+    ///
+    /// WINDOW, OVER and FILTER are names except in the places where a window or a filter can begin: `previous` is the
+    /// token in front.
     #[inline]
-    pub(super) fn next(&mut self) -> (Token, Span) {
+    pub(super) fn next(&mut self, previous: Token) -> (Token, Span) {
+        let (token, span) = self.raw();
+        if matches!(token, Token::Window | Token::Over | Token::Filter)
+            && !self.clone().is_clause(previous, token)
+        {
+            return (Token::Identifier, span);
+        }
+        (token, span)
+    }
+
+    fn is_clause(&mut self, previous: Token, token: Token) -> bool {
+        let next = self.raw().0;
+        match token {
+            Token::Window => next.is_window_name() && self.raw().0 == Token::As,
+            Token::Over => {
+                previous == Token::RightParen && (next == Token::LeftParen || next.is_window_name())
+            }
+            _ => previous == Token::RightParen && next == Token::LeftParen,
+        }
+    }
+
+    fn raw(&mut self) -> (Token, Span) {
         loop {
             let blanks = self
                 .tokens

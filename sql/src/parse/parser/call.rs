@@ -55,10 +55,10 @@ impl Parser<'_> {
         if self.at_word("WITHIN") && self.peek() == Token::Group {
             return Err(self.unsupported("WITHIN GROUP is not supported: put ORDER BY behind the argument"));
         }
-        if !self.at(Token::Filter) || self.peek() != Token::LeftParen {
+        if !self.eat(Token::Filter) {
             return Ok(None);
         }
-        self.expect_all(&[Token::Filter, Token::LeftParen, Token::Where])?;
+        self.expect_all(&[Token::LeftParen, Token::Where])?;
         let filter = self.expression()?;
         self.expect(Token::RightParen)?;
         Ok(Some(filter))
@@ -66,28 +66,20 @@ impl Parser<'_> {
 
     /// `[OVER name | OVER (window)]`
     fn over(&mut self) -> Result<Option<Over>> {
-        if !self.at(Token::Over) {
+        if !self.eat(Token::Over) {
             return Ok(None);
         }
-        match self.peek() {
-            Token::LeftParen => {
-                self.advance();
-                Ok(Some(Over::Definition(self.window(None)?)))
-            }
-            next if next.is_name() => {
-                self.advance();
-                Ok(Some(Over::Name(self.name()?)))
-            }
-            _ => Ok(None),
-        }
+        Ok(Some(match self.token {
+            Token::LeftParen => Over::Definition(self.window(None)?),
+            _ => Over::Name(self.name()?),
+        }))
     }
 
-    /// `WINDOW name AS (..), ..`, where WINDOW starts one.
+    /// `[WINDOW name AS (..), ..]`
     pub(super) fn window_clause(&mut self) -> Result<List<WindowDefinition>> {
-        if !self.at_window_clause() {
+        if !self.eat(Token::Window) {
             return Ok(List::EMPTY);
         }
-        self.advance();
         let mut windows = Vec::new();
         loop {
             let name = self.name()?;
@@ -98,11 +90,6 @@ impl Parser<'_> {
                 return Ok(self.ast.add_list(windows));
             }
         }
-    }
-
-    /// WINDOW is a name unless a name and AS follow.
-    pub(super) fn at_window_clause(&mut self) -> bool {
-        self.at(Token::Window) && matches!(self.peek_two(), (name, Token::As) if name.is_name())
     }
 
     /// `([base] [PARTITION BY ..] [ORDER BY ..] [frame])`

@@ -125,24 +125,28 @@ impl Parser<'_> {
         self.add(kind, span, below.max(self.height(operand)))
     }
 
-    /// IS, LIKE, BETWEEN, IN and their like, and COLLATE behind `operand`; `None` where NOT belongs to something else.
+    /// IS, LIKE, BETWEEN, IN and their like, and COLLATE behind `operand`; `None` for NOT INDEXED, which
+    /// follows an expression only behind AS OF.
     #[inline(never)]
     fn predicate(&mut self, operand: ExprId) -> Result<Option<ExprId>> {
         let not = self.at(Token::Not);
         if not {
+            if self.peek() == Token::Indexed {
+                return Ok(None);
+            }
+            self.advance();
             let negatable = [
                 Token::In,
+                Token::Between,
+                Token::Null,
                 Token::Like,
                 Token::Glob,
                 Token::Regexp,
                 Token::Match,
-                Token::Between,
-                Token::Null,
             ];
-            if !negatable.contains(&self.peek()) {
-                return Ok(None);
+            if !negatable.contains(&self.token) {
+                return Err(self.syntax_error());
             }
-            self.advance();
         }
         let token = self.token;
         self.advance();
@@ -166,9 +170,8 @@ impl Parser<'_> {
     /// `operand IS [NOT] [DISTINCT FROM] right`, behind IS.
     fn is(&mut self, operand: ExprId) -> Result<ExprId> {
         let mut not = self.eat(Token::Not);
-        if self.at(Token::Distinct) && self.peek() == Token::From {
-            self.advance();
-            self.advance();
+        if self.eat(Token::Distinct) {
+            self.expect(Token::From)?;
             not = !not;
         }
         let right = self.bound_expression(power::EQUALITY + 1)?;

@@ -81,7 +81,7 @@ impl<'s> Parser<'s> {
         }
         ast.clear();
         let mut lexer = Lexer::new(sql, from);
-        let (token, span) = lexer.next();
+        let (token, span) = lexer.next(Token::End);
         Ok(Parser {
             sql,
             lexer,
@@ -104,14 +104,14 @@ impl<'s> Parser<'s> {
         self.end = self.span.end;
         (self.token, self.span) = match self.ahead.take() {
             Some(ahead) => ahead,
-            None => self.lexer.next(),
+            None => self.lexer.next(self.token),
         };
     }
 
     /// The token behind the one that the parser stands on.
     fn peek(&mut self) -> Token {
         if self.ahead.is_none() {
-            self.ahead = Some(self.lexer.next());
+            self.ahead = Some(self.lexer.next(self.token));
         }
         self.ahead.map_or(Token::End, |(token, _)| token)
     }
@@ -119,7 +119,7 @@ impl<'s> Parser<'s> {
     /// The two tokens behind.
     fn peek_two(&mut self) -> (Token, Token) {
         let first = self.peek();
-        (first, self.lexer.clone().next().0)
+        (first, self.lexer.clone().next(first).0)
     }
 
     fn at(&self, token: Token) -> bool {
@@ -143,6 +143,14 @@ impl<'s> Parser<'s> {
         }
         self.advance();
         Ok(())
+    }
+
+    /// Passes a number without `_`, which SQLite takes in expressions alone.
+    fn expect_plain_number(&mut self) -> Result<()> {
+        if self.text().contains('_') {
+            return Err(self.syntax_error());
+        }
+        self.expect(Token::Number)
     }
 
     fn expect_all(&mut self, tokens: &[Token]) -> Result<()> {
@@ -269,21 +277,49 @@ impl<'s> Parser<'s> {
     /// `(name, ..)`
     fn names_in_parens(&mut self) -> Result<List<NameId>> {
         self.expect(Token::LeftParen)?;
-        let start = self.ast.open_list::<NameId>();
-        loop {
-            let name = self.name()?;
-            self.ast.push(name);
-            if !self.eat(Token::Comma) {
-                break;
-            }
-        }
+        let names = self.names(|_, _| Ok(()))?;
         self.expect(Token::RightParen)?;
-        self.close_columns::<NameId>(start, "column list")
+        Ok(names)
     }
 
     /// `(name, ..)` or nothing.
     fn optional_names_in_parens(&mut self) -> Result<List<NameId>> {
         if self.at(Token::LeftParen) { self.names_in_parens() } else { Ok(List::EMPTY) }
+    }
+
+    /// `(column, ..)` or nothing: the columns of a view, a common table expression or a key. SQLite once took
+    /// collations and orders here, and says so.
+    fn column_names(&mut self) -> Result<List<NameId>> {
+        if !self.eat(Token::LeftParen) {
+            return Ok(List::EMPTY);
+        }
+        let names = self.names(|parser, name| {
+            let collated = parser.eat(Token::Collate);
+            if collated {
+                parser.id_or_string()?;
+            }
+            if !collated && !matches!(parser.token, Token::Asc | Token::Desc) {
+                return Ok(());
+            }
+            parser.descending();
+            let message = format!("syntax error after column name \"{}\"", parser.ast.text(name));
+            Err(parser.error_at(parser.ast[name].span, message))
+        })?;
+        self.expect(Token::RightParen)?;
+        Ok(names)
+    }
+
+    /// `name, ..`, each with what `behind` reads behind it.
+    fn names(&mut self, behind: impl Fn(&mut Self, NameId) -> Result<()>) -> Result<List<NameId>> {
+        let start = self.ast.open_list::<NameId>();
+        loop {
+            let name = self.name()?;
+            behind(self, name)?;
+            self.ast.push(name);
+            if !self.eat(Token::Comma) {
+                return self.close_columns::<NameId>(start, "column list");
+            }
+        }
     }
 
     /// Closes a list that has at most [`MAX_COLUMNS`] members.

@@ -29,9 +29,9 @@ impl Parser<'_> {
 
     /// `[IF NOT EXISTS]`
     pub(super) fn if_not_exists(&mut self) -> Result<bool> {
-        let found = self.at(Token::If) && self.peek() == Token::Not;
+        let found = self.eat(Token::If);
         if found {
-            self.expect_all(&[Token::If, Token::Not, Token::Exists])?;
+            self.expect_all(&[Token::Not, Token::Exists])?;
         }
         Ok(found)
     }
@@ -55,7 +55,7 @@ impl Parser<'_> {
         self.expect(Token::View)?;
         let if_not_exists = self.if_not_exists()?;
         let name = self.qualified_name()?;
-        let columns = self.optional_names_in_parens()?;
+        let columns = self.column_names()?;
         self.expect(Token::As)?;
         let select = self.select()?;
         self.refuse_parameters("parameters are not allowed in views")?;
@@ -110,21 +110,9 @@ impl Parser<'_> {
         };
         self.advance();
         if matches!(event, TriggerEvent::Update(_)) && self.eat(Token::Of) {
-            return Ok(TriggerEvent::Update(self.names()?));
+            return Ok(TriggerEvent::Update(self.names(|_, _| Ok(()))?));
         }
         Ok(event)
-    }
-
-    /// `name, ..`
-    fn names(&mut self) -> Result<List<crate::parse::ast::NameId>> {
-        let start = self.ast.open_list::<crate::parse::ast::NameId>();
-        loop {
-            let name = self.name()?;
-            self.ast.push(name);
-            if !self.eat(Token::Comma) {
-                return self.close_columns(start, "column list");
-            }
-        }
     }
 
     /// `statement; ..` up to END, at least one.
@@ -156,10 +144,9 @@ impl Parser<'_> {
             _ => return Err(self.syntax_error()),
         };
         self.advance();
-        let if_exists = self.at(Token::If) && self.peek() == Token::Exists;
+        let if_exists = self.eat(Token::If);
         if if_exists {
-            self.advance();
-            self.advance();
+            self.expect(Token::Exists)?;
         }
         Ok(Statement::Drop { object, if_exists, name: self.qualified_name()? })
     }

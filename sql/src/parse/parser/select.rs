@@ -36,6 +36,7 @@ impl Parser<'_> {
         let mut compound = None;
         let mut terms = 0;
         let tail = loop {
+            let values = self.at(Token::Values);
             let core = self.core(compound)?;
             self.ast.push(core);
             terms += 1;
@@ -43,7 +44,7 @@ impl Parser<'_> {
                 let message = format!("too many terms in compound SELECT, the most is {MAX_COMPOUND_TERMS}");
                 return Err(Error::limit(message).at_offset(self.span.start as usize));
             }
-            let tail = self.tail()?;
+            let tail = if values { Tail::default() } else { self.tail()? };
             compound = self.compound_operator();
             let Some(operator) = compound else { break tail };
             self.refuse_early_tail(&tail, operator)?;
@@ -150,7 +151,7 @@ impl Parser<'_> {
         if self.eat(Token::Star) {
             return Ok(ResultColumn::Star);
         }
-        let expr = if self.token.is_name() && self.peek() == Token::Dot {
+        let expr = if self.token.is_qualifier() && self.peek() == Token::Dot {
             if self.peek_two().1 == Token::Star {
                 let table = self.take_name();
                 self.advance();
@@ -172,7 +173,7 @@ impl Parser<'_> {
         if self.eat(Token::As) {
             return Ok(Some(self.name()?));
         }
-        let found = (self.token.is_id() || self.token == Token::String) && !self.at_window_clause();
+        let found = self.token.is_id() || self.token == Token::String;
         Ok(if found { Some(self.take_name()) } else { None })
     }
 
@@ -242,15 +243,12 @@ impl Parser<'_> {
         if !self.eat(Token::With) {
             return Ok(With::default());
         }
-        let recursive = self.at(Token::Recursive) && !matches!(self.peek(), Token::As | Token::LeftParen);
-        if recursive {
-            self.advance();
-        }
+        let recursive = self.eat(Token::Recursive);
         self.descend(SELECT_DEPTH)?;
         let start = self.ast.open_list::<Cte>();
         loop {
             let name = self.name()?;
-            let columns = self.optional_names_in_parens()?;
+            let columns = self.column_names()?;
             self.expect(Token::As)?;
             let materialized = self.materialized()?;
             self.expect(Token::LeftParen)?;

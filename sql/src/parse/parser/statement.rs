@@ -186,7 +186,11 @@ impl Parser<'_> {
         let signed = negative || self.eat(Token::Plus);
         let text = self.text();
         let value = match self.token {
-            Token::Number => self.pragma_number(negative)?,
+            Token::Number => {
+                let value = self.pragma_number(negative)?;
+                self.expect_plain_number()?;
+                return Ok(value);
+            }
             _ if signed => return Err(self.syntax_error()),
             Token::On | Token::Delete | Token::Default => Value::text(text),
             Token::QuotedName | Token::String => Value::Text(literal::unquote(text)),

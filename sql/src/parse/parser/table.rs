@@ -48,12 +48,13 @@ impl Parser<'_> {
         Ok(TableBody::Columns { columns, constraints, without_rowid, strict })
     }
 
-    /// `[WITHOUT ROWID] [, STRICT]` in any order.
+    /// `[WITHOUT ROWID] [, STRICT]` in any order; as in SQLite, a comma may come first.
     fn table_options(&mut self) -> Result<(bool, bool)> {
         let (mut without_rowid, mut strict) = (false, false);
         if matches!(self.token, Token::End | Token::Semicolon) {
             return Ok((without_rowid, strict));
         }
+        self.eat(Token::Comma);
         loop {
             let place = self.span;
             if self.eat(Token::Without) {
@@ -96,7 +97,7 @@ impl Parser<'_> {
                 self.defer(&mut constraints)?;
                 continue;
             }
-            let Some(kind) = self.column_constraint()? else { break };
+            let Some(kind) = self.column_constraint(name)? else { break };
             let (name, start) = match constraint_name.take() {
                 Some((name, start)) => (Some(name), start),
                 None => (None, start),
@@ -124,11 +125,12 @@ impl Parser<'_> {
         Ok(())
     }
 
-    /// `[word .. [(number [, number])]]`
+    /// `[word .. [(number [, number])]]`. Any word may be part of a type, so the words GENERATED ALWAYS behind one come
+    /// with it and are cut off.
     pub(super) fn type_name(&mut self) -> Result<Option<NameId>> {
         let start = self.span.start;
         let mut words = 0;
-        while (self.token.is_id() || self.at(Token::String)) && !self.at(Token::Generated) {
+        while self.token.is_id() || self.at(Token::String) {
             self.advance();
             words += 1;
         }
@@ -143,7 +145,16 @@ impl Parser<'_> {
             self.expect(Token::RightParen)?;
         }
         let span = self.span_from(start);
-        let words: Vec<&str> = span.of(self.sql).split_ascii_whitespace().collect();
+        let mut words: Vec<&str> = span.of(self.sql).split_ascii_whitespace().collect();
+        if let [.., first, second] = words[..]
+            && first.eq_ignore_ascii_case("GENERATED")
+            && second.eq_ignore_ascii_case("ALWAYS")
+        {
+            words.truncate(words.len() - 2);
+            if words.is_empty() {
+                return Ok(None);
+            }
+        }
         Ok(Some(self.ast.add(Name { text: Text::from(words.join(" ")), quoted: false, span })))
     }
 
@@ -151,10 +162,10 @@ impl Parser<'_> {
         if !self.eat(Token::Plus) {
             self.eat(Token::Minus);
         }
-        self.expect(Token::Number)
+        self.expect_plain_number()
     }
 
-    fn column_constraint(&mut self) -> Result<Option<ColumnConstraintKind>> {
+    fn column_constraint(&mut self, column: NameId) -> Result<Option<ColumnConstraintKind>> {
         let token = self.token;
         match token {
             Token::Primary
@@ -190,18 +201,22 @@ impl Parser<'_> {
             Token::Default => ColumnConstraintKind::Default(self.default_value()?),
             Token::Collate => ColumnConstraintKind::Collate(self.id_or_string()?),
             Token::References => ColumnConstraintKind::References(self.foreign_key_clause()?),
-            _ => self.generated(token)?,
+            _ => self.generated(column, token)?,
         }))
     }
 
     /// `[GENERATED ALWAYS] AS (expr) [STORED | VIRTUAL]`, behind its first word.
-    fn generated(&mut self, first: Token) -> Result<ColumnConstraintKind> {
+    fn generated(&mut self, column: NameId, first: Token) -> Result<ColumnConstraintKind> {
         if first == Token::Generated {
             self.expect_all(&[Token::Always, Token::As])?;
         }
         let expr = self.expression_in_parens()?;
         let stored = self.at_word("STORED");
-        if stored || self.at(Token::Virtual) {
+        if self.token.is_id() {
+            if !stored && !self.at(Token::Virtual) {
+                let message = format!("error in generated column \"{}\"", self.ast.text(column));
+                return Err(self.error_at(self.span, message));
+            }
             self.advance();
         }
         Ok(ColumnConstraintKind::Generated { expr, stored })
@@ -259,7 +274,7 @@ impl Parser<'_> {
     /// `table [(columns)] [ON .. | MATCH ..] [[NOT] DEFERRABLE ..]`, behind REFERENCES.
     fn foreign_key_clause(&mut self) -> Result<ForeignKeyClause> {
         let table = self.name()?;
-        let columns = self.optional_names_in_parens()?;
+        let columns = self.column_names()?;
         let (mut on_delete, mut on_update) = (ForeignKeyAction::NoAction, ForeignKeyAction::NoAction);
         loop {
             if self.eat(Token::Match) {
@@ -370,7 +385,10 @@ impl Parser<'_> {
                 Ok(TableConstraintKind::Check(check))
             }
             Token::Foreign => {
-                let columns = self.names_in_parens()?;
+                if !self.at(Token::LeftParen) {
+                    return Err(self.syntax_error());
+                }
+                let columns = self.column_names()?;
                 self.expect(Token::References)?;
                 Ok(TableConstraintKind::ForeignKey { columns, clause: self.foreign_key_clause()? })
             }
