@@ -11,7 +11,7 @@ use super::source::{Made, PendingSource};
 use crate::parse::ast::{self, ExprId, FromItem, JoinConstraint, List};
 use crate::plan::choose::{FromBlock, Relation, Source, TableSource, plan_from};
 use crate::plan::{CompareOp, Expr, JoinKind, Node, Register};
-use crate::value::Text;
+use crate::value::{Text, Value};
 
 /// How many tables a FROM may join.
 const MAX_JOINED: usize = 64;
@@ -251,6 +251,16 @@ impl<'a> Binder<'a> {
                 let columns = item.used();
                 let registers = registers(&columns);
                 Source::Node { node: Node::Nested { query, columns, shared }, registers, name }
+            }
+            Made::Known { rows } => {
+                let columns = item.used();
+                let registers: Vec<Register> = registers(&columns);
+                let cells = |row: &[Value; 5]| {
+                    let cell = |column: usize| row.get(column).cloned().unwrap_or_default();
+                    columns.iter().map(|(column, _)| Expr::Literal(cell(*column))).collect()
+                };
+                let rows = rows.iter().map(cells).collect();
+                Source::Node { node: Node::Values { rows, registers: registers.clone() }, registers, name }
             }
             Made::Working { id } => {
                 let columns = item.used();

@@ -14,7 +14,7 @@ use crate::parse::ast::{AsOf, ExprId, FromItem, FromSource, IndexedBy, List, Qua
 use crate::plan::choose::{FromBlock, IndexHint};
 use crate::plan::{Expr, Node, OutputColumn, Subquery, TableFunction};
 use crate::storage::Point;
-use crate::value::{Affinity, Collation, Text};
+use crate::value::{Affinity, Collation, Text, Value};
 
 /// Where a FROM item's rows come from.
 pub(crate) enum PendingSource {
@@ -30,10 +30,26 @@ pub(crate) enum PendingSource {
 
 /// What has columns of its own.
 pub(crate) enum Made {
-    Table { table: Arc<Table>, point: Point, hint: IndexHint },
-    Function { function: TableFunction, arguments: Vec<Expr> },
-    Nested { query: Subquery, shared: Option<u32> },
-    Working { id: u32 },
+    Table {
+        table: Arc<Table>,
+        point: Point,
+        hint: IndexHint,
+    },
+    Function {
+        function: TableFunction,
+        arguments: Vec<Expr>,
+    },
+    Nested {
+        query: Subquery,
+        shared: Option<u32>,
+    },
+    Working {
+        id: u32,
+    },
+    /// Rows that are known already.
+    Known {
+        rows: Vec<[Value; 5]>,
+    },
 }
 
 /// How a FROM names an item.
@@ -234,7 +250,8 @@ impl<'a> Binder<'a> {
     /// `sqlite_schema` and its other names. What the past or the temporary objects look like is known now.
     fn schema_source(&mut self, site: &Site<'a>, table: &Arc<Table>, naming: Naming) -> PendingSource {
         let columns = Columns::Table(table.clone());
-        let made = Made::Function { function: TableFunction::Schema, arguments: Vec::new() };
+        let rows = self.catalogs[site.catalog].1.schema_rows(table.temporary);
+        let made = Made::Known { rows };
         self.made(site, made, columns, table.name.clone(), naming)
     }
 

@@ -97,6 +97,18 @@ pub fn index_row_id<'k>(index: &Index, key: &'k [u8]) -> Result<&'k [u8]> {
     Ok(rest)
 }
 
+/// The columns of an index entry's key, whose space is cut off already, and whether one of them is NULL.
+pub(crate) fn index_columns<'k>(index: &Index, rest: &'k [u8]) -> Result<(&'k [u8], bool)> {
+    let mut end = 0;
+    let mut has_null = false;
+    for part in &index.columns {
+        let len = skip_key(&rest[end..], part.descending)?;
+        has_null |= decode_key(&rest[end..end + len], part.descending)?.0.is_null();
+        end += len;
+    }
+    Ok((&rest[..end], has_null))
+}
+
 /// The rowid that a row id is.
 pub fn rowid_of(row_id: &[u8]) -> Result<i64> {
     match decode_rowid(row_id)? {

@@ -28,6 +28,8 @@ pub struct Catalog {
     pub indexes: BTreeMap<Text, Arc<Index>>,
     /// By lower-case name; those of one table in the order of their creation.
     pub triggers: BTreeMap<Text, Arc<Trigger>>,
+    /// By the parent's lower-case name: the children's lower-case names and which of their foreign keys refers to it.
+    pub children: BTreeMap<Text, Vec<(Text, usize)>>,
     /// The stored objects in the order of their creation: the rows of `sqlite_schema`.
     pub objects: Vec<Object>,
 }

@@ -31,6 +31,12 @@ const fn build() -> ([u8; BUCKETS], [u8; KEYWORDS.len()]) {
     (first, next)
 }
 
+/// Whether a word is a keyword, so that it needs quotes to be a name.
+#[must_use]
+pub fn is_keyword(word: &str) -> bool {
+    classify(word) != Token::Identifier
+}
+
 /// The keyword that a word of the text is, in any case of its letters; [`Token::Identifier`] for none.
 pub(super) fn classify(word: &str) -> Token {
     let bytes = word.as_bytes();

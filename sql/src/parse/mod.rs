@@ -15,10 +15,12 @@ mod keyword;
 mod literal;
 mod parser;
 mod token;
+pub(crate) mod walk;
 
 use dosql_base::Result;
 
 pub use complete::is_complete;
+pub use keyword::is_keyword;
 pub use parser::{MAX_ARGUMENTS, MAX_COLUMNS, MAX_COMPOUND_TERMS, MAX_DEPTH, MAX_LENGTH, MAX_PARAMETER};
 
 use ast::{Ast, ExprId, Parsed};

@@ -1,0 +1,28 @@
+//! Temporary objects: tables, indexes, views and triggers of one connection. They are kept like all others, in spaces and
+//! under catalog keys of their own, which the connection's storage keeps in memory and drops when it closes.
+
+use super::schema::SpaceId;
+
+/// Where the temporary objects' catalog is: the first of the temporary spaces.
+pub const CATALOG: SpaceId = 0xFF00_0000;
+/// Sequences of temporary objects start here, so that they follow all others.
+pub const FIRST_SEQUENCE: u32 = 0x8000_0000;
+
+/// Whether this space is a temporary table's or index's.
+#[must_use]
+pub fn is_temporary_space(space: SpaceId) -> bool {
+    space >= CATALOG
+}
+
+/// Whether a complete key belongs to a temporary object.
+#[must_use]
+pub fn is_temporary_key(key: &[u8]) -> bool {
+    // The ordered u32 of 0xFF000000 and above: four significant bytes, the first of them 0xFF.
+    key.starts_with(&[0xFB, 0xFF])
+}
+
+/// Whether the object of this sequence is temporary.
+#[must_use]
+pub fn is_temporary(sequence: u32) -> bool {
+    sequence >= FIRST_SEQUENCE
+}
