@@ -3,6 +3,7 @@
 pub mod bind;
 pub mod catalog;
 pub mod codec;
+pub mod exec;
 pub mod func;
 pub mod parse;
 pub mod plan;

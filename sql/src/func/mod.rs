@@ -31,5 +31,5 @@ mod text;
 pub use aggregate::{Accumulator, AggKind};
 pub use context::{Context, JsonArgs};
 pub use json::{JsonRow, JsonRows, json_each};
-pub use pattern::{glob, like};
+pub use pattern::{glob, like, like_case_sensitive};
 pub use registry::{Function, JsonResult, Kind, ScalarFn, Volatility, WindowKind, all, lookup};

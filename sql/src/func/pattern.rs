@@ -23,6 +23,13 @@ pub fn like<'p>(pattern: &'p str, text: &str, escape: Option<char>) -> bool {
     matches(pattern, text, next, |a, b| a == b || a.eq_ignore_ascii_case(&b))
 }
 
+/// As [`like`], but letters match in their own case only: `PRAGMA case_sensitive_like`.
+#[must_use]
+pub fn like_case_sensitive<'p>(pattern: &'p str, text: &str, escape: Option<char>) -> bool {
+    let next = |rest: &mut &'p str| like_step(rest, escape);
+    matches(pattern, text, next, |a, b| a == b)
+}
+
 /// Whether `text GLOB pattern`: `*` is any run of characters, `?` any one, `[a-z]` one of a set, `[^a-z]` one
 /// outside it.
 #[must_use]
