@@ -98,7 +98,8 @@ impl Engine {
             apply(&mut writer, &mut root, timestamp, key, change.as_deref(), keep, &mut displaced)?;
         }
         let appended = self.log.append(record).map_err(|error| match error.kind() {
-            ErrorKind::NoSpace | ErrorKind::Limit => error,
+            // Refused before anything was taken; had it failed later, the log would be closed.
+            ErrorKind::NoSpace | ErrorKind::Limit if self.log.reserve(0).is_ok() => error,
             _ => self.poison(error),
         })?;
         writer.publish(timestamp).map_err(|error| self.poison(error))?;

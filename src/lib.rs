@@ -52,6 +52,12 @@ mod view;
 mod window;
 mod writes;
 
+/// What an implementation of the stores needs: the traits and their types.
+pub mod stores {
+    pub use dosql_btree::{Batch, Caps, MemoryPageStore, PageId, PageStore, PagesStats, StoreStats};
+    pub use dosql_wal::{LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
+}
+
 pub use database::Database;
 pub use dosql_base::{
     Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp,

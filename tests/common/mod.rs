@@ -61,3 +61,5 @@ pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
         |bytes: Vec<u8>| -> &'static str { Box::leak(String::from_utf8(bytes).unwrap().into_boxed_str()) };
     range.map(|pair| pair.map(|(key, value)| (text(key), text(value))).unwrap()).collect()
 }
+
+pub mod faults;
