@@ -43,6 +43,13 @@ impl Database {
         Self::open(Storage::memory(), Options::default())
     }
 
+    /// Opens or makes the database in the directory at `path`.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn open_directory(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        let options = Options::default();
+        Self::open(Storage::directory_with(path, &options)?, options)
+    }
+
     /// Makes a checkpoint and refuses everything from then on, in transactions under way too. A database that is not closed loses
     /// nothing: the next open replays its log.
     pub fn close(&self) -> Result<()> {

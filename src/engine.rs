@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
+use dosql_lsm::SegmentStore;
 use dosql_wal::{Log, LogPosition};
 use parking_lot::{Mutex, RwLock};
 
@@ -34,6 +35,8 @@ pub(crate) struct Engine {
     pub(crate) database: [u8; 16],
     pub(crate) pages: Arc<Pages>,
     pub(crate) log: Log,
+    #[allow(dead_code, reason = "compaction moves history there")]
+    pub(crate) segments: Arc<dyn SegmentStore>,
     pub(crate) turn: Arc<Turn>,
     pub(crate) committer: Mutex<Committer>,
     pub(crate) window: Mutex<Window>,

@@ -28,6 +28,8 @@
 mod checkpoint;
 mod commit;
 mod database;
+#[cfg(not(target_family = "wasm"))]
+mod directory;
 mod engine;
 mod history;
 mod keyspace;
@@ -55,6 +57,7 @@ mod writes;
 /// What an implementation of the stores needs: the traits and their types.
 pub mod stores {
     pub use dosql_btree::{Batch, Caps, MemoryPageStore, PageId, PageStore, PagesStats, StoreStats};
+    pub use dosql_lsm::{MemorySegmentStore, SegmentStore};
     pub use dosql_wal::{LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 

@@ -68,6 +68,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         database: meta.database,
         pages,
         log,
+        segments: storage.segments,
         turn: Arc::new(Turn::default()),
         committer: Mutex::new(committer),
         window: Mutex::new(Window::new(last)),

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use dosql_base::Result;
 use dosql_btree::{MemoryPageStore, PageStore};
+use dosql_lsm::{MemorySegmentStore, SegmentStore};
 use dosql_wal::{LogStore, MemoryLogStore};
 
 use crate::options::Options;
@@ -19,24 +20,29 @@ use crate::options::Options;
 /// What keeps others out for as long as it lives.
 pub(crate) struct Lock(#[allow(dead_code, reason = "held, never looked at")] Box<dyn Send + Sync>);
 
+impl Lock {
+    #[cfg(not(target_family = "wasm"))]
+    pub(crate) fn new(held: impl Send + Sync + 'static) -> Self {
+        Lock(Box::new(held))
+    }
+}
+
 /// The stores that a database is kept in. See [`crate::Database::open`].
 pub struct Storage {
-    pub(crate) pages: Arc<dyn PageStore>,
-    pub(crate) log: Arc<dyn LogStore>,
+    /// The trees.
+    pub pages: Arc<dyn PageStore>,
+    /// The commits since the last checkpoint.
+    pub log: Arc<dyn LogStore>,
+    /// Immutable objects: cold rows and history.
+    pub segments: Arc<dyn SegmentStore>,
     pub(crate) lock: Option<Lock>,
 }
 
 impl Storage {
     /// Any stores. Whoever makes them sees to it that nobody else uses them at the same time.
     #[must_use]
-    pub fn new(pages: Arc<dyn PageStore>, log: Arc<dyn LogStore>) -> Self {
-        Storage { pages, log, lock: None }
-    }
-
-    /// The stores, to be shared: a memory database can be opened again from them once it is closed.
-    #[must_use]
-    pub fn parts(&self) -> (Arc<dyn PageStore>, Arc<dyn LogStore>) {
-        (Arc::clone(&self.pages), Arc::clone(&self.log))
+    pub fn new(pages: Arc<dyn PageStore>, log: Arc<dyn LogStore>, segments: Arc<dyn SegmentStore>) -> Self {
+        Storage { pages, log, segments, lock: None }
     }
 
     /// Memory, with pages of the default size: gone with the last handle.
@@ -48,7 +54,28 @@ impl Storage {
     /// Memory, with pages of [`Options::page_size`].
     #[must_use]
     pub fn memory_with(options: &Options) -> Self {
-        Self::new(Arc::new(MemoryPageStore::new(options.page_size)), Arc::new(MemoryLogStore::new()))
+        let pages = Arc::new(MemoryPageStore::new(options.page_size));
+        Self::new(pages, Arc::new(MemoryLogStore::new()), Arc::new(MemorySegmentStore::new()))
+    }
+
+    /// The same stores once more, to open the database again after it was closed.
+    #[must_use]
+    pub fn share(&self) -> Self {
+        Self::new(Arc::clone(&self.pages), Arc::clone(&self.log), Arc::clone(&self.segments))
+    }
+
+    /// The database in the directory at `path`, which is created where nothing is there.
+    ///
+    /// Fails with `Busy` where a process has it open, with code `NotADb` where the directory holds something else.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn directory(path: impl AsRef<std::path::Path>) -> Result<Self> {
+        Self::directory_with(path, &Options::default())
+    }
+
+    /// As [`Storage::directory`]; a new database gets pages of [`Options::page_size`].
+    #[cfg(not(target_family = "wasm"))]
+    pub fn directory_with(path: impl AsRef<std::path::Path>, options: &Options) -> Result<Self> {
+        crate::directory::open(path.as_ref(), options)
     }
 }
 

@@ -4,13 +4,10 @@
 mod common;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use common::faults::{Faults, storage};
-use dosql::stores::{LogStore, PageStore};
 use dosql::{Database, ErrorKind, Options, Result, Storage, Timestamp};
 
-type Stores = (Arc<dyn PageStore>, Arc<dyn LogStore>);
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn options() -> Options {
@@ -18,8 +15,8 @@ fn options() -> Options {
     Options { page_size: 4096, cache_bytes: 16 << 10, ..Options::default() }
 }
 
-fn stores() -> Stores {
-    Storage::memory_with(&options()).parts()
+fn stores() -> Storage {
+    Storage::memory_with(&options())
 }
 
 fn state(db: &Database) -> Result<State> {
@@ -81,9 +78,8 @@ fn work(db: &Database, model: &mut Model) -> (Result<()>, State) {
 }
 
 /// After a fault: what is stored is what was acknowledged, or that and the commit that failed.
-fn check_reopened(stores: &Stores, model: &Model, attempt: &State, place: &str) {
-    let db = Database::open(Storage::new(stores.0.clone(), stores.1.clone()), options())
-        .unwrap_or_else(|error| panic!("{place}: {error:?}"));
+fn check_reopened(stores: &Storage, model: &Model, attempt: &State, place: &str) {
+    let db = Database::open(stores.share(), options()).unwrap_or_else(|error| panic!("{place}: {error:?}"));
     let found = state(&db).unwrap();
     assert!(found == model.now || found == *attempt, "{place}: neither old nor new");
     for (at, then) in &model.commits {

@@ -81,6 +81,46 @@ fn scans_go_both_ways_and_merge_the_transactions_own_writes() {
 }
 
 #[test]
+fn the_past_is_read_as_it_was_before_and_after_a_checkpoint_and_a_reopen() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = Database::open_directory(dir.path().join("db")).unwrap();
+    let space = db.keyspace("space").unwrap();
+    let mut moments = vec![(db.last_commit(), None)];
+    for n in 0..6 {
+        if n == 4 {
+            db.write(|tx| tx.delete(&space, "k")).unwrap();
+            moments.push((db.last_commit(), None));
+        } else {
+            db.write(|tx| tx.put(&space, "k", n.to_string())).unwrap();
+            moments.push((db.last_commit(), Some(n.to_string())));
+        }
+        if n % 2 == 0 {
+            db.checkpoint().unwrap();
+        }
+    }
+    let check = |db: &Database| {
+        for (at, value) in &moments {
+            let then = db.read_at(*at).unwrap();
+            assert_eq!(then.snapshot(), *at);
+            assert_eq!(then.get(&space, "k").unwrap().as_deref(), value.as_deref().map(str::as_bytes));
+            let expected: Vec<(&str, &str)> = value.iter().map(|value| ("k", value.as_str())).collect();
+            assert_eq!(pairs(then.iter(&space).unwrap()), expected);
+            assert_eq!(pairs(then.range_rev::<&str>(&space, ..).unwrap()), expected);
+        }
+        let report = db.verify().unwrap();
+        assert!(report.is_sound(), "{:?}", report.problems);
+    };
+    check(&db);
+    drop(db);
+    let db = Database::open_directory(dir.path().join("db")).unwrap();
+    assert_eq!(db.last_commit(), moments.last().unwrap().0);
+    check(&db);
+    db.close().unwrap();
+    let db = Database::open_directory(dir.path().join("db")).unwrap();
+    check(&db);
+}
+
+#[test]
 fn the_future_and_what_is_before_the_retained_history_are_refused() {
     let (db, clock) = common::db_with_clock(1_000_000);
     let space = db.keyspace("space").unwrap();
@@ -197,14 +237,14 @@ fn savepoints_nest_and_roll_back() {
 fn a_closed_database_and_a_read_only_one_say_so() {
     let options = Options::default();
     let storage = Storage::memory();
-    let (pages, log) = storage.parts();
+    let again = storage.share();
     let db = Database::open(storage, options.clone()).unwrap();
     let space = db.keyspace("space").unwrap();
     db.write(|tx| tx.put(&space, "k", "1")).unwrap();
     db.close().unwrap();
     assert_eq!(db.read().unwrap_err().kind(), ErrorKind::Closed);
     assert_eq!(db.begin_write().unwrap_err().kind(), ErrorKind::Closed);
-    let db = Database::open(Storage::new(pages, log), Options { read_only: true, ..options }).unwrap();
+    let db = Database::open(again, Options { read_only: true, ..options }).unwrap();
     assert_eq!(db.begin_write().unwrap_err().kind(), ErrorKind::ReadOnly);
     assert_eq!(db.read().unwrap().get(&space, "k").unwrap().as_deref(), bytes("1"));
 }

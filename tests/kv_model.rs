@@ -236,14 +236,29 @@ fn hectic() -> Options {
 fn a_long_life_in_memory_reads_as_the_model_says() {
     for seed in 0..6 {
         let storage = Storage::memory_with(&hectic());
-        let (pages, log) = storage.parts();
-        let db = Database::open(storage, hectic()).unwrap();
+        let db = Database::open(storage.share(), hectic()).unwrap();
         live(seed, 400, [30, 300][seed as usize % 2], db, &|db, close| {
             if close {
                 db.close().unwrap();
             }
             drop(db);
-            Database::open(Storage::new(pages.clone(), log.clone()), hectic()).unwrap()
+            Database::open(storage.share(), hectic()).unwrap()
+        });
+    }
+}
+
+#[test]
+fn a_long_life_in_a_directory_reads_as_the_model_says() {
+    for seed in 100..103 {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let open = || Database::open(Storage::directory_with(&path, &hectic()).unwrap(), hectic()).unwrap();
+        live(seed, 300, 200, open(), &|db, close| {
+            if close {
+                db.close().unwrap();
+            }
+            drop(db);
+            open()
         });
     }
 }

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dosql::stores::{
-    Batch, Caps, LogCaps, LogPosition, LogStats, LogStore, PageId, PageStore, StoreStats,
-};
+use dosql::stores::{Batch, Caps, LogCaps, LogPosition, LogStats, LogStore, PageId, PageStore, StoreStats};
 use dosql::{Error, Result, Storage};
 
 /// When the stores fail. Calls of both are counted together, from 0.
@@ -61,10 +59,10 @@ impl Faults {
 }
 
 /// `stores` behind `faults`.
-pub fn storage(stores: &(Arc<dyn PageStore>, Arc<dyn LogStore>), faults: &Arc<Faults>) -> Storage {
-    let pages = FaultyPages { inner: stores.0.clone(), faults: faults.clone() };
-    let log = FaultyLog { inner: stores.1.clone(), faults: faults.clone() };
-    Storage::new(Arc::new(pages), Arc::new(log))
+pub fn storage(stores: &Storage, faults: &Arc<Faults>) -> Storage {
+    let pages = FaultyPages { inner: stores.pages.clone(), faults: faults.clone() };
+    let log = FaultyLog { inner: stores.log.clone(), faults: faults.clone() };
+    Storage::new(Arc::new(pages), Arc::new(log), stores.segments.clone())
 }
 
 struct FaultyPages {

@@ -1,0 +1,103 @@
+//! A database in a directory, and the lock that keeps other processes out.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::path::Path;
+use std::sync::Arc;
+
+use dosql_base::{Code, Error, ErrorKind, Result};
+use dosql_btree::FilePageStore;
+use dosql_lsm::DirectorySegmentStore;
+use dosql_wal::FileLogStore;
+
+use crate::options::Options;
+use crate::storage::{Lock, Storage};
+
+const PAGES: &str = "pages";
+const LOCK: &str = "LOCK";
+const SEGMENTS: &str = "segments";
+/// A log file is at most a quarter of the log limit, so that a checkpoint can recycle most of it.
+const LOG_FILES: u64 = 4;
+
+/// Opens the stores in the directory at `path`, which is made if it is missing.
+pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
+    let exists = path.exists();
+    if exists {
+        check_contents(path)?;
+    } else {
+        fs::create_dir_all(path).map_err(|error| Error::io(format!("make {}", path.display()), &error))?;
+        sync_parent(path)?;
+    }
+    let lock = lock(path)?;
+    let log = FileLogStore::open(path, options.log_limit / LOG_FILES)?;
+    let pages = FilePageStore::open(path.join(PAGES), options.page_size)?;
+    let segments = DirectorySegmentStore::open(path.join(SEGMENTS))?;
+    let mut storage = Storage::new(Arc::new(pages), Arc::new(log), Arc::new(segments));
+    storage.lock = Some(lock);
+    Ok(storage)
+}
+
+/// A directory that holds anything else is somebody's, and not to be written into.
+fn check_contents(path: &Path) -> Result<()> {
+    let not_ours = |what: String| {
+        Err(Error::new(ErrorKind::InvalidInput, Code::NotADb, what).at(path.display().to_string()))
+    };
+    let entries = match fs::read_dir(path) {
+        Ok(entries) => entries,
+        Err(_) if path.is_file() => {
+            return not_ours("a database is a directory, and this is a file; name another path".to_owned());
+        }
+        Err(error) => return Err(Error::io(format!("list {}", path.display()), &error)),
+    };
+    let (mut ours, mut other) = (false, None);
+    for entry in entries {
+        let entry = entry.map_err(|error| Error::io(format!("list {}", path.display()), &error))?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if name == PAGES || name == LOCK {
+            ours = true;
+        } else if name != SEGMENTS && !name.starts_with("log-") {
+            other = Some(name);
+        }
+    }
+    match other {
+        Some(name) if !ours => {
+            not_ours(format!("the directory holds '{name}' and no database; name another, or an empty one"))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn lock(path: &Path) -> Result<Lock> {
+    let path = path.join(LOCK);
+    let failed = |error: &std::io::Error| Error::io(format!("lock {}", path.display()), error);
+    let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
+    let file: File = options.map_err(|error| failed(&error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Lock::new(Held(file))),
+        Err(TryLockError::WouldBlock) => {
+            let message = "the database is open elsewhere, in this process or another; close it there first";
+            Err(Error::new(ErrorKind::Busy, Code::Busy, message).at(path.display().to_string()))
+        }
+        Err(TryLockError::Error(error)) => Err(failed(&error)),
+    }
+}
+
+/// The lock file while it is locked.
+struct Held(File);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Closing would do, but that a child process that is just being started may still share the descriptor. Where it fails, it
+        // is closed all the same.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Makes the new directory's name durable.
+fn sync_parent(path: &Path) -> Result<()> {
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if cfg!(unix) {
+        let synced = File::open(parent).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| Error::io(format!("sync {}", parent.display()), &error))?;
+    }
+    Ok(())
+}
