@@ -25,11 +25,13 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
         check_contents(path)?;
     } else {
         fs::create_dir_all(path).map_err(|error| Error::io(format!("make {}", path.display()), &error))?;
-        sync_parent(path)?;
+        sync_directory(parent(path))?;
     }
     let lock = lock(path)?;
     let log = FileLogStore::open(path, options.log_limit / LOG_FILES)?;
     let pages = FilePageStore::open(path.join(PAGES), options.page_size)?;
+    // The names of new files are durable before anything refers to them.
+    sync_directory(path)?;
     let segments = DirectorySegmentStore::open(path.join(SEGMENTS))?;
     let mut storage = Storage::new(Arc::new(pages), Arc::new(log), Arc::new(segments));
     storage.lock = Some(lock);
@@ -92,12 +94,15 @@ impl Drop for Held {
     }
 }
 
-/// Makes the new directory's name durable.
-fn sync_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+fn parent(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes the names in a directory durable.
+fn sync_directory(path: &Path) -> Result<()> {
     if cfg!(unix) {
-        let synced = File::open(parent).and_then(|directory| directory.sync_all());
-        synced.map_err(|error| Error::io(format!("sync {}", parent.display()), &error))?;
+        let synced = File::open(path).and_then(|directory| directory.sync_all());
+        synced.map_err(|error| Error::io(format!("sync {}", path.display()), &error))?;
     }
     Ok(())
 }

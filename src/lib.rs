@@ -56,9 +56,11 @@ mod writes;
 
 /// What an implementation of the stores needs: the traits and their types.
 pub mod stores {
-    pub use dosql_btree::{Batch, Caps, MemoryPageStore, PageId, PageStore, PagesStats, StoreStats};
+    pub use dosql_btree::{
+        Batch, Caps, FilePageStore, MemoryPageStore, PageId, PageStore, PagesStats, StoreStats,
+    };
     pub use dosql_lsm::{MemorySegmentStore, SegmentStore};
-    pub use dosql_wal::{LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
+    pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
 pub use database::Database;

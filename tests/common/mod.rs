@@ -62,4 +62,5 @@ pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
     range.map(|pair| pair.map(|(key, value)| (text(key), text(value))).unwrap()).collect()
 }
 
+pub mod crash;
 pub mod faults;
