@@ -142,6 +142,9 @@ impl Engine {
             }
         }
         self.make_visible(committed.end);
+        let visible = self.visible.read().timestamp;
+        self.window.lock().forget(visible, self.options.limits.conflict_window_bytes);
+        self.relieve();
         Ok(())
     }
 }

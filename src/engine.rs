@@ -22,6 +22,7 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::history::History;
 use crate::options::Options;
+use crate::readers::Readers;
 use crate::storage::Lock;
 use crate::turn::{Turn, TurnGuard};
 use crate::view::View;
@@ -42,6 +43,7 @@ pub(crate) struct Engine {
     pub(crate) window: Mutex<Window>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,
     pub(crate) visible: RwLock<Arc<View>>,
+    pub(crate) readers: Readers,
     /// Why the database can't be used any more.
     pub(crate) fault: OnceLock<Error>,
     pub(crate) closed: AtomicBool,

@@ -39,6 +39,7 @@ mod manifest;
 mod options;
 mod read;
 mod read_set;
+mod readers;
 mod recovery;
 mod scan;
 mod sql_storage;

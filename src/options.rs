@@ -33,6 +33,8 @@ pub struct Options {
     pub cache_bytes: usize,
     /// Bytes of changed pages and of history in memory at which a commit starts a checkpoint.
     pub dirty_bytes: usize,
+    /// Bytes of older page images that open transactions may keep in memory; above it the oldest of them read on through history.
+    pub pinned_bytes: usize,
     /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay.
     pub log_limit: u64,
     /// How long, in microseconds, superseded versions stay readable. 0 keeps none.
@@ -58,6 +60,7 @@ impl Default for Options {
         Options {
             cache_bytes: 64 << 20,
             dirty_bytes: 32 << 20,
+            pinned_bytes: 32 << 20,
             log_limit: 8 << 20,
             retention: 7 * DAY,
             durability: Durability::Sync,

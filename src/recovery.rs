@@ -16,6 +16,7 @@ use crate::history::History;
 use crate::history::memtable::Memtable;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
 use crate::options::Options;
+use crate::readers::Readers;
 use crate::storage::Storage;
 use crate::turn::Turn;
 use crate::view::View;
@@ -74,6 +75,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         window: Mutex::new(Window::new(last)),
         pending: Mutex::new(VecDeque::new()),
         visible: RwLock::new(latest),
+        readers: Readers::default(),
         fault: OnceLock::new(),
         closed: AtomicBool::new(false),
         counters,

@@ -22,19 +22,27 @@ pub(crate) type Lend<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 
 pub struct Scan {
     range: KeyRange,
     direction: Direction,
+    /// What it sees: everything up to here.
+    at: Timestamp,
     /// The scan goes on at this key, or past it where that was lent already.
     resume: Vec<u8>,
     inclusive: bool,
     source: Source,
+    place: Place,
     done: bool,
+    /// Which view of its reader the source reads; see [`crate::readers`].
+    generation: u32,
 }
 
+/// Where the stored entries come from.
 enum Source {
-    Live { tree: Box<Cursor>, place: Place },
-    Past { cursor: Box<PastCursor>, placed: bool },
+    /// The tree as it is in the view.
+    Tree(Box<Cursor>),
+    /// The tree and history, as they were before it.
+    Past(Box<PastCursor>),
 }
 
-/// Where the tree's cursor stands.
+/// Where the source stands.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Nowhere: it has to be put where the scan resumes.
@@ -47,20 +55,84 @@ enum Place {
     End,
 }
 
+impl Source {
+    fn new(view: &View, at: Timestamp, range: &KeyRange, direction: Direction) -> Self {
+        if at < view.timestamp {
+            Source::Past(Box::new(view.past(at, range, direction)))
+        } else {
+            Source::Tree(Box::new(view.pages.cursor(view.root)))
+        }
+    }
+
+    /// To the first entry at or past `key`; false where there is none.
+    fn seek(&mut self, key: &[u8], direction: Direction) -> Result<bool> {
+        match (self, direction) {
+            (Source::Tree(tree), Direction::Forward) => tree.seek(key),
+            (Source::Tree(tree), Direction::Backward) => tree.seek_for_prev(key),
+            (Source::Past(past), _) => {
+                past.seek(key)?;
+                Ok(past.key().is_some())
+            }
+        }
+    }
+
+    fn step(&mut self, direction: Direction) -> Result<bool> {
+        match (self, direction) {
+            (Source::Tree(tree), Direction::Forward) => tree.next(),
+            (Source::Tree(tree), Direction::Backward) => tree.prev(),
+            (Source::Past(past), _) => {
+                past.advance()?;
+                Ok(past.key().is_some())
+            }
+        }
+    }
+
+    fn key(&self) -> &[u8] {
+        match self {
+            Source::Tree(tree) => tree.key(),
+            Source::Past(past) => past.key().unwrap_or_default(),
+        }
+    }
+
+    fn value(&self) -> Result<&[u8]> {
+        match self {
+            Source::Tree(tree) => tree.value(),
+            Source::Past(past) => past.value(),
+        }
+    }
+
+    fn is_tombstone(&self) -> bool {
+        matches!(self, Source::Tree(tree) if tree.is_tombstone())
+    }
+}
+
 impl Scan {
     /// A scan of `range` in `view`, or as of `at` where that is earlier. Reads nothing yet.
-    pub(crate) fn new(view: &View, at: Timestamp, range: KeyRange, direction: Direction) -> Self {
-        let source = if at < view.timestamp {
-            Source::Past { cursor: Box::new(view.past(at, &range, direction)), placed: false }
-        } else {
-            Source::Live { tree: Box::new(view.pages.cursor(view.root)), place: Place::Unset }
-        };
+    pub(crate) fn new(
+        view: &View,
+        at: Timestamp,
+        range: KeyRange,
+        direction: Direction,
+        generation: u32,
+    ) -> Self {
+        let at = at.min(view.timestamp);
+        let source = Source::new(view, at, &range, direction);
         let (resume, inclusive) = match direction {
             Direction::Forward => (range.start.clone(), true),
             Direction::Backward => (range.end.clone(), false),
         };
         let done = range.start >= range.end;
-        Scan { range, direction, resume, inclusive, source, done }
+        Scan { range, direction, at, resume, inclusive, source, place: Place::Unset, done, generation }
+    }
+
+    /// Goes on with another view, which contains what it sees.
+    pub(crate) fn rebase(&mut self, view: &View, generation: u32) {
+        if self.generation == generation {
+            return;
+        }
+        self.generation = generation;
+        self.source = Source::new(view, self.at, &self.range, self.direction);
+        self.place = Place::Unset;
     }
 
     /// Where it goes on: the last key lent, or where it started or was sent to.
@@ -88,11 +160,8 @@ impl Scan {
         self.resume.clear();
         self.resume.extend_from_slice(key);
         self.inclusive = true;
-        match &mut self.source {
-            Source::Live { place, .. } => {
-                *place = if *place == Place::End { Place::End } else { Place::Unset }
-            }
-            Source::Past { placed, .. } => *placed = false,
+        if self.place != Place::End {
+            self.place = Place::Unset;
         }
         self.done |= match self.direction {
             Direction::Forward => key >= self.range.end.as_slice(),
@@ -112,8 +181,7 @@ impl Scan {
             lent += 1;
             Ok(if lent >= limit { ControlFlow::Break(()) } else { verdict })
         };
-        let result = self.lend_from_source(own, &mut counted);
-        match result {
+        match self.lend_entries(own, &mut counted) {
             Ok(done) => self.done = done,
             // What was lent was lent: the caller takes it, and meets the error at the next call.
             Err(error) if lent > 0 && error.kind() == ErrorKind::WouldBlock => {}
@@ -122,25 +190,22 @@ impl Scan {
         Ok(self.done)
     }
 
-    fn lend_from_source(&mut self, own: Option<&Writes>, lend: &mut Lend<'_>) -> Result<bool> {
-        if matches!(self.source, Source::Past { .. }) {
-            return self.lend_past(lend);
+    fn lend_entries(&mut self, own: Option<&Writes>, lend: &mut Lend<'_>) -> Result<bool> {
+        let own = own.map(Writes::changes).filter(|changes| self.any_left(changes));
+        self.find_place()?;
+        if self.place == Place::End && own.is_none() {
+            return Ok(true);
         }
-        let own = own.map(Writes::changes).filter(|changes| self.first_own(changes).is_some());
-        self.place_tree()?;
-        match (own, self.direction) {
-            (Some(changes), _) => self.lend_merged(changes, lend),
-            (None, Direction::Forward) => self.lend_leaves(lend),
-            (None, Direction::Backward) => self.lend_merged(&Changes::new(), lend),
+        let leaves = own.is_none() && self.direction == Direction::Forward;
+        match &mut self.source {
+            Source::Tree(_) if leaves => self.lend_leaves(lend),
+            _ => self.lend_merged(own.unwrap_or(&Changes::new()), lend),
         }
     }
 
-    fn first_own<'c>(&self, changes: &'c Changes) -> Option<&'c [u8]> {
+    fn any_left(&self, changes: &Changes) -> bool {
         let (start, end) = self.bounds();
-        if empty(start, end) {
-            return None;
-        }
-        changes.range::<[u8], _>((start, end)).next().map(|(key, _)| &**key)
+        !empty(start, end) && changes.range::<[u8], _>((start, end)).next().is_some()
     }
 
     /// What is left of the range.
@@ -153,68 +218,32 @@ impl Scan {
         }
     }
 
-    fn lend_past(&mut self, lend: &mut Lend<'_>) -> Result<bool> {
-        let Source::Past { cursor, placed } = &mut self.source else {
-            return Ok(true);
-        };
-        if !*placed {
-            cursor.seek(&self.resume)?;
-            *placed = true;
-        }
-        if !self.inclusive && cursor.key() == Some(self.resume.as_slice()) {
-            cursor.advance()?;
-        }
-        while let Some(key) = cursor.key() {
-            let verdict = lend(key, cursor.value()?)?;
-            self.resume.clear();
-            self.resume.extend_from_slice(key);
-            self.inclusive = false;
-            if verdict.is_break() {
-                return Ok(false);
-            }
-            // The place is lost if this fails; the key to resume at is not.
-            *placed = false;
-            cursor.advance()?;
-            *placed = true;
-        }
-        Ok(true)
-    }
-
-    /// Puts the tree's cursor on the next entry to lend.
-    fn place_tree(&mut self) -> Result<()> {
-        let Source::Live { tree, place } = &mut self.source else {
-            return Ok(());
-        };
-        let found = match *place {
+    /// Puts the source on the next entry to lend.
+    fn find_place(&mut self) -> Result<()> {
+        let found = match self.place {
             Place::Next | Place::End => return Ok(()),
             Place::Lent => {
-                *place = Place::Unset;
-                step(tree, self.direction)?
+                // An error loses the place, not the key to resume at.
+                self.place = Place::Unset;
+                self.source.step(self.direction)?
             }
             Place::Unset => {
-                let found = match self.direction {
-                    Direction::Forward => tree.seek(&self.resume)?,
-                    Direction::Backward => tree.seek_for_prev(&self.resume)?,
-                };
-                let lent = found && !self.inclusive && tree.key() == self.resume.as_slice();
-                if lent { step(tree, self.direction)? } else { found }
+                let found = self.source.seek(&self.resume, self.direction)?;
+                let lent = found && !self.inclusive && self.source.key() == self.resume.as_slice();
+                if lent { self.source.step(self.direction)? } else { found }
             }
         };
-        *place = settle(tree, &self.range, self.direction, found)?;
+        self.place = settle(&mut self.source, &self.range, self.direction, found)?;
         Ok(())
     }
 
     /// Forward without own writes: the tree runs the loop inside its leaves.
     fn lend_leaves(&mut self, lend: &mut Lend<'_>) -> Result<bool> {
-        let Source::Live { tree, place } = &mut self.source else {
+        let Source::Tree(tree) = &mut self.source else {
             return Ok(true);
         };
-        if *place == Place::End {
-            return Ok(true);
-        }
         let (resume, inclusive, end) = (&mut self.resume, &mut self.inclusive, self.range.end.as_slice());
-        // An error below loses the place, not the key to resume at.
-        *place = Place::Unset;
+        self.place = Place::Unset;
         let (mut failed, mut stopped) = (None, Place::End);
         tree.visit(usize::MAX, |item| {
             if item.key >= end {
@@ -225,9 +254,7 @@ impl Scan {
             }
             match lend(item.key, item.value) {
                 Ok(verdict) => {
-                    resume.clear();
-                    resume.extend_from_slice(item.key);
-                    *inclusive = false;
+                    note(resume, inclusive, item.key);
                     if verdict.is_break() {
                         stopped = Place::Lent;
                     }
@@ -242,17 +269,15 @@ impl Scan {
         if let Some(error) = failed {
             return Err(error);
         }
-        *place = stopped;
+        self.place = stopped;
         Ok(stopped == Place::End)
     }
 
-    /// The tree and own writes, merged; own writes win.
+    /// The stored entries and own writes, merged; own writes win.
     fn lend_merged(&mut self, changes: &Changes, lend: &mut Lend<'_>) -> Result<bool> {
         let (start, end) = self.bounds();
         let mut own = Own::new(changes, start, end, self.direction);
-        let Source::Live { tree, place } = &mut self.source else {
-            return Ok(true);
-        };
+        let (source, place) = (&mut self.source, &mut self.place);
         let (resume, inclusive) = (&mut self.resume, &mut self.inclusive);
         loop {
             let order = match (*place == Place::Next, own.peek()) {
@@ -260,14 +285,14 @@ impl Scan {
                 (true, None) => Ordering::Less,
                 (false, Some(_)) => Ordering::Greater,
                 (true, Some((key, _))) => match self.direction {
-                    Direction::Forward => tree.key().cmp(key),
-                    Direction::Backward => key.cmp(tree.key()),
+                    Direction::Forward => source.key().cmp(key),
+                    Direction::Backward => key.cmp(source.key()),
                 },
             };
             let mut verdict = ControlFlow::Continue(());
             if order == Ordering::Less {
-                verdict = lend(tree.key(), tree.value()?)?;
-                note(resume, inclusive, tree.key());
+                verdict = lend(source.key(), source.value()?)?;
+                note(resume, inclusive, source.key());
             } else if let Some((key, change)) = own.next() {
                 if let Some(value) = change {
                     verdict = lend(key, value)?;
@@ -280,8 +305,8 @@ impl Scan {
                     return Ok(false);
                 }
                 *place = Place::Unset;
-                let found = step(tree, self.direction)?;
-                *place = settle(tree, &self.range, self.direction, found)?;
+                let found = source.step(self.direction)?;
+                *place = settle(source, &self.range, self.direction, found)?;
             } else if verdict.is_break() {
                 return Ok(false);
             }
@@ -295,22 +320,15 @@ fn note(resume: &mut Vec<u8>, inclusive: &mut bool, key: &[u8]) {
     *inclusive = false;
 }
 
-fn step(tree: &mut Cursor, direction: Direction) -> Result<bool> {
-    match direction {
-        Direction::Forward => tree.next(),
-        Direction::Backward => tree.prev(),
-    }
-}
-
 /// From an entry that was found, on to one that is a row and in the range.
-fn settle(tree: &mut Cursor, range: &KeyRange, direction: Direction, mut found: bool) -> Result<Place> {
-    while found && tree.is_tombstone() {
-        found = step(tree, direction)?;
+fn settle(source: &mut Source, range: &KeyRange, direction: Direction, mut found: bool) -> Result<Place> {
+    while found && source.is_tombstone() {
+        found = source.step(direction)?;
     }
     let inside = found
         && match direction {
-            Direction::Forward => tree.key() < range.end.as_slice(),
-            Direction::Backward => tree.key() >= range.start.as_slice(),
+            Direction::Forward => source.key() < range.end.as_slice(),
+            Direction::Backward => source.key() >= range.start.as_slice(),
         };
     Ok(if inside { Place::Next } else { Place::End })
 }

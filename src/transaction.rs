@@ -20,6 +20,7 @@ use crate::engine::Engine;
 use crate::limits::{check_key, check_value, too_big};
 use crate::options::{Durability, Isolation};
 use crate::read_set::{ReadSet, after};
+use crate::readers::Reader;
 use crate::scan::{Lend, Scan};
 use crate::turn::TurnGuard;
 use crate::value::Value;
@@ -31,9 +32,9 @@ use crate::writes::Writes;
 /// The calls named `raw_..` take complete keys, with the number of their map in front: SQL lives there. Programs use keyspaces.
 pub struct Transaction {
     pub(crate) engine: Arc<Engine>,
-    view: Arc<View>,
-    /// Reads are as of this moment where it is before the view.
-    at: Timestamp,
+    reader: Arc<Reader>,
+    /// The last commit that it sees, or the moment of the past that it reads.
+    snapshot: Timestamp,
     mode: Mode,
     writes: Writes,
     durability: Durability,
@@ -116,9 +117,15 @@ impl Transaction {
             Begin::Write => Self::begin_write(engine, None)?,
             Begin::WriteWithin(patience) => Self::begin_write(engine, Some(patience))?,
         };
-        let durability = engine.options.durability;
-        let engine = Arc::clone(engine);
-        Ok(Transaction { engine, view, at, mode, writes: Writes::default(), durability, patience: None })
+        Ok(Transaction {
+            engine: Arc::clone(engine),
+            snapshot: at.min(view.timestamp),
+            reader: engine.readers.add(view, at),
+            mode,
+            writes: Writes::default(),
+            durability: engine.options.durability,
+            patience: None,
+        })
     }
 
     fn begin_write(engine: &Arc<Engine>, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
@@ -133,7 +140,7 @@ impl Transaction {
     /// The last commit that this transaction sees, or the moment of the past that it reads.
     #[must_use]
     pub fn snapshot(&self) -> Timestamp {
-        self.at.min(self.view.timestamp)
+        self.snapshot
     }
 
     /// Whether it has written anything.
@@ -194,7 +201,8 @@ impl Transaction {
         if let Some(reads) = self.noted() {
             reads.borrow_mut().add_key(key);
         }
-        self.view.get(key, self.at)
+        let sight = self.reader.sight();
+        sight.view.get(key, sight.at)
     }
 
     /// The value of a complete key, lent.
@@ -205,22 +213,25 @@ impl Transaction {
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
     pub fn raw_get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
         self.check_open()?;
-        self.view.get(key, at.min(self.at).min(self.view.timestamp))
+        let sight = self.reader.sight();
+        sight.view.get(key, at.min(sight.at))
     }
 
     /// A scan of complete keys. Reads nothing yet; hand it to [`Transaction::raw_visit`].
     pub fn raw_scan(&self, range: KeyRange, direction: Direction) -> Scan {
-        Scan::new(&self.view, self.at, range, direction)
+        self.raw_scan_at(range, direction, Timestamp::MAX)
     }
 
     /// A scan as of `at`, without own writes: hand it to [`Transaction::raw_visit_past`].
     pub fn raw_scan_at(&self, range: KeyRange, direction: Direction, at: Timestamp) -> Scan {
-        Scan::new(&self.view, at.min(self.at), range, direction)
+        let sight = self.reader.sight();
+        Scan::new(&sight.view, at.min(sight.at), range, direction, sight.generation)
     }
 
     /// Lends up to `limit` entries of a scan of this transaction's view; true when there is nothing further.
     pub fn raw_visit(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
+        self.refresh(scan);
         let Some(reads) = self.noted() else {
             return scan.visit(Some(&self.writes), limit, lend);
         };
@@ -240,25 +251,36 @@ impl Transaction {
     /// Lends up to `limit` entries of a scan of the past; true when there is nothing further.
     pub fn raw_visit_past(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
+        self.refresh(scan);
         scan.visit(None, limit, lend)
+    }
+
+    /// Lets a scan go on in the transaction's view, which may have been exchanged since. The sight is not locked while entries are
+    /// lent: who gets them may read on.
+    fn refresh(&self, scan: &mut Scan) {
+        let sight = self.reader.sight();
+        scan.rebase(&sight.view, sight.generation);
     }
 
     /// The moment to read when `wanted` is asked for: never after what this transaction sees. Fails with code `AsOfFuture`
     /// or `AsOfExpired`. No later commit takes a Timestamp at or below it, so the same question has the same answer for ever.
     pub fn past_point(&self, wanted: Timestamp) -> Result<Timestamp> {
         self.check_open()?;
-        if wanted > self.view.timestamp {
+        if wanted > self.snapshot {
             self.engine.reserve_past(wanted)?;
         } else {
-            self.engine.check_horizon(&self.view, wanted)?;
+            self.engine.check_horizon(&self.reader.sight().view, wanted)?;
         }
-        Ok(wanted.min(self.snapshot()))
+        Ok(wanted.min(self.snapshot))
     }
 
     /// About how many entries lie in a range of complete keys.
     pub fn raw_estimate(&self, range: &KeyRange) -> Result<u64> {
         self.check_open()?;
-        let stored = self.view.pages.estimate(self.view.root, &range.start, &range.end)?;
+        let stored = {
+            let sight = self.reader.sight();
+            sight.view.pages.estimate(sight.view.root, &range.start, &range.end)?
+        };
         Ok(stored.saturating_add(self.writes.count_in(range)))
     }
 
@@ -308,7 +330,7 @@ impl Transaction {
             return Ok(());
         };
         let turn = self.engine.turn.try_take();
-        let fresh = self.engine.committer.lock().latest.timestamp == self.view.timestamp;
+        let fresh = self.engine.committer.lock().latest.timestamp == self.snapshot;
         self.mode = match turn {
             Some(turn) if fresh => Mode::Write(turn),
             _ => Mode::Concurrent(reads, Isolation::Serializable),

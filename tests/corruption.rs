@@ -10,7 +10,7 @@ type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
 /// Every so many bytes of the parts that are looked at by sample only.
 fn stride() -> usize {
-    std::env::var("DOSQL_CORRUPTION_STRIDE").map_or(61, |stride| stride.parse().unwrap())
+    std::env::var("DOSQL_CORRUPTION_STRIDE").map_or(211, |stride| stride.parse().unwrap())
 }
 
 fn options() -> Options {
@@ -86,7 +86,7 @@ fn places(bytes: &[u8]) -> Vec<usize> {
     let used = bytes.iter().rposition(|&byte| byte != 0).map_or(0, |last| last + 1);
     (0..bytes.len())
         .filter(|&at| {
-            let dense = at < used && (at % 4096 < 80 || at % stride == 0);
+            let dense = at < used && (at % 4096 < 64 || at % stride == 0);
             dense || at % (stride * 97) == 0
         })
         .collect()

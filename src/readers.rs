@@ -1,0 +1,95 @@
+//! Who reads what: every transaction's view, so that one that grows too old can be given a newer one.
+//!
+//! A view pins the page images of its moment. When they take too much memory, the transactions that hold old views are turned
+//! into readers of the past: each gets the newest view, sees the same rows in it through history, and pins nothing old any
+//! more. One whose moment history no longer reaches keeps what it has.
+
+use std::sync::{Arc, Weak};
+
+use dosql_base::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
+
+use crate::engine::Engine;
+use crate::view::View;
+
+/// What one transaction sees.
+pub(crate) struct Sight {
+    pub(crate) view: Arc<View>,
+    /// Everything committed up to here, and nothing later. Never after the view.
+    pub(crate) at: Timestamp,
+    /// Rises when the view is exchanged.
+    pub(crate) generation: u32,
+}
+
+/// A transaction's sight, shared with the engine. Locked for the time of one read of a page at most; nobody waits in it.
+pub(crate) struct Reader(Mutex<Sight>);
+
+impl Reader {
+    pub(crate) fn sight(&self) -> MutexGuard<'_, Sight> {
+        self.0.lock()
+    }
+}
+
+/// All readers, in shards, so that many threads can begin transactions at once.
+#[derive(Default)]
+pub(crate) struct Readers {
+    shards: [Mutex<Shard>; SHARDS],
+}
+
+const SHARDS: usize = 8;
+
+#[derive(Default)]
+struct Shard {
+    readers: Vec<Weak<Reader>>,
+    /// Readers at which those that are gone are dropped from the list.
+    sweep_at: usize,
+}
+
+impl Readers {
+    /// A new reader of `view`, as of `at` where that is earlier.
+    pub(crate) fn add(&self, view: Arc<View>, at: Timestamp) -> Arc<Reader> {
+        const FIRST_SWEEP: usize = 64;
+        let at = at.min(view.timestamp);
+        let reader = Arc::new(Reader(Mutex::new(Sight { view, at, generation: 0 })));
+        // Addresses differ from thread to thread.
+        let place = (Arc::as_ptr(&reader) as usize >> 7) % SHARDS;
+        let mut shard = self.shards[place].lock();
+        if shard.readers.len() >= shard.sweep_at {
+            shard.readers.retain(|reader| reader.strong_count() > 0);
+            shard.sweep_at = (shard.readers.len() * 2).max(FIRST_SWEEP);
+        }
+        shard.readers.push(Arc::downgrade(&reader));
+        reader
+    }
+
+    fn all(&self) -> Vec<Arc<Reader>> {
+        let mut all = Vec::new();
+        for shard in &self.shards {
+            all.extend(shard.lock().readers.iter().filter_map(Weak::upgrade));
+        }
+        all
+    }
+}
+
+impl Engine {
+    /// Turns readers of old views into readers of the past where old images take more memory than they may.
+    pub(crate) fn relieve(&self) {
+        if self.options.retention == 0 || self.pages.stats().pinned_bytes <= self.options.pinned_bytes {
+            return;
+        }
+        let newest = self.view();
+        for reader in self.readers.all() {
+            // One that is reading at this moment is passed over; there will be another occasion.
+            let Some(mut sight) = reader.0.try_lock() else { continue };
+            let old = sight.view.pages.version() < newest.pages.version()
+                && sight.view.timestamp <= newest.timestamp;
+            if !old || (sight.at < newest.timestamp && self.horizon(&newest) > sight.at) {
+                continue;
+            }
+            let replaced = std::mem::replace(&mut sight.view, Arc::clone(&newest));
+            sight.generation = sight.generation.wrapping_add(1);
+            drop(sight);
+            drop(replaced);
+        }
+    }
+}
