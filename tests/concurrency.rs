@@ -173,6 +173,24 @@ fn a_phantom_is_a_conflict() {
 }
 
 #[test]
+fn a_phantom_in_front_of_a_backward_scan_is_a_conflict() {
+    let db = db();
+    let space = bank(&db);
+    let attempt = |changed: u64| {
+        let mut tx = db.begin_concurrent().unwrap();
+        let bounds = 5u64.to_be_bytes()..15u64.to_be_bytes();
+        assert_eq!(tx.range_rev(&space, bounds).unwrap().count(), 10);
+        put(&mut tx, &space, 1_000 + changed, 1).unwrap();
+        db.write(|tx| put(tx, &space, changed, 7)).unwrap();
+        tx.commit().map_err(|error| error.kind())
+    };
+    assert_eq!(attempt(5).unwrap_err(), ErrorKind::Conflict);
+    assert_eq!(attempt(14).unwrap_err(), ErrorKind::Conflict);
+    assert!(attempt(4).is_ok());
+    assert!(attempt(16).is_ok());
+}
+
+#[test]
 fn a_scan_that_stopped_early_conflicts_only_with_what_it_saw() {
     let db = db();
     let space = bank(&db);
