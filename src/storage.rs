@@ -10,6 +10,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+#[cfg(not(target_family = "wasm"))]
 use dosql_base::Result;
 use dosql_btree::{MemoryPageStore, PageStore};
 use dosql_lsm::{MemorySegmentStore, SegmentStore};
