@@ -1,6 +1,9 @@
 //! The store of numbered pages that the map stands on: what an implementation must provide.
 
+pub(crate) mod file;
 pub(crate) mod memory;
+pub(crate) mod raw;
+mod slot;
 
 use std::fmt;
 
@@ -85,7 +88,7 @@ pub struct Caps {
     pub may_block: bool,
 }
 
-/// Numbered pages with an atomic batch.
+/// Numbered pages with an atomic batch. Implementations pass [`conformance::run`](crate::conformance::run).
 pub trait PageStore: Send + Sync {
     /// The length of every page in bytes: a power of two, 4 to 64 KiB.
     fn page_size(&self) -> usize;

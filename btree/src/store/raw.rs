@@ -1,0 +1,161 @@
+//! The file that a page store lies in: the seam between the store's order of writes and the operating system, so that
+//! tests and simulations can crash in between.
+
+use std::io;
+
+/// Positioned reads and writes of one file. Reads and writes may be short, as the operating system's are.
+pub trait RawFile: Send + Sync {
+    /// Reads into `buf` from `offset`; returns how many bytes, 0 at the end of the file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize>;
+
+    /// Writes `bytes` at `offset`; returns how many were written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
+
+    /// Waits until everything written so far is durable.
+    ///
+    /// # Errors
+    /// The operating system's; what was written since the last sync is then in doubt for good.
+    fn sync(&self) -> io::Result<()>;
+
+    /// The length in bytes.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether the file is empty.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn is_empty(&self) -> io::Result<bool> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Cuts the file or extends it with zeros.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+}
+
+/// Reads until `buf` is full or the file ends; returns how many bytes.
+pub(crate) fn read_full(file: &dyn RawFile, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut done = 0;
+    while done < buf.len() {
+        match file.read_at(&mut buf[done..], offset + done as u64) {
+            Ok(0) => break,
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(done)
+}
+
+/// Writes all of `bytes`.
+pub(crate) fn write_full(file: &dyn RawFile, bytes: &[u8], offset: u64) -> io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match file.write_at(&bytes[done..], offset + done as u64) {
+            Ok(0) => return Err(io::Error::from(io::ErrorKind::WriteZero)),
+            Ok(n) => done += n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// A file of the operating system.
+#[cfg(not(target_family = "wasm"))]
+pub(crate) use os::OsFile;
+
+#[cfg(not(target_family = "wasm"))]
+mod os {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    use super::RawFile;
+
+    /// See above.
+    pub(crate) struct OsFile {
+        #[cfg(unix)]
+        file: File,
+        #[cfg(not(unix))]
+        file: parking_lot::Mutex<File>,
+    }
+
+    impl OsFile {
+        /// Opens the file at `path`, creating it if there is none, in a way that survives a crash.
+        pub(crate) fn open(path: &Path) -> io::Result<Self> {
+            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            #[cfg(unix)]
+            if let Some(parent) = path.parent() {
+                let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+                File::open(parent)?.sync_all()?;
+            }
+            #[cfg(not(unix))]
+            let file = parking_lot::Mutex::new(file);
+            Ok(OsFile { file })
+        }
+    }
+
+    #[cfg(unix)]
+    impl RawFile for OsFile {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            std::os::unix::fs::FileExt::read_at(&self.file, buf, offset)
+        }
+
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+            std::os::unix::fs::FileExt::write_at(&self.file, bytes, offset)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.file.sync_data()
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.file.metadata()?.len())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.file.set_len(len)
+        }
+    }
+
+    #[cfg(not(unix))]
+    impl RawFile for OsFile {
+        fn read_at(&self, buf: &mut [u8], offset: u64) -> io::Result<usize> {
+            use std::io::{Read, Seek, SeekFrom};
+            let mut file = self.file.lock();
+            file.seek(SeekFrom::Start(offset))?;
+            file.read(buf)
+        }
+
+        fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+            use std::io::{Seek, SeekFrom, Write};
+            let mut file = self.file.lock();
+            file.seek(SeekFrom::Start(offset))?;
+            file.write(bytes)
+        }
+
+        fn sync(&self) -> io::Result<()> {
+            self.file.lock().sync_data()
+        }
+
+        fn len(&self) -> io::Result<u64> {
+            Ok(self.file.lock().metadata()?.len())
+        }
+
+        fn set_len(&self, len: u64) -> io::Result<()> {
+            self.file.lock().set_len(len)
+        }
+    }
+}
