@@ -10,9 +10,10 @@ use dosql_base::{Error, Result};
 
 use super::cte::CteScope;
 use super::scope::{Item, Scope, ScopeId};
+use super::typed::Bound;
 use super::{BindContext, RowScope};
 use crate::catalog::schema::{Catalog, View};
-use crate::parse::ast::{Ast, Span};
+use crate::parse::ast::{Ast, ExprId, Span};
 use crate::plan::{Expr, Register};
 use crate::storage::Point;
 use crate::value::Text;
@@ -21,8 +22,6 @@ use crate::value::Text;
 const MAX_NESTING: u32 = 64;
 /// How many tables, views and subqueries a statement may read, those inside views counted at every use.
 const MAX_SOURCES: u32 = 20_000;
-/// How deep an expression may nest.
-const MAX_EXPRESSION_DEPTH: u32 = 1000;
 
 /// The text and tree that something was written in.
 #[derive(Clone)]
@@ -102,7 +101,10 @@ pub(crate) struct Binder<'a> {
     pub(crate) open_views: Vec<Text>,
     nesting: u32,
     sources: u32,
-    depth: u32,
+    /// Operands that are bound and wait for what they are operands of; see [`Binder::expr`].
+    pub(crate) ready: Vec<(ExprId, Bound)>,
+    /// Those of the SELECT being bound start here.
+    pub(crate) ready_from: usize,
 }
 
 impl<'a> Binder<'a> {
@@ -119,7 +121,8 @@ impl<'a> Binder<'a> {
             open_views: Vec::new(),
             nesting: 0,
             sources: 0,
-            depth: 0,
+            ready: Vec::new(),
+            ready_from: 0,
         };
         if !outer.is_empty() {
             let items = outer.iter().map(|row| Item::row(row, true)).collect();
@@ -250,26 +253,11 @@ impl<'a> Binder<'a> {
             return Err(Error::limit(format!("SELECTs, views and CTEs nest deeper than {MAX_NESTING}")));
         }
         self.nesting += 1;
+        let ready_from = std::mem::replace(&mut self.ready_from, self.ready.len());
         let result = bind(self);
+        self.ready_from = ready_from;
         self.nesting -= 1;
         result
-    }
-
-    /// Goes one expression deeper; [`Binder::leave_expression`] comes back. (No closure: this is on the stack once for every
-    /// level of nesting.)
-    pub(crate) fn enter_expression(&mut self) -> Result<()> {
-        if self.depth == MAX_EXPRESSION_DEPTH {
-            return Err(Error::limit(format!(
-                "Expression tree is too large (maximum depth {MAX_EXPRESSION_DEPTH})"
-            )));
-        }
-        self.depth += 1;
-        Ok(())
-    }
-
-    /// See [`Binder::enter_expression`].
-    pub(crate) fn leave_expression(&mut self) {
-        self.depth -= 1;
     }
 }
 

@@ -14,7 +14,8 @@ use super::select::{Rows, Tree};
 use super::source::{Made, Naming, PendingSource, distinct_names, listed_output, rename};
 use super::typed::Bound;
 use crate::parse::ast::{
-    Ast, CompoundOp, Cte, ExprKind, FromItem, FromSource, InSet, List, Pool, SelectBody, SelectCore, With,
+    Ast, CompoundOp, Cte, ExprKind, FromItem, FromSource, InSet, List, Pool, SelectBody, SelectCore, Span,
+    With,
 };
 use crate::plan::{Expr, Node, Query, Recursive, Register, Subquery};
 use crate::value::Text;
@@ -64,18 +65,21 @@ impl<'a> CteScope<'a> {
                 let message = format!("duplicate WITH table name: {name}");
                 return Err(site.source.error(ast[cte.name].span, message));
             }
-            let uses = count_uses(ast, &name);
+            let uses = count_uses(ast, &name, ast[cte.select].span);
             entries.push(Entry { name, cte: cte.clone(), uses, state: State::Idle });
         }
         Ok(CteScope { parent: site.ctes, site: site.clone(), entries })
     }
 }
 
-fn count_uses(ast: &Ast, name: &str) -> usize {
-    let items = Pool::<FromItem>::pool(ast).iter().filter(|item| names(ast, item, name)).count();
+/// How often the text outside `own` names it.
+fn count_uses(ast: &Ast, name: &str, own: Span) -> usize {
+    let outside = |span: Span| span.start < own.start || span.end > own.end;
+    let items = Pool::<FromItem>::pool(ast).iter();
+    let items = items.filter(|item| outside(item.span) && names(ast, item, name)).count();
     let sets = Pool::<crate::parse::ast::Expr>::pool(ast).iter().filter(|expr| match &expr.kind {
         ExprKind::In { set: InSet::Table { name: table, .. }, .. } => {
-            table.schema.is_none() && ast.text(table.name).eq_ignore_ascii_case(name)
+            table.schema.is_none() && ast.text(table.name).eq_ignore_ascii_case(name) && outside(expr.span)
         }
         _ => false,
     });

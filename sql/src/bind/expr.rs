@@ -1,52 +1,75 @@
 //! Expressions.
 
-use dosql_base::Result;
+use dosql_base::{Error, Result};
 
 use super::binder::{Binder, Site};
+use super::call::operands;
 use super::fold::fold;
 use super::scope::Clause;
 use super::typed::{Bound, comparison, plain_rule, settle};
-use crate::func::JsonResult;
-use crate::parse::ast::{BinaryOp, ExprId, ExprKind, List, NameId, Span, UnaryOp, WhenClause};
+use crate::func::{JsonResult, Kind, lookup};
+use crate::parse::ast::{Ast, BinaryOp, ExprId, ExprKind, List, NameId, Span, UnaryOp, WhenClause};
 use crate::plan::{ArithmeticOp, Expr, RaiseAction};
 use crate::value::{Affinity, Collation, Value};
 
-/// What a binary operator does with two values.
-enum Operator {
-    And,
-    Or,
-    Arithmetic(ArithmeticOp),
-    Function(&'static str),
-}
-
-/// An operator whose left operand may be a long chain of its like; comparisons are not.
-fn chain_operator(op: BinaryOp) -> Option<Operator> {
+/// What an arithmetic operator is in a plan.
+fn arithmetic_op(op: BinaryOp) -> Option<ArithmeticOp> {
     Some(match op {
-        BinaryOp::And => Operator::And,
-        BinaryOp::Or => Operator::Or,
-        BinaryOp::BitAnd => Operator::Arithmetic(ArithmeticOp::BitAnd),
-        BinaryOp::BitOr => Operator::Arithmetic(ArithmeticOp::BitOr),
-        BinaryOp::ShiftLeft => Operator::Arithmetic(ArithmeticOp::ShiftLeft),
-        BinaryOp::ShiftRight => Operator::Arithmetic(ArithmeticOp::ShiftRight),
-        BinaryOp::Add => Operator::Arithmetic(ArithmeticOp::Add),
-        BinaryOp::Subtract => Operator::Arithmetic(ArithmeticOp::Subtract),
-        BinaryOp::Multiply => Operator::Arithmetic(ArithmeticOp::Multiply),
-        BinaryOp::Divide => Operator::Arithmetic(ArithmeticOp::Divide),
-        BinaryOp::Remainder => Operator::Arithmetic(ArithmeticOp::Remainder),
-        BinaryOp::Concat => Operator::Arithmetic(ArithmeticOp::Concat),
-        BinaryOp::JsonExtract => Operator::Function("->"),
-        BinaryOp::JsonExtractText => Operator::Function("->>"),
+        BinaryOp::BitAnd => ArithmeticOp::BitAnd,
+        BinaryOp::BitOr => ArithmeticOp::BitOr,
+        BinaryOp::ShiftLeft => ArithmeticOp::ShiftLeft,
+        BinaryOp::ShiftRight => ArithmeticOp::ShiftRight,
+        BinaryOp::Add => ArithmeticOp::Add,
+        BinaryOp::Subtract => ArithmeticOp::Subtract,
+        BinaryOp::Multiply => ArithmeticOp::Multiply,
+        BinaryOp::Divide => ArithmeticOp::Divide,
+        BinaryOp::Remainder => ArithmeticOp::Remainder,
+        BinaryOp::Concat => ArithmeticOp::Concat,
         _ => return None,
     })
 }
 
 impl<'a> Binder<'a> {
-    /// Binds an expression of one value.
+    /// Binds an expression of one value. Operands are bound before what they are operands of, from a list rather than by
+    /// recursion, and wait in [`Binder::ready`] until they are taken here.
     pub(crate) fn expr(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
-        self.enter_expression()?;
-        let bound = self.expr_of_kind(site, id);
-        self.leave_expression();
+        if let Some(at) = self.ready[self.ready_from..].iter().rposition(|(ready, _)| *ready == id) {
+            return Ok(self.ready.remove(self.ready_from + at).1);
+        }
+        let waiting = self.ready.len();
+        let bound = self.bottom_up(site, id);
+        self.ready.truncate(waiting);
         bound
+    }
+
+    fn bottom_up(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
+        let source = site.source.clone();
+        let ast = source.ast();
+        let mut operands = Vec::new();
+        operands_in_place(ast, id, &mut operands);
+        if operands.is_empty() {
+            return self.expr_of_kind(site, id);
+        }
+        let mut pending = vec![(id, true)];
+        pending.extend(operands.drain(..).rev().map(|operand| (operand, false)));
+        loop {
+            let Some((at, operands_ready)) = pending.pop() else {
+                return Err(Error::invalid("an expression without end"));
+            };
+            if !operands_ready {
+                operands_in_place(ast, at, &mut operands);
+                if !operands.is_empty() {
+                    pending.push((at, true));
+                    pending.extend(operands.drain(..).rev().map(|operand| (operand, false)));
+                    continue;
+                }
+            }
+            let bound = self.expr_of_kind(site, at)?;
+            if pending.is_empty() {
+                return Ok(bound);
+            }
+            self.ready.push((at, bound));
+        }
     }
 
     fn expr_of_kind(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
@@ -59,8 +82,7 @@ impl<'a> Binder<'a> {
             ExprKind::Parameter(index) => Ok(Bound::plain(Expr::Parameter(*index))),
             ExprKind::Column { schema, table, column } => self.name(site, *schema, *table, *column),
             ExprKind::Unary { op, operand } => self.unary(site, *op, *operand),
-            ExprKind::Binary { op, .. } if chain_operator(*op).is_some() => self.chain(site, id),
-            ExprKind::Binary { op, left, right } => self.compare(site, *op, *left, *right, span),
+            ExprKind::Binary { op, left, right } => self.binary(site, *op, *left, *right, span),
             ExprKind::Like { op, not, operand, pattern, escape } => {
                 self.like(site, *op, *not, [*operand, *pattern], *escape, span)
             }
@@ -82,53 +104,52 @@ impl<'a> Binder<'a> {
 
     fn unary(&mut self, site: &Site<'a>, op: UnaryOp, operand: ExprId) -> Result<Bound> {
         let bound = self.expr(site, operand)?;
-        let operand = Box::new(bound.expr.clone());
+        if op == UnaryOp::Plus {
+            return Ok(Bound { affinity: None, settled: false, column: None, ..bound });
+        }
+        let nullable = bound.nullable;
+        let shape = Bound::plain(Expr::Literal(Value::Null)).collated_by([&bound]);
+        let operand = Box::new(bound.expr);
         let expr = match op {
-            UnaryOp::Plus => {
-                return Ok(Bound { affinity: None, settled: false, column: None, ..bound });
-            }
-            UnaryOp::Negate => Expr::Negate(operand),
+            UnaryOp::Negate | UnaryOp::Plus => Expr::Negate(operand),
             UnaryOp::BitNot => Expr::BitNot(operand),
             UnaryOp::Not => Expr::Not(operand),
         };
-        let nullable = bound.nullable;
-        Ok(Bound { nullable, ..Bound::plain(fold(expr)) }.collated_by([&bound]))
+        Ok(Bound { expr: fold(expr), nullable, ..shape })
     }
 
-    /// `a + b + c ..`: down the left side without recursion.
-    fn chain(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
-        let source = site.source.clone();
-        let ast = source.ast();
-        let mut pending = Vec::new();
-        let mut at = id;
-        while let ExprKind::Binary { op, left, right } = &ast[at].kind
-            && let Some(operator) = chain_operator(*op)
-        {
-            pending.push((operator, *right));
-            at = *left;
-        }
-        let mut result = self.expr(site, at)?;
-        for (operator, right) in pending.into_iter().rev() {
-            let right = self.expr(site, right)?;
-            result = self.operate(operator, result, right)?;
-        }
-        Ok(result)
-    }
-
-    fn operate(&mut self, operator: Operator, left: Bound, right: Bound) -> Result<Bound> {
-        let operands =
-            |left: &Bound, right: &Bound| (Box::new(left.expr.clone()), Box::new(right.expr.clone()));
-        let (a, b) = operands(&left, &right);
-        let expr = match operator {
-            Operator::And => Expr::And(a, b),
-            Operator::Or => Expr::Or(a, b),
-            Operator::Arithmetic(op) => Expr::Arithmetic { op, left: a, right: b },
-            Operator::Function(name) => return self.scalar_function(name, vec![left, right]),
+    fn binary(
+        &mut self,
+        site: &Site<'a>,
+        op: BinaryOp,
+        left: ExprId,
+        right: ExprId,
+        span: Span,
+    ) -> Result<Bound> {
+        let arithmetic = arithmetic_op(op);
+        let is_logic = matches!(op, BinaryOp::And | BinaryOp::Or);
+        let json = match op {
+            BinaryOp::JsonExtract => Some("->"),
+            BinaryOp::JsonExtractText => Some("->>"),
+            _ => None,
         };
-        let nullable = left.nullable
-            || right.nullable
-            || matches!(&expr, Expr::Arithmetic { op: ArithmeticOp::Divide | ArithmeticOp::Remainder, .. });
-        Ok(Bound { nullable, ..Bound::plain(fold(expr)) }.collated_by([&left, &right]))
+        if arithmetic.is_none() && !is_logic && json.is_none() {
+            return self.compare(site, op, left, right, span);
+        }
+        let (left, right) = (self.expr(site, left)?, self.expr(site, right)?);
+        if let Some(name) = json {
+            return self.scalar_function(name, vec![left, right]);
+        }
+        let division = matches!(op, BinaryOp::Divide | BinaryOp::Remainder);
+        let nullable = left.nullable || right.nullable || division;
+        let shape = Bound::plain(Expr::Literal(Value::Null)).collated_by([&left, &right]);
+        let (left, right) = (Box::new(left.expr), Box::new(right.expr));
+        let expr = match (arithmetic, op) {
+            (Some(op), _) => Expr::Arithmetic { op, left, right },
+            (None, BinaryOp::And) => Expr::And(left, right),
+            (None, _) => Expr::Or(left, right),
+        };
+        Ok(Bound { expr: fold(expr), nullable, ..shape })
     }
 
     fn is_null(&mut self, site: &Site<'a>, not: bool, operand: ExprId) -> Result<Bound> {
@@ -236,5 +257,27 @@ impl<'a> Binder<'a> {
         let result = bind(self);
         self.scope(scope).clause = before;
         result
+    }
+}
+
+/// The operands of an expression that are bound as it is: not those of aggregates and window functions, which see other rows,
+/// nor rows and subqueries, which are no single values (the members of a row are).
+fn operands_in_place(ast: &Ast, id: ExprId, out: &mut Vec<ExprId>) {
+    if let ExprKind::Function(call) = &ast[id].kind {
+        let known = lookup(ast.text(call.name), call.arguments.len());
+        if call.over.is_some() || !known.is_ok_and(|function| matches!(function.kind, Kind::Scalar { .. })) {
+            return;
+        }
+    }
+    let mut direct = Vec::new();
+    operands(ast, id, &mut direct);
+    for operand in direct {
+        match &ast[operand].kind {
+            ExprKind::Row(list) => out.extend(
+                ast.list(*list).iter().filter(|member| !matches!(ast[**member].kind, ExprKind::Subquery(_))),
+            ),
+            ExprKind::Subquery(_) => {}
+            _ => out.push(operand),
+        }
     }
 }

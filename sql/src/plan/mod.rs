@@ -19,6 +19,7 @@ use std::sync::Arc;
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, JsonArgs, WindowKind};
 pub mod choose;
+mod describe;
 pub mod explain;
 mod expr;
 mod node;
