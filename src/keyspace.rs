@@ -108,4 +108,12 @@ mod tests {
         assert_eq!(decode_number(&encode_number(FIRST_KEYSPACE + 7)).unwrap(), FIRST_KEYSPACE + 7);
         assert!(decode_number(&[5]).is_err() && decode_number(&[]).is_err());
     }
+
+    #[test]
+    fn the_catalog_of_keyspaces_keeps_its_bytes() {
+        assert_eq!(Keyspace::new("users").unwrap().catalog_key(), b"\0kusers");
+        assert_eq!(NEXT_NUMBER, b"\0n");
+        assert_eq!(encode_number(FIRST_KEYSPACE + 1), [0xFB, 0x80, 0, 0, 1]);
+        assert_eq!(full_key(FIRST_KEYSPACE, b"ada")[..], *b"\xFB\x80\0\0\0ada");
+    }
 }

@@ -184,3 +184,96 @@ impl Run {
         Ok(Run { number, root, first_start, last_end, entries, bytes })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(micros: u64) -> Timestamp {
+        Timestamp::from_micros(micros)
+    }
+
+    fn root() -> Root {
+        let mut bytes = [0; Root::LEN];
+        (bytes[0], bytes[8], bytes[16], bytes[24]) = (9, 3, 200, 2);
+        Root::from_bytes(&bytes).unwrap()
+    }
+
+    #[test]
+    fn the_meta_blob_is_these_bytes_and_any_other_is_refused() {
+        let meta = Meta {
+            database: *b"0123456789abcdef",
+            checkpoint: at(0x0102),
+            log: LogPosition::new(0x0304),
+            chain: 0x0506_0708,
+            system: root(),
+        };
+        let bytes = meta.encode();
+        let mut golden = b"DSQL\x01\0\0\00123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        golden.extend_from_slice(&[8, 7, 6, 5]);
+        golden.extend_from_slice(&root().to_bytes());
+        golden.extend_from_slice(&checksum(0, &golden).to_le_bytes());
+        assert_eq!(bytes, golden);
+        assert_eq!(bytes.len(), 80);
+        assert_eq!(Meta::decode(&bytes).unwrap(), meta);
+        for index in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[index] ^= 4;
+            assert!(Meta::decode(&damaged).is_err(), "byte {index}");
+            assert!(Meta::decode(&bytes[..index]).is_err(), "{index} bytes");
+        }
+    }
+
+    #[test]
+    fn a_newer_format_is_unsupported_and_another_magic_is_no_database() {
+        let meta = Meta {
+            database: [1; 16],
+            checkpoint: at(1),
+            log: LogPosition::ZERO,
+            chain: 0,
+            system: Root::EMPTY,
+        };
+        let mut newer = meta.encode();
+        newer[4] = 2;
+        assert_eq!(Meta::decode(&newer).unwrap_err().kind(), ErrorKind::Unsupported);
+        let mut other = meta.encode();
+        other[0] = b'X';
+        assert_eq!(Meta::decode(&other).unwrap_err().code(), Code::NotADb);
+    }
+
+    #[test]
+    fn a_branch_row_is_these_bytes() {
+        let fork = Some((300, at(5)));
+        let row = BranchRow { name: "dev".to_owned(), fork, root: root(), head: at(128), floor: at(6) };
+        let golden = [&b"\x03dev\x01\xAC\x02\x05"[..], &root().to_bytes(), b"\x80\x01\x06"].concat();
+        assert_eq!(row.encode(), golden);
+        assert_eq!(BranchRow::decode(&golden).unwrap(), row);
+        let main = BranchRow { name: "main".to_owned(), fork: None, ..row };
+        assert_eq!(main.encode()[..6], *b"\x04main\0");
+        assert_eq!(BranchRow::decode(&main.encode()).unwrap(), main);
+        assert_eq!(BranchRow::key(0x0102), b"b\0\0\x01\x02");
+        for len in 0..golden.len() {
+            assert!(BranchRow::decode(&golden[..len]).is_err(), "{len} bytes");
+        }
+    }
+
+    #[test]
+    fn a_history_run_row_is_these_bytes() {
+        let run = Run {
+            number: 0x0102,
+            root: root(),
+            first_start: at(7),
+            last_end: at(300),
+            entries: 200,
+            bytes: 1,
+        };
+        let golden = [&root().to_bytes()[..], b"\x07\xAC\x02\xC8\x01\x01"].concat();
+        assert_eq!(run.encode(), golden);
+        let key = Run::key(3, run.number);
+        assert_eq!(key, b"h\0\0\0\x03\0\0\0\0\0\0\x01\x02");
+        assert_eq!(Run::decode(&key[Run::prefix(3).len()..], &golden).unwrap(), run);
+        for len in 0..golden.len() {
+            assert!(Run::decode(&key[5..], &golden[..len]).is_err(), "{len} bytes");
+        }
+    }
+}

@@ -219,6 +219,31 @@ mod tests {
         assert_eq!(get_varint(&[0xFF; 10]), None);
     }
 
+    /// Every format stands on these: where this fails, all of them have changed.
+    #[test]
+    fn the_bytes_of_numbers_and_strings_stay_as_they_are() {
+        let varint = |value| {
+            let mut out = Vec::new();
+            put_varint(&mut out, value);
+            out
+        };
+        assert_eq!((varint(0), varint(127), varint(128)), (vec![0], vec![0x7F], vec![0x80, 1]));
+        assert_eq!(varint(300), [0xAC, 2]);
+        assert_eq!(varint(u64::MAX), [255, 255, 255, 255, 255, 255, 255, 255, 255, 1]);
+        let ordered = |id| {
+            let mut out = Vec::new();
+            put_ordered_u32(&mut out, id);
+            out
+        };
+        assert_eq!((ordered(0), ordered(239)), (vec![0], vec![0xEF]));
+        assert_eq!((ordered(240), ordered(2287)), (vec![0xF0, 0], vec![0xF7, 0xFF]));
+        assert_eq!((ordered(2288), ordered(0x01_0000)), (vec![0xF9, 0x08, 0xF0], vec![0xFA, 1, 0, 0]));
+        assert_eq!(ordered(1 << 31), [0xFB, 0x80, 0, 0, 0]);
+        let mut out = Vec::new();
+        put_bytes(&mut out, b"ab");
+        assert_eq!(out, b"\x02ab");
+    }
+
     #[test]
     fn ordered_numbers_sort_as_their_bytes_do() {
         let mut values: Vec<u32> = (0..32).flat_map(|s| [1 << s, (1 << s) - 1, u32::MAX >> s]).collect();

@@ -120,6 +120,13 @@ mod tests {
     }
 
     #[test]
+    fn a_history_key_is_these_bytes() {
+        let mut out = Vec::new();
+        encode(&mut out, b"a\0b", Timestamp::from_micros(0x0102));
+        assert_eq!(out, b"a\0\xFFb\0\0\xFF\xFF\xFF\xFF\xFF\xFF\xFE\xFD");
+    }
+
+    #[test]
     fn a_malformed_history_key_is_corrupt() {
         let mut key = Vec::new();
         for bytes in [&b""[..], b"abc", b"a\0", b"a\0\x07", b"a\0\0", b"a\0\01234567", b"a\0\0123456789"] {
