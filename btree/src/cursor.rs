@@ -98,7 +98,7 @@ impl Cursor {
                 Aim::First => 0,
                 Aim::Last => node.count().saturating_sub(1),
                 Aim::Key(key) if level > 0 => node.child_index(key),
-                Aim::Key(key) => node.search(key).unwrap_or_else(|slot| slot),
+                Aim::Key(key) => node.search_inside(key).unwrap_or_else(|slot| slot),
             };
             if level > 0 {
                 (id, epoch) = node.child(slot);

@@ -13,7 +13,6 @@ use crate::chain_io;
 use crate::entry::Value;
 use crate::page::format::{OVERFLOW, PageHeader};
 use crate::page::leaf::{Kind, OverflowRef};
-use crate::page::node::Node;
 use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{Cursor, Entry, Pages, Root};
@@ -134,9 +133,7 @@ impl PageSnapshot {
             let node = node_of_level(&page, level)?;
             (id, epoch) = node.child(node.child_index(key));
         }
-        let leaf = self.image(id, epoch, true)?;
-        node_of_level(&leaf, 0)?;
-        Ok(leaf)
+        self.image(id, epoch, true)
     }
 
     /// The entry of `key`, tombstones included.
@@ -148,11 +145,11 @@ impl PageSnapshot {
             return Ok(None);
         }
         let leaf = self.leaf(root, key)?;
-        let node = Node::new(&leaf);
-        let Ok(slot) = node.search(key) else { return Ok(None) };
+        let node = node_of_level(&leaf, 0)?;
+        let Ok(slot) = node.search_inside(key) else { return Ok(None) };
         let found = node.leaf_value(slot);
         let (version, tombstone) = (found.version, found.kind == Kind::Tombstone);
-        let value = match node.overflow(slot) {
+        let value = match OverflowRef::from_bytes(found.bytes).filter(|_| found.kind == Kind::Overflow) {
             Some(reference) => Value::Owned(self.overflow(reference)?),
             None => {
                 let start = leaf.len() - node.payload(slot).len() + found.start;

@@ -20,8 +20,8 @@ use crate::page::format::{PageHeader, seal};
 pub(crate) type Image = Arc<[u8]>;
 
 const SHARDS: usize = 64;
-/// How many spare buffers are kept for reuse.
-const POOL: usize = 256;
+/// How many spare buffers are kept for reuse at least, and which part of the budget.
+const POOL: (usize, usize) = (64, 32);
 /// How many ring entries one eviction looks at in a shard.
 const SWEEP: usize = 32;
 
@@ -237,7 +237,7 @@ impl Table {
     pub(crate) fn recycle(&self, mut image: Image) {
         if Arc::get_mut(&mut image).is_some() {
             let mut pool = self.pool.lock();
-            if pool.len() < POOL {
+            if pool.len() < POOL.0.max(self.budget / POOL.1) {
                 pool.push(image);
             }
         }

@@ -1,4 +1,5 @@
 //! A database on a file that crashes at every write and sync, with any part of what was not synced surviving.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

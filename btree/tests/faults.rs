@@ -1,4 +1,5 @@
 //! Faults of the store seen through the page table: nothing is lost, nothing is half done, nothing panics.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
@@ -13,7 +14,7 @@ fn at(micros: u64) -> Timestamp {
 const COUNT: u32 = 3000;
 
 fn value(i: u32, round: u64) -> Vec<u8> {
-    vec![(i as u8) ^ (round as u8); if i % 500 == 0 { 10_000 } else { 50 }]
+    vec![(i as u8) ^ (round as u8); if i.is_multiple_of(500) { 10_000 } else { 50 }]
 }
 
 /// A checkpointed tree on a store that can fail, with a cache of a few pages.

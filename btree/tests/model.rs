@@ -1,5 +1,6 @@
 //! The ordered map against a `BTreeMap`: random puts, tombstones and deletes of all sizes, snapshots at random versions,
 //! cursors both ways, rollbacks, checkpoints, reopening, a cache that is far too small.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
 use std::ops::Bound;

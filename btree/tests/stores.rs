@@ -1,4 +1,5 @@
 //! The stores under the conformance suite, and the file store in the face of damage and misuse.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -169,6 +169,18 @@ impl<'a> Node<'a> {
         let Some(tail) = key.strip_prefix(prefix) else {
             return Err(if key < prefix { 0 } else { self.count() });
         };
+        self.search_tail(tail)
+    }
+
+    /// As [`Node::search`] for a key that the parent sent here: in a sound tree it begins with the prefix, so that the low
+    /// fence need not be looked at.
+    #[inline]
+    pub(crate) fn search_inside(&self, key: &[u8]) -> Result<usize, usize> {
+        self.search_tail(key.get(self.prefix_len()..).unwrap_or_default())
+    }
+
+    #[inline]
+    fn search_tail(&self, tail: &[u8]) -> Result<usize, usize> {
         let head = head_of(tail);
         let (mut low, mut high) = self.hinted(head);
         while low < high {
@@ -194,7 +206,7 @@ impl<'a> Node<'a> {
     /// The slot of the child that `key` belongs to.
     #[inline]
     pub(crate) fn child_index(&self, key: &[u8]) -> usize {
-        match self.search(key) {
+        match self.search_inside(key) {
             Ok(i) => i,
             Err(i) => i.saturating_sub(1),
         }

@@ -84,6 +84,11 @@ impl PageWriter<'_> {
                 self.state.path[d].slot = slot;
             }
         }
+        if !self.node_at(self.last()).covers(key) {
+            let id = self.state.path[self.last()].id;
+            let what = "a parent sends a key to a page that it does not belong to; restore from a backup";
+            return Err(Error::corrupt(what, format!("page {id}")));
+        }
         if level == 0 {
             self.state.path_root = root.page.get();
         }
