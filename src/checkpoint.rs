@@ -27,15 +27,34 @@ impl Engine {
     /// Makes a checkpoint if anything has changed since the last. Does nothing in a database opened for reading.
     pub(crate) fn checkpoint(&self) -> Result<()> {
         self.check_usable()?;
-        if self.options.read_only {
-            return Ok(());
-        }
         let mut committer = self.committer.lock();
         self.check_usable()?;
-        if self.log.end().0 == committer.log_start && committer.history.memtable.len() == 0 {
+        self.checkpoint_if_changed(&mut committer)
+    }
+
+    /// Makes a last checkpoint, marks the log as whole, and refuses everything from then on: in one critical section, so that no commit
+    /// comes between.
+    pub(crate) fn close(&self) -> Result<()> {
+        let mut committer = self.committer.lock();
+        if self.closed.load(Ordering::Acquire) {
             return Ok(());
         }
-        self.checkpoint_locked(&mut committer)
+        let result = match self.fault.get() {
+            Some(_) => Ok(()),
+            None => self.checkpoint_if_changed(&mut committer).and_then(|()| self.log.seal()),
+        };
+        self.closed.store(true, Ordering::Release);
+        drop(committer);
+        self.lock.lock().take();
+        result
+    }
+
+    fn checkpoint_if_changed(&self, committer: &mut Committer) -> Result<()> {
+        let unchanged = self.log.end().0 == committer.log_start && committer.history.memtable.len() == 0;
+        if unchanged || self.options.read_only {
+            return Ok(());
+        }
+        self.checkpoint_locked(committer)
     }
 
     fn checkpoint_locked(&self, committer: &mut Committer) -> Result<()> {

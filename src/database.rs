@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use dosql_base::{ErrorKind, Result, Timestamp};
 
@@ -53,19 +52,7 @@ impl Database {
     /// Makes a checkpoint and refuses everything from then on, in transactions under way too. A database that is not closed loses
     /// nothing: the next open replays its log.
     pub fn close(&self) -> Result<()> {
-        let engine = &self.0;
-        if engine.closed.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let result = match engine.fault.get() {
-            Some(_) => Ok(()),
-            None => engine.checkpoint().and_then(|()| engine.log.seal()),
-        };
-        engine.closed.store(true, Ordering::Release);
-        // A commit that was under way is done with the stores once its critical section can be entered.
-        drop(engine.committer.lock());
-        engine.lock.lock().take();
-        result
+        self.0.close()
     }
 
     /// The keyspace of this name. It need not exist: the first write to it creates it.

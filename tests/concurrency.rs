@@ -1,4 +1,5 @@
 //! Threads: what readers see is whole, what writers do is not lost.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

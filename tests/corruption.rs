@@ -1,5 +1,6 @@
 //! Every byte of the files, turned over: the right rows come back, or an error that says what is wrong. Never wrong rows, never
 //! a panic.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 #![allow(clippy::disallowed_methods, reason = "the sweep's density comes from the environment")]
 
 use std::path::{Path, PathBuf};

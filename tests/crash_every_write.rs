@@ -1,5 +1,6 @@
 //! The machine stops at every single write and sync of every file: what is acknowledged is there afterwards, what was under way
 //! is there whole or not at all, and nothing else.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! Every call of the stores fails once, or from then on: nothing acknowledged is lost, nothing half done is seen, and the
 //! database says what it needs.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

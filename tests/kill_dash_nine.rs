@@ -1,4 +1,5 @@
 //! A process that commits is killed at a random moment: what it acknowledged is there, what it did not is whole or absent.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 #![allow(clippy::disallowed_methods, clippy::print_stdout, reason = "the test is its own child process")]
 
 use std::io::{BufRead, BufReader, Write};

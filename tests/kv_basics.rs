@@ -1,4 +1,5 @@
 //! What the key-value interface promises in a few lines each.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

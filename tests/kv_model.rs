@@ -1,4 +1,5 @@
 //! Long random lives, judged by a map of versions: what is read, at any moment, is what the map says.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

@@ -1,4 +1,5 @@
 //! Limits are refused at the edge, with an error that names them, and what is just below works.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 mod common;
 

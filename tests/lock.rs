@@ -1,4 +1,5 @@
 //! One process at a time, and only in a directory that is a database's.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 #![allow(clippy::disallowed_methods, reason = "the test is its own second process")]
 
 use std::process::Command;

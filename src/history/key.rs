@@ -129,7 +129,8 @@ mod tests {
     #[test]
     fn a_malformed_history_key_is_corrupt() {
         let mut key = Vec::new();
-        for bytes in [&b""[..], b"abc", b"a\0", b"a\0\x07", b"a\0\0", b"a\0\01234567", b"a\0\0123456789"] {
+        for bytes in [&b""[..], b"abc", b"a\0", b"a\0\x07", b"a\0\0", b"a\0\x001234567", b"a\0\x00123456789"]
+        {
             assert!(decode(bytes, &mut key).is_err(), "{bytes:?}");
         }
     }

@@ -79,13 +79,14 @@ impl Memtable {
         {
             return Vec::new();
         }
-        let range = entries.range::<[u8], _>((start, end));
-        let own = |(key, version): (&Box<[u8]>, &Version)| (key.clone(), version.clone());
-        if backward {
-            range.rev().take(limit).map(own).collect()
-        } else {
-            range.take(limit).map(own).collect()
+        let mut range = entries.range::<[u8], _>((start, end));
+        let mut copied = Vec::with_capacity(limit.min(64));
+        while copied.len() < limit {
+            let entry = if backward { range.next_back() } else { range.next() };
+            let Some((key, version)) = entry else { break };
+            copied.push((key.clone(), version.clone()));
         }
+        copied
     }
 }
 

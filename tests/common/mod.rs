@@ -1,4 +1,5 @@
 //! What the tests share.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 #![allow(dead_code, unreachable_pub, reason = "each test uses its part")]
 
 use std::sync::Arc;
