@@ -97,7 +97,9 @@ fn extreme(args: &[ValueRef<'_>], collation: Collation, wanted: Ordering) -> Val
         if value.is_null() {
             return Value::Null;
         }
-        if compare(value, best, collation) == wanted {
+        let order = compare(value, best, collation);
+        // Of equal values max() keeps the first and min() the last, which may differ in type.
+        if order == wanted || (wanted == Ordering::Less && order == Ordering::Equal) {
             best = value;
         }
     }

@@ -401,7 +401,7 @@ pub struct Aggregate {
     pub calls: Vec<AggregateCall>,
     /// Bare columns: taken from one row of the group.
     pub bare: Vec<(Register, Expr)>,
-    /// The min() or max() whose row the bare columns come from; else the last row of the group that was read.
+    /// The min() or max() whose row the bare columns come from; else the first row of the group that was read.
     pub bare_from: Option<usize>,
     /// The input comes ordered by the keys.
     pub sorted: bool,

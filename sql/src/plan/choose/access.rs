@@ -286,8 +286,12 @@ impl Search<'_> {
         let mut backward = None;
         let mut past_end = false;
         for key in order {
-            if self.is_fixed(&key.expr, columns, range, index) || past_end {
+            // After the rowid, which no two rows share, further keys decide nothing; but rows of other tables repeat it.
+            if self.is_fixed(&key.expr, columns, range, index) || (past_end && self.is_own(&key.expr)) {
                 continue;
+            }
+            if past_end {
+                return (false, false);
             }
             let next = parts.find(|(position, _)| *position >= range.equal.len());
             let Some((_, column)) = next else {
@@ -309,6 +313,11 @@ impl Search<'_> {
             past_end = matches!(column.key, IndexKey::Rowid);
         }
         (true, backward.unwrap_or(false))
+    }
+
+    /// Whether an expression reads this table and nothing else.
+    fn is_own(&self, expr: &Expr) -> bool {
+        expr.registers_read().iter().all(|register| terms::column_of(self.source, *register).is_some())
     }
 
     fn is_rowid(&self, expr: &Expr) -> bool {
