@@ -14,7 +14,7 @@ static NEXT: [u8; KEYWORDS.len()] = TABLE.1;
 const fn bucket(word: &[u8]) -> usize {
     let first = word[0] & 0xDF;
     let last = word[word.len() - 1] & 0xDF;
-    (first as usize * 4 ^ last as usize * 3 ^ word.len() * 23) % BUCKETS
+    ((first as usize * 4) ^ (last as usize * 3) ^ (word.len() * 23)) % BUCKETS
 }
 
 const fn build() -> ([u8; BUCKETS], [u8; KEYWORDS.len()]) {

@@ -14,15 +14,15 @@ const INNER: Join = Join { kind: JoinKind::Inner, natural: false, comma: false }
 impl Parser<'_> {
     /// `[FROM ..]`
     pub(super) fn from(&mut self) -> Result<List<FromItem>> {
-        if self.eat(Token::From) { self.from_items() } else { Ok(List::EMPTY) }
+        if self.eat(Token::From) { self.joined_items() } else { Ok(List::EMPTY) }
     }
 
-    fn from_items(&mut self) -> Result<List<FromItem>> {
+    fn joined_items(&mut self) -> Result<List<FromItem>> {
         let start = self.ast.open_list::<FromItem>();
         let mut join = COMMA;
         let mut first = true;
         loop {
-            let item = self.from_item(join, first)?;
+            let item = self.joined_item(join, first)?;
             self.ast.push(item);
             first = false;
             match self.join()? {
@@ -32,7 +32,7 @@ impl Parser<'_> {
         }
     }
 
-    fn from_item(&mut self, join: Join, first: bool) -> Result<FromItem> {
+    fn joined_item(&mut self, join: Join, first: bool) -> Result<FromItem> {
         let start = self.span.start;
         let (source, alias) = if self.eat(Token::LeftParen) {
             let source = self.parenthesised_source()?;
@@ -54,7 +54,7 @@ impl Parser<'_> {
             FromSource::Select(self.select()?)
         } else {
             self.descend(SELECT_DEPTH)?;
-            let items = self.from_items()?;
+            let items = self.joined_items()?;
             self.ascend(SELECT_DEPTH);
             FromSource::Join(items)
         };
@@ -193,7 +193,8 @@ impl JoinWords {
     fn join(&self) -> Option<Join> {
         let sided = self.left || self.right || self.full;
         let inner = self.inner || self.cross;
-        if (inner && (sided || self.outer)) || (self.outer && !sided) {
+        let contradicting = if sided { inner } else { self.outer };
+        if contradicting {
             return None;
         }
         let kind = match self {
