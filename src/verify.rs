@@ -58,8 +58,11 @@ impl Report {
 
 pub(crate) fn verify(engine: &Engine) -> Result<Report> {
     engine.check_usable()?;
-    // The newest view, with the roots that belong to it.
-    let view = Arc::clone(&engine.committer.lock().latest);
+    // The newest view, with the roots and the count of pages that belong to it.
+    let (view, pages) = {
+        let committer = engine.committer.lock();
+        (Arc::clone(&committer.latest), engine.pages.stats())
+    };
     let mut report = Report::default();
     let trees = [("the tree of current rows", view.root), ("the system tree", view.system)];
     for (name, root) in trees {
@@ -74,6 +77,11 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
     }
     for run in view.history.runs.iter() {
         check_run(&mut report, &view, run)?;
+    }
+    let expected = pages.pages_used.saturating_sub(pages.free_list_pages);
+    if report.is_sound() && report.pages != expected {
+        report
+            .problem(format!("{} pages are in trees, but {expected} are in use and not free", report.pages));
     }
     let manifest = Manifest::load(&view.pages, view.system);
     if let Some(manifest) = report.take("the system rows", manifest)?

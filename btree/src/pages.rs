@@ -41,6 +41,8 @@ pub struct PagesStats {
     pub pages_used: u64,
     /// Pages that are free for use or soon will be, as of the last publish.
     pub pages_free: u64,
+    /// Of the pages in use, those that the free list of the last checkpoint takes.
+    pub free_list_pages: u64,
     /// Reads that had to go to the store.
     pub misses: u64,
     /// Pages dropped from memory to keep the budget.
@@ -57,6 +59,7 @@ pub(crate) struct Gauges {
     pub(crate) dirty: AtomicUsize,
     pub(crate) used: AtomicU64,
     pub(crate) free: AtomicU64,
+    pub(crate) list: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
     misses: AtomicU64,
 }
@@ -158,6 +161,7 @@ impl Pages {
             pinned_bytes: self.table.pinned() * self.page_size,
             pages_used: self.gauges.used.load(Ordering::Relaxed),
             pages_free: self.gauges.free.load(Ordering::Relaxed),
+            free_list_pages: self.gauges.list.load(Ordering::Relaxed),
             misses: self.gauges.misses.load(Ordering::Relaxed),
             evictions: self.table.evictions(),
             checkpoints: self.gauges.checkpoints.load(Ordering::Relaxed),

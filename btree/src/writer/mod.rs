@@ -108,6 +108,7 @@ impl WriterState {
         let free = self.alloc.unused();
         pages.gauges.dirty.store(self.dirty.len(), Ordering::Relaxed);
         pages.gauges.free.store(free, Ordering::Relaxed);
+        pages.gauges.list.store(self.list_pages.len() as u64, Ordering::Relaxed);
         pages.gauges.used.store((self.alloc.next - 1).saturating_sub(free), Ordering::Relaxed);
     }
 
