@@ -205,10 +205,11 @@ impl PageWriter<'_> {
         };
         state.alloc.committed();
         state.list_pages = list.iter().map(|image| PageHeader::of(image).id.get()).collect();
+        // Before the first page of this epoch can be evicted and read again.
+        pages.gauges.checkpoints.store(state.epoch, Ordering::Release);
         for id in std::mem::take(&mut state.dirty) {
             pages.table.clean(id);
         }
-        pages.gauges.checkpoints.store(state.epoch, Ordering::Relaxed);
         state.epoch += 1;
         state.update_gauges(pages);
         pages.table.evict();

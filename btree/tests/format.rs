@@ -1,5 +1,6 @@
 //! Whole pages as docs/FORMAT.md describes them: put together here by hand, byte for byte, and compared with what a checkpoint
 //! writes. Where this fails, the format has changed and needs a version.
+#![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! Deletes, and merging pages that they leave nearly empty.
 
-use dosql_base::{ErrorKind, Result};
+use dosql_base::{Error, ErrorKind, Result};
 
 use super::split::join;
 use super::{PageWriter, Private};
@@ -33,11 +33,11 @@ impl PageWriter<'_> {
             return Ok((false, None));
         }
         self.locate(root, key, 0)?;
-        let Ok(slot) = self.node_at(self.last()).search(key) else { return Ok((false, None)) };
+        let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok((false, None)) };
         let found = self.found(slot, want)?;
         self.touch(root)?;
         let d = self.last();
-        self.private_at(d).remove(found.slot);
+        self.private_at(d)?.remove(found.slot);
         root.entries = root.entries.saturating_sub(1);
         for (id, since) in found.chain {
             self.retire(id, found.chain_epoch, since);
@@ -50,7 +50,7 @@ impl PageWriter<'_> {
     fn shrink(&mut self, root: &mut Root) -> Result<()> {
         let mut d = self.last();
         while d > 0 {
-            let node = self.node_at(d);
+            let node = self.node_at(d)?;
             let underfull = (node.used() - SLOTS_AT) * 3 < self.pages.page_size - SLOTS_AT;
             if !underfull || !self.merge(d)? {
                 return Ok(());
@@ -93,11 +93,11 @@ impl PageWriter<'_> {
     /// Merges the page at step `d` with a neighbour under the same parent. False where none has room for it.
     fn merge(&mut self, d: usize) -> Result<bool> {
         let slot = self.state.path[d - 1].slot;
-        let children = self.node_at(d - 1).count();
+        let children = self.node_at(d - 1)?.count();
         for other in
             [Some(slot + 1).filter(|&next| next < children), slot.checked_sub(1)].into_iter().flatten()
         {
-            let (id, epoch) = self.node_at(d - 1).child(other);
+            let (id, epoch) = self.node_at(d - 1)?.child(other);
             let image = match self.state.private.get(&id) {
                 Some(private) => Arc::clone(&private.image),
                 None => match self.shared(id, epoch) {
@@ -107,7 +107,7 @@ impl PageWriter<'_> {
                     Err(error) => return Err(error),
                 },
             };
-            if self.merge_with(d, other, (id, epoch), image) {
+            if self.merge_with(d, other, (id, epoch), image)? {
                 return Ok(true);
             }
         }
@@ -115,17 +115,22 @@ impl PageWriter<'_> {
     }
 
     /// Merges the page at step `d` with its neighbour in slot `other` of the parent, where both fit one page well.
-    fn merge_with(&mut self, d: usize, other: usize, (id, epoch): (u64, u64), image: Image) -> bool {
+    fn merge_with(&mut self, d: usize, other: usize, (id, epoch): (u64, u64), image: Image) -> Result<bool> {
         let slot = self.state.path[d - 1].slot;
         let (own_id, current) = (self.state.path[d].id, self.state.epoch);
-        let (own, neighbour) = (self.node_at(d), Node::new(&image));
+        let own = self.node_at(d)?;
+        let neighbour = super::path::node_of_level(&image, own.header.level)?;
         let tiny = own.count() <= 1 || neighbour.count() <= 1;
         let together = own.used() + neighbour.used() - SLOTS_AT;
         let most = self.pages.page_size / 4 * if tiny { 4 } else { 3 };
-        if together > most || own.header.level != neighbour.header.level {
-            return false;
+        if together > most {
+            return Ok(false);
         }
         let (left, right) = if other > slot { (own, neighbour) } else { (neighbour, own) };
+        if left.high() != Some(right.low()) {
+            let what = "two neighbouring pages do not meet at a fence; restore from a backup";
+            return Err(Error::corrupt(what, format!("page {id}")));
+        }
         let shape = Shape {
             id: own_id,
             epoch: current,
@@ -137,14 +142,14 @@ impl PageWriter<'_> {
         let mut joined = self.pages.table.buffer(self.pages.page_size);
         if !join(&mut joined, shape, left, right) {
             self.pages.table.recycle(joined);
-            return false;
+            return Ok(false);
         }
         // The page at step `d` was touched in this epoch, so it can take the place of both.
         let since = version_of(&image);
         drop(image);
-        self.replace_private(own_id, joined);
+        self.replace_private(own_id, joined)?;
         self.retire(id, epoch, since);
-        let mut parent = self.private_at(d - 1);
+        let mut parent = self.private_at(d - 1)?;
         if other > slot {
             parent.remove(other);
         } else {
@@ -152,7 +157,7 @@ impl PageWriter<'_> {
             parent.set_child(other, own_id, current);
             parent.remove(slot);
         }
-        true
+        Ok(true)
     }
 
     /// Frees every page of a tree. After `WouldBlock` nothing has changed.

@@ -196,10 +196,21 @@ impl PageWriter<'_> {
         self.state.rollback();
     }
 
+    /// Takes a free id.
+    fn take_id(&mut self) -> Result<u64> {
+        let state = &mut *self.state;
+        let id = state.alloc.take()?;
+        state.taken.push(id);
+        if state.private.contains_key(&id) || state.dirty.contains(&id) {
+            let what = "the free list names a page in use; restore from a backup";
+            return Err(Error::corrupt(what, format!("page {id}")));
+        }
+        Ok(id)
+    }
+
     /// Takes an id and a private page of arbitrary bytes for it; the caller fills it in.
     fn create(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
-        let id = self.state.alloc.take()?;
-        self.state.taken.push(id);
+        let id = self.take_id()?;
         let mut image = self.pages.table.buffer(self.pages.page_size);
         fill(id, Arc::get_mut(&mut image).expect("a new buffer is not shared"));
         self.state.private.insert(id, Private { image, born: true });
@@ -209,7 +220,9 @@ impl PageWriter<'_> {
     /// Frees a page of `epoch` whose newest published image is of `since`.
     fn retire(&mut self, id: u64, epoch: u64, since: Timestamp) {
         let state = &mut *self.state;
-        if let Some(private) = state.private.remove(&id) {
+        if epoch == state.epoch
+            && let Some(private) = state.private.remove(&id)
+        {
             self.pages.table.recycle(private.image);
             if private.born {
                 state.discarded.push(id);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use super::{PageWriter, Private};
-use crate::page::format::PageHeader;
+use crate::page::format::{INNER, LEAF, PageHeader};
 use crate::page::node::Node;
 use crate::page::node_mut::NodeMut;
 use crate::table::{Image, version_of};
@@ -38,6 +38,12 @@ pub(crate) fn node_of_level(image: &[u8], level: u8) -> Result<Node<'_>> {
     })
 }
 
+/// Only a store whose pages or free list were tampered with leads here: it uses one page for two things.
+#[cold]
+fn lost(id: u64) -> Error {
+    Error::corrupt("a page is used for two things at once; restore from a backup", format!("page {id}"))
+}
+
 impl PageWriter<'_> {
     /// The newest image of a page that is not private.
     pub(super) fn shared(&self, id: u64, epoch: u64) -> Result<Image> {
@@ -45,17 +51,18 @@ impl PageWriter<'_> {
     }
 
     /// The bytes of step `d`.
-    pub(super) fn bytes_at(&self, d: usize) -> &[u8] {
+    pub(super) fn bytes_at(&self, d: usize) -> Result<&[u8]> {
         let step = &self.state.path[d];
         match &step.image {
-            Some(image) => image,
-            None => &self.state.private.get(&step.id).expect("a step without image is private").image,
+            Some(image) => Ok(image),
+            None => Ok(&self.state.private.get(&step.id).ok_or_else(|| lost(step.id))?.image),
         }
     }
 
     /// The node at step `d`.
-    pub(super) fn node_at(&self, d: usize) -> Node<'_> {
-        Node::new(self.bytes_at(d))
+    pub(super) fn node_at(&self, d: usize) -> Result<Node<'_>> {
+        let kind = |node: &Node<'_>| matches!(node.header.page.kind, LEAF | INNER);
+        Node::try_new(self.bytes_at(d)?).filter(kind).ok_or_else(|| lost(self.state.path[d].id))
     }
 
     /// The number of the last step.
@@ -77,14 +84,14 @@ impl PageWriter<'_> {
             };
             self.state.path.push(Step { id, epoch, slot: 0, image });
             let d = self.last();
-            let node = node_of_level(self.bytes_at(d), at)?;
+            let node = node_of_level(self.bytes_at(d)?, at)?;
             if at > level {
                 let slot = node.child_index(key);
                 (id, epoch) = node.child(slot);
                 self.state.path[d].slot = slot;
             }
         }
-        if !self.node_at(self.last()).covers(key) {
+        if !self.node_at(self.last())?.covers(key) {
             let id = self.state.path[self.last()].id;
             let what = "a parent sends a key to a page that it does not belong to; restore from a backup";
             return Err(Error::corrupt(what, format!("page {id}")));
@@ -99,7 +106,7 @@ impl PageWriter<'_> {
     fn still_there(&self, root: &Root, key: &[u8]) -> bool {
         self.state.path_root == root.page.get()
             && self.state.path.last().is_some_and(|step| step.image.is_none())
-            && self.node_at(self.last()).covers(key)
+            && self.node_at(self.last()).is_ok_and(|node| node.covers(key))
     }
 
     /// Makes the last page of the path private. Where that gives it a fresh id, its ancestors get one too.
@@ -114,8 +121,7 @@ impl PageWriter<'_> {
                 Some(image) => Arc::clone(image),
                 None => self.shared(id, epoch)?,
             };
-            let new = self.state.alloc.take()?;
-            self.state.taken.push(new);
+            let new = self.take_id()?;
             let mut copy = self.pages.table.copy(&image);
             let header = PageHeader::of_mut(Arc::get_mut(&mut copy).expect("a copy is not shared"));
             header.id.set(new);
@@ -129,15 +135,15 @@ impl PageWriter<'_> {
                 self.state.path_root = if self.state.path_root == 0 { 0 } else { new };
             } else {
                 let slot = self.state.path[d - 1].slot;
-                self.private_at(d - 1).set_child(slot, new, current);
+                self.private_at(d - 1)?.set_child(slot, new, current);
             }
         }
-        self.private_at(self.last());
+        self.private_at(self.last())?;
         Ok(())
     }
 
     /// The page at step `d`, to change. It must have been touched in this epoch.
-    pub(super) fn private_at(&mut self, d: usize) -> NodeMut<'_> {
+    pub(super) fn private_at(&mut self, d: usize) -> Result<NodeMut<'_>> {
         let pages = self.pages;
         let state = &mut *self.state;
         let step = &mut state.path[d];
@@ -150,17 +156,18 @@ impl PageWriter<'_> {
     }
 
     /// A private page, to change.
-    pub(super) fn private(&mut self, id: u64) -> NodeMut<'_> {
-        let private = self.state.private.get_mut(&id).expect("the page is private");
-        NodeMut::new(Arc::get_mut(&mut private.image).expect("a private image is not shared"))
+    fn private(&mut self, id: u64) -> Result<NodeMut<'_>> {
+        let private = self.state.private.get_mut(&id).ok_or_else(|| lost(id))?;
+        Ok(NodeMut::new(Arc::get_mut(&mut private.image).expect("a private image is not shared")))
     }
 
     /// Replaces the bytes of a private page; the version of the image that it stands for stays.
-    pub(super) fn replace_private(&mut self, id: u64, mut image: Image) {
-        let private = self.state.private.get_mut(&id).expect("the page is private");
+    pub(super) fn replace_private(&mut self, id: u64, mut image: Image) -> Result<()> {
+        let private = self.state.private.get_mut(&id).ok_or_else(|| lost(id))?;
         let bytes = Arc::get_mut(&mut image).expect("a new image is not shared");
         PageHeader::of_mut(bytes).version.set(version_of(&private.image).as_micros());
         let old = std::mem::replace(&mut private.image, image);
         self.pages.table.recycle(old);
+        Ok(())
     }
 }

@@ -26,7 +26,7 @@ impl PageWriter<'_> {
             return Ok(None);
         }
         self.locate(&root, key, 0)?;
-        let Ok(slot) = self.node_at(self.last()).search(key) else { return Ok(None) };
+        let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
         let found = self.found(slot, true)?;
         Ok(found.displaced.map(|displaced| Entry {
             version: displaced.version,
@@ -73,7 +73,7 @@ impl PageWriter<'_> {
 
     /// What stands in `slot` of the leaf at the end of the path; its value only where it is wanted.
     pub(super) fn found(&self, slot: usize, want: bool) -> Result<Found> {
-        let entry = self.node_at(self.last()).leaf_value(slot);
+        let entry = self.node_at(self.last())?.leaf_value(slot);
         let mut found = Found { slot, displaced: None, chain: Vec::new(), chain_epoch: 0 };
         let mut value = Vec::new();
         match OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow) {
@@ -106,7 +106,7 @@ impl PageWriter<'_> {
             *root = self.new_tree(version)?;
         }
         self.locate(root, key, 0)?;
-        let (slot, found) = match self.node_at(self.last()).search(key) {
+        let (slot, found) = match self.node_at(self.last())?.search(key) {
             Ok(slot) => (slot, Some(self.found(slot, want)?)),
             Err(slot) => (slot, None),
         };
@@ -121,15 +121,15 @@ impl PageWriter<'_> {
             Some(value) => (Kind::Inline, value),
         };
         let d = self.last();
-        let prelude = Prelude::new(self.node_at(d).header.base.get(), version, kind, bytes.len());
+        let prelude = Prelude::new(self.node_at(d)?.header.base.get(), version, kind, bytes.len());
         let parts = [prelude.as_slice(), bytes];
         let Some(found) = found else {
             self.insert(root, key, slot, parts)?;
             root.entries += 1;
             return Ok((false, None));
         };
-        if !self.private_at(d).replace(slot, parts) {
-            self.private_at(d).remove(slot);
+        if !self.private_at(d)?.replace(slot, parts) {
+            self.private_at(d)?.remove(slot);
             self.insert(root, key, slot, parts)?;
         }
         for (id, since) in found.chain {
@@ -152,14 +152,14 @@ impl PageWriter<'_> {
     fn insert(&mut self, root: &mut Root, key: &[u8], mut slot: usize, parts: [&[u8]; 2]) -> Result<()> {
         loop {
             let d = self.last();
-            let prefix = self.node_at(d).prefix_len();
-            if self.private_at(d).insert(slot, &key[prefix..], parts) {
+            let prefix = self.node_at(d)?.prefix_len();
+            if self.private_at(d)?.insert(slot, &key[prefix..], parts) {
                 self.state.last_insert = (self.state.path[d].id, slot);
                 return Ok(());
             }
             self.split_leaf(root, key, slot, parts[0].len() + parts[1].len())?;
             self.locate(root, key, 0)?;
-            slot = self.node_at(self.last()).search(key).unwrap_or_else(|slot| slot);
+            slot = self.node_at(self.last())?.search(key).unwrap_or_else(|slot| slot);
         }
     }
 }

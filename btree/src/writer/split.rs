@@ -99,7 +99,7 @@ impl PageWriter<'_> {
     /// Splits the leaf at the end of the path for an entry of `size` bytes without its key, which would go to `slot`.
     pub(super) fn split_leaf(&mut self, root: &mut Root, key: &[u8], slot: usize, size: usize) -> Result<()> {
         let d = self.last();
-        let node = self.node_at(d);
+        let node = self.node_at(d)?;
         let (last_leaf, last_slot) = self.state.last_insert;
         let run = last_leaf == self.state.path[d].id && last_slot + 1 == slot;
         let append = slot == node.count() && node.high().is_none();
@@ -111,7 +111,7 @@ impl PageWriter<'_> {
 
     /// Moves the entries from `at` on of the page at step `d` to a new page, whose id it returns.
     fn split_at(&mut self, d: usize, at: usize, separator: &[u8]) -> Result<u64> {
-        let old = self.pages.table.copy(self.bytes_at(d));
+        let old = self.pages.table.copy(self.bytes_at(d)?);
         let node = Node::new(&old);
         let (id, epoch) = (self.state.path[d].id, self.state.epoch);
         let (level, base) = (node.header.level, node.header.base.get());
@@ -125,7 +125,7 @@ impl PageWriter<'_> {
         let shape = Shape { id, epoch, level, base, low: node.low(), high: Some(separator) };
         fill(bytes, shape, node, 0..at, &mut scratch);
         self.state.key = scratch;
-        self.replace_private(id, left);
+        self.replace_private(id, left)?;
         self.pages.table.recycle(old);
         self.state.path_root = 0;
         Ok(right)
@@ -151,15 +151,15 @@ impl PageWriter<'_> {
         loop {
             self.locate(root, separator, level)?;
             let d = self.last();
-            let node = self.node_at(d);
+            let node = self.node_at(d)?;
             let slot = node.search(separator).unwrap_or_else(|slot| slot);
             let prefix = node.prefix_len();
             let pointer = child_pointer(child, epoch);
-            if self.private_at(d).insert(slot, &separator[prefix..], [&pointer, &[]]) {
+            if self.private_at(d)?.insert(slot, &separator[prefix..], [&pointer, &[]]) {
                 return Ok(());
             }
-            let at = inner_split(self.node_at(d), slot);
-            let between = self.node_at(d).key(at);
+            let at = inner_split(self.node_at(d)?, slot);
+            let between = self.node_at(d)?.key(at);
             let right = self.split_at(d, at, &between)?;
             self.add_separator(root, level + 1, &between, right)?;
         }
