@@ -3,10 +3,13 @@
 pub mod bind;
 pub mod catalog;
 pub mod codec;
+pub mod ddl;
+pub mod dml;
 pub mod exec;
 pub mod func;
 pub mod parse;
 pub mod plan;
+pub mod session;
 pub mod storage;
 #[doc(hidden)]
 pub mod testkit;

@@ -1,8 +1,10 @@
 //! A batch of rows: what operators hand up.
 
+use std::sync::Arc;
+
 use super::column::{Column, ColumnBuilder, TRUE, Truth};
 use crate::plan::Register;
-use crate::value::ValueRef;
+use crate::value::{Value, ValueRef};
 
 /// Rows as columns. Between operators a column's number is its register; in the results of a query it is the position of
 /// the output. Cheap to clone.
@@ -38,6 +40,21 @@ impl Batch {
             Some(Some(values)) if row < self.len => values.get(row),
             _ => ValueRef::Null,
         }
+    }
+
+    /// A batch of these rows, which are all of the same width.
+    #[must_use]
+    pub fn from_rows(rows: Vec<Vec<Value>>) -> Batch {
+        let len = rows.len();
+        let width = rows.first().map_or(0, Vec::len);
+        let mut columns: Vec<Vec<Value>> = (0..width).map(|_| Vec::with_capacity(len)).collect();
+        for row in rows {
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value);
+            }
+        }
+        let columns = columns.into_iter().map(|values| Some(Column::Any(Arc::new(values)))).collect();
+        Batch { len, columns }
     }
 
     /// A batch of `len` rows with room for `width` columns, none of them filled.

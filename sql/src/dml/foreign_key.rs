@@ -1,0 +1,371 @@
+//! Foreign keys. A change that may break one notes a **suspect**: the key that a child needs. Suspects are looked at when the
+//! statement ends, or at COMMIT where the constraint is deferred: a suspect is a violation if no parent has the key and a child
+//! still has it. What happened in between does not matter, so nothing has to be counted, and a suspect of changes
+//! that were rolled back does no harm.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dosql_base::{Code, Error, Result};
+
+use super::machine::{Machine, Task};
+use super::op::{Kind, RowOp};
+use super::plan::{Row, SetTarget};
+use crate::catalog::layout;
+use crate::catalog::load::lower;
+use crate::catalog::schema::{ForeignKey, Index, IndexColumn, IndexKey, Table};
+use crate::parse::ast::ForeignKeyAction;
+use crate::storage::{Direction, Point, Storage};
+use crate::value::{Text, Value, compare};
+
+/// A key that a child row refers to and that perhaps no parent has.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suspect {
+    /// The child table's lower-case name.
+    child: Text,
+    /// Which of its foreign keys.
+    number: usize,
+    /// The parent key.
+    key: Vec<Value>,
+}
+
+/// What a foreign-key action does to the children that it finds, one after the other.
+pub(crate) struct ChildrenTask {
+    child: Arc<Table>,
+    action: ForeignKeyAction,
+    sets: Vec<(SetTarget, Value)>,
+    rows: std::vec::IntoIter<Vec<u8>>,
+    depth: u32,
+    level: usize,
+}
+
+/// How a parent's key is looked up.
+pub(crate) struct ParentKey {
+    pub(crate) table: Arc<Table>,
+    /// The parent's columns in the order of the foreign key.
+    pub(crate) columns: Vec<usize>,
+    /// The unique index; `None`: the table's own key.
+    index: Option<Arc<Index>>,
+}
+
+pub(crate) fn foreign_key_failed() -> Error {
+    Error::constraint(Code::ConstraintForeignKey, "FOREIGN KEY constraint failed")
+}
+
+impl<S: Storage> Machine<'_, S> {
+    /// The parent of a foreign key. Fails where there is none, or it has no unique key on the columns.
+    pub(crate) fn parent_key(&self, child: &Table, key: &ForeignKey) -> Result<ParentKey> {
+        let Some(table) = self.catalog.table(&key.parent).filter(|table| !table.made_up) else {
+            return Err(Error::invalid(format!("no such table: main.{}", key.parent)));
+        };
+        let mismatch = || {
+            Error::invalid(format!("foreign key mismatch - \"{}\" referencing \"{}\"", child.name, key.parent))
+        };
+        let columns: Vec<usize> = if key.parent_columns.is_empty() {
+            primary_key_columns(table)
+        } else {
+            let position = |name: &Text| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
+            key.parent_columns.iter().map(position).collect::<Option<_>>().ok_or_else(mismatch)?
+        };
+        if columns.len() != key.columns.len() || columns.is_empty() {
+            return Err(mismatch());
+        }
+        let natural = |part: &IndexColumn| match part.key {
+            IndexKey::Column(column) => {
+                columns.contains(&column) && table.columns[column].collation == part.collation
+            }
+            IndexKey::Rowid | IndexKey::Expr(_) => false,
+        };
+        let fits = |parts: &[IndexColumn]| parts.len() == columns.len() && parts.iter().all(natural);
+        let own = if table.without_rowid {
+            fits(&table.primary_key)
+        } else {
+            columns.len() == 1 && table.rowid_alias == Some(columns[0])
+        };
+        let index = match own {
+            true => None,
+            false => {
+                let usable = |index: &&Arc<Index>| index.unique && index.filter.is_none() && fits(&index.columns);
+                Some(Arc::clone(table.indexes.iter().find(usable).ok_or_else(mismatch)?))
+            }
+        };
+        Ok(ParentKey { table: Arc::clone(table), columns, index })
+    }
+
+    /// Whether a parent row has this key.
+    pub(crate) fn parent_exists(&self, parent: &ParentKey, key: &[Value]) -> Result<bool> {
+        let table = &parent.table;
+        let value_of = |part: &IndexColumn| {
+            let IndexKey::Column(column) = part.key else { return Value::Null };
+            let at = parent.columns.iter().position(|c| *c == column);
+            at.and_then(|at| key.get(at)).cloned().unwrap_or_default()
+        };
+        let mut bytes = Vec::with_capacity(32);
+        match &parent.index {
+            Some(index) => {
+                layout::put_space(&mut bytes, index.space);
+                for part in &index.columns {
+                    layout::put_part(&mut bytes, part, value_of(part).as_ref());
+                }
+                Ok(self.entry_with_prefix(index, bytes, &[])?.is_some())
+            }
+            None if table.without_rowid => {
+                layout::put_space(&mut bytes, table.space);
+                for part in &table.primary_key {
+                    layout::put_part(&mut bytes, part, value_of(part).as_ref());
+                }
+                Ok(self.storage.get(Point::Live, &bytes, |_| ())?.is_some())
+            }
+            None => {
+                let Some(Value::Integer(rowid)) = key.first() else { return Ok(false) };
+                layout::put_rowid_key(&mut bytes, table.space, *rowid);
+                Ok(self.storage.get(Point::Live, &bytes, |_| ())?.is_some())
+            }
+        }
+    }
+
+    /// The row ids of the children that have this parent key; only the first where `one`.
+    pub(crate) fn children_of(
+        &mut self,
+        child: &Arc<Table>,
+        foreign: &ForeignKey,
+        parent: &ParentKey,
+        key: &[Value],
+        one: bool,
+    ) -> Result<Vec<Vec<u8>>> {
+        let mut found = Vec::new();
+        if let Some((index, prefix)) = child_index(child, foreign, parent, key) {
+            let range = layout::prefix_range(prefix);
+            let mut cursor = self.storage.open_cursor(Point::Live, range, Direction::Forward)?;
+            loop {
+                let done = self.storage.visit(&mut cursor, usize::MAX, &mut |key, _| {
+                    found.push(layout::index_row_id(&index, key)?.to_vec());
+                    Ok(if one { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                })?;
+                if done || (one && !found.is_empty()) {
+                    return Ok(found);
+                }
+            }
+        }
+        for row_id in self.row_ids(child.space)? {
+            if let Some(row) = self.fetch(child, &row_id)?
+                && child_key(child, foreign, parent, &row).is_some_and(|own| same_key(parent, &own, key))
+            {
+                found.push(row_id);
+                if one {
+                    break;
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    /// Looks for the parents of a row that was inserted or updated.
+    pub(super) fn check_child(&mut self, op: &RowOp) -> Result<()> {
+        if op.kind == Kind::Delete {
+            return Ok(());
+        }
+        for (number, foreign) in op.table.foreign_keys.iter().enumerate() {
+            if op.kind == Kind::Update && !foreign.columns.iter().any(|column| op.sets_column(*column)) {
+                continue;
+            }
+            let parent = self.parent_key(&op.table, foreign)?;
+            let Some(key) = child_key(&op.table, foreign, &parent, &op.new) else { continue };
+            if !self.parent_exists(&parent, &key)? {
+                let suspect = Suspect { child: lower(&op.table.name), number, key };
+                self.suspect(suspect, foreign.deferred);
+            }
+        }
+        Ok(())
+    }
+
+    fn suspect(&mut self, suspect: Suspect, deferred: bool) {
+        let list = if deferred || self.settings.defer_foreign_keys { &mut self.deferred } else { &mut self.suspects };
+        if !list.contains(&suspect) {
+            list.push(suspect);
+        }
+    }
+
+    /// What has to be done to the children of a row that was deleted or got another key.
+    pub(super) fn parent_actions(&mut self, op: &RowOp) -> Result<Vec<Task>> {
+        let mut actions = Vec::new();
+        if op.kind == Kind::Insert {
+            return Ok(actions);
+        }
+        for (child, number) in self.catalog.children_of_table(&op.table.name) {
+            let Some(foreign) = child.foreign_keys.get(number) else { continue };
+            let parent = self.parent_key(&child, foreign)?;
+            let key: Vec<Value> = parent.columns.iter().map(|c| op.old[*c].clone()).collect();
+            if key.iter().any(Value::is_null) {
+                continue;
+            }
+            let action = if op.kind == Kind::Delete {
+                foreign.on_delete
+            } else {
+                let new: Vec<Value> = parent.columns.iter().map(|c| op.new[*c].clone()).collect();
+                if same_key(&parent, &key, &new) {
+                    continue;
+                }
+                foreign.on_update
+            };
+            let one = matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
+            let children = self.children_of(&child, foreign, &parent, &key, one)?;
+            if children.is_empty() {
+                continue;
+            }
+            match action {
+                ForeignKeyAction::NoAction => {
+                    let suspect = Suspect { child: lower(&child.name), number, key };
+                    self.suspect(suspect, foreign.deferred);
+                }
+                ForeignKeyAction::Restrict => {
+                    return Err(Error::constraint(Code::ConstraintTrigger, "FOREIGN KEY constraint failed"));
+                }
+                ForeignKeyAction::Cascade | ForeignKeyAction::SetNull | ForeignKeyAction::SetDefault => {
+                    Self::check_depth(op.depth + 1)?;
+                    let sets = self.action_sets(action, &child, foreign, &parent, op)?;
+                    actions.push(Task::Children(Box::new(ChildrenTask {
+                        child: Arc::clone(&child),
+                        action: if op.kind == Kind::Delete { action } else { ForeignKeyAction::SetDefault },
+                        sets,
+                        rows: children.into_iter(),
+                        depth: op.depth + 1,
+                        level: op.level,
+                    })));
+                }
+            }
+        }
+        actions.reverse();
+        Ok(actions)
+    }
+
+    /// What the children's columns are set to.
+    fn action_sets(
+        &mut self,
+        action: ForeignKeyAction,
+        child: &Arc<Table>,
+        foreign: &ForeignKey,
+        parent: &ParentKey,
+        op: &RowOp,
+    ) -> Result<Vec<(SetTarget, Value)>> {
+        let mut sets = Vec::with_capacity(foreign.columns.len());
+        for (column, parent_column) in foreign.columns.iter().zip(&parent.columns) {
+            let value = match action {
+                ForeignKeyAction::Cascade if op.kind == Kind::Update => op.new[*parent_column].clone(),
+                ForeignKeyAction::SetDefault => match &child.columns[*column].default {
+                    Some(default) => self.evaluate(&Arc::clone(&default.expr), &[], &[])?,
+                    None => Value::Null,
+                },
+                _ => Value::Null,
+            };
+            sets.push((SetTarget::Column(*column), value));
+        }
+        Ok(sets)
+    }
+
+    pub(super) fn next_child(&mut self, mut task: Box<ChildrenTask>) -> Result<()> {
+        let Some(row_id) = task.rows.next() else { return Ok(()) };
+        let kind = if task.action == ForeignKeyAction::Cascade { Kind::Delete } else { Kind::Update };
+        let mut op = RowOp::new(kind, &task.child);
+        op.old_id = row_id;
+        op.refetch = true;
+        op.sets = if kind == Kind::Update { task.sets.clone() } else { Vec::new() };
+        op.depth = task.depth;
+        op.level = task.level;
+        self.tasks.push(Task::Children(task));
+        self.advance(Box::new(op))
+    }
+
+    /// Fails where a suspect of this statement is a violation.
+    pub(super) fn check_suspects(&mut self) -> Result<()> {
+        for suspect in std::mem::take(&mut self.suspects) {
+            if self.is_violated(&suspect)? {
+                return Err(foreign_key_failed());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a child has a key that no parent has.
+    pub(crate) fn is_violated(&mut self, suspect: &Suspect) -> Result<bool> {
+        let Some(child) = self.catalog.tables.get(&suspect.child).cloned() else { return Ok(false) };
+        let Some(foreign) = child.foreign_keys.get(suspect.number) else { return Ok(false) };
+        if self.catalog.table(&foreign.parent).is_none() {
+            // The parent was dropped: whoever still refers to it does so in vain.
+            let any = self.row_ids(child.space)?;
+            for row_id in any {
+                let row = self.fetch(&child, &row_id)?.unwrap_or_default();
+                if foreign.columns.iter().all(|c| row.get(*c).is_some_and(|v| !v.is_null())) {
+                    return Ok(true);
+                }
+            }
+            return Ok(false);
+        }
+        let parent = self.parent_key(&child, foreign)?;
+        if suspect.key.len() != parent.columns.len() || self.parent_exists(&parent, &suspect.key)? {
+            return Ok(false);
+        }
+        Ok(!self.children_of(&child, foreign, &parent, &suspect.key, true)?.is_empty())
+    }
+}
+
+/// The columns of a table's PRIMARY KEY, in its order.
+pub(crate) fn primary_key_columns(table: &Table) -> Vec<usize> {
+    let mut columns: Vec<usize> =
+        (0..table.columns.len()).filter(|c| table.columns[*c].primary_key_position > 0).collect();
+    columns.sort_by_key(|column| table.columns[*column].primary_key_position);
+    columns
+}
+
+/// The parent key that a child row refers to; `None` where a column of it is NULL.
+pub(crate) fn child_key(
+    child: &Table,
+    foreign: &ForeignKey,
+    parent: &ParentKey,
+    row: &Row,
+) -> Option<Vec<Value>> {
+    debug_assert_eq!(row.len(), child.columns.len() + 1);
+    let mut key = Vec::with_capacity(foreign.columns.len());
+    for (column, parent_column) in foreign.columns.iter().zip(&parent.columns) {
+        let value = row.get(*column).filter(|value| !value.is_null())?;
+        key.push(parent.table.columns[*parent_column].affinity.apply(value.clone()));
+    }
+    Some(key)
+}
+
+fn same_key(parent: &ParentKey, a: &[Value], b: &[Value]) -> bool {
+    let columns = parent.columns.iter().map(|column| parent.table.columns[*column].collation);
+    a.iter().zip(b).zip(columns).all(|((a, b), collation)| compare(a.as_ref(), b.as_ref(), collation).is_eq())
+}
+
+/// An index of the child that finds its rows by the foreign key, and the prefix of the entries wanted.
+fn child_index(
+    child: &Table,
+    foreign: &ForeignKey,
+    parent: &ParentKey,
+    key: &[Value],
+) -> Option<(Arc<Index>, Vec<u8>)> {
+    let position = |part: &IndexColumn| match part.key {
+        IndexKey::Column(column) => {
+            let at = foreign.columns.iter().position(|c| *c == column)?;
+            let wanted = parent.table.columns[*parent.columns.get(at)?].collation;
+            (wanted == part.collation).then_some(at)
+        }
+        IndexKey::Rowid | IndexKey::Expr(_) => None,
+    };
+    let index = child.indexes.iter().find(|index| {
+        index.filter.is_none()
+            && index.columns.len() >= foreign.columns.len()
+            && (0..foreign.columns.len()).all(|at| {
+                index.columns[..foreign.columns.len()].iter().any(|part| position(part) == Some(at))
+            })
+    })?;
+    let mut prefix = Vec::with_capacity(32);
+    layout::put_space(&mut prefix, index.space);
+    for part in &index.columns[..foreign.columns.len()] {
+        let at = position(part)?;
+        let column = &child.columns[foreign.columns[at]];
+        layout::put_part(&mut prefix, part, column.affinity.apply(key.get(at)?.clone()).as_ref());
+    }
+    Some((Arc::clone(index), prefix))
+}

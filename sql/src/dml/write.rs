@@ -1,0 +1,280 @@
+//! Rows and index entries into the storage: the only place where a change writes.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+
+use super::machine::{Machine, Task};
+use super::op::{Kind, RowOp};
+use super::plan::Row;
+use super::source::rowid_of;
+use crate::catalog::layout;
+use crate::catalog::schema::{Index, IndexKey, SpaceId, Table};
+use crate::storage::{Direction, Point, Storage};
+use crate::value::Value;
+
+/// A row's entry in one index.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    /// Where the columns end and the row id starts.
+    pub(crate) columns_end: usize,
+    /// A column is NULL, so that the entry is equal to no other.
+    pub(crate) has_null: bool,
+}
+
+/// A row's entries, one for each of the table's indexes; `None` where a partial index leaves the row out.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Entries {
+    pub(crate) row_id: Vec<u8>,
+    pub(crate) entries: Vec<Option<Entry>>,
+}
+
+impl<S: Storage> Machine<'_, S> {
+    /// The entries of a row in all indexes of its table.
+    pub(crate) fn entries_of(&mut self, table: &Arc<Table>, row: &Row, row_id: Vec<u8>) -> Result<Entries> {
+        let mut entries = Vec::with_capacity(table.indexes.len());
+        for index in &table.indexes {
+            entries.push(self.entry_of(table, index, row, &row_id)?);
+        }
+        Ok(Entries { row_id, entries })
+    }
+
+    /// The entry of a row in an index.
+    pub(crate) fn entry_of(
+        &mut self,
+        table: &Table,
+        index: &Index,
+        row: &Row,
+        row_id: &[u8],
+    ) -> Result<Option<Entry>> {
+        if let Some(filter) = &index.filter
+            && self.truth(filter, row, &[])? != Some(true)
+        {
+            return Ok(None);
+        }
+        let mut key = Vec::with_capacity(32);
+        layout::put_space(&mut key, index.space);
+        let mut has_null = false;
+        for part in &index.columns {
+            let computed;
+            let value = match &part.key {
+                IndexKey::Column(column) => row.get(*column),
+                IndexKey::Rowid => row.get(table.columns.len()),
+                IndexKey::Expr(expr) => {
+                    computed = self.evaluate(expr, row, &[])?;
+                    Some(&computed)
+                }
+            };
+            let value = value.unwrap_or(&Value::Null);
+            has_null |= value.is_null();
+            layout::put_part(&mut key, part, value.as_ref());
+        }
+        let columns_end = key.len();
+        key.extend_from_slice(row_id);
+        Ok(Some(Entry { key, columns_end, has_null }))
+    }
+
+    /// The row id of an entry that starts with `prefix`, other than that of `own`.
+    pub(crate) fn entry_with_prefix(&self, index: &Index, prefix: Vec<u8>, own: &[u8]) -> Result<Option<Vec<u8>>> {
+        let mut cursor =
+            self.storage.open_cursor(Point::Live, layout::prefix_range(prefix), Direction::Forward)?;
+        let mut found = None;
+        loop {
+            let done = self.storage.visit(&mut cursor, 2, &mut |key, _| {
+                let row_id = layout::index_row_id(index, key)?;
+                if row_id == own {
+                    return Ok(ControlFlow::Continue(()));
+                }
+                found = Some(row_id.to_vec());
+                Ok(ControlFlow::Break(()))
+            })?;
+            if done || found.is_some() {
+                return Ok(found);
+            }
+        }
+    }
+
+    pub(super) fn insert_entries(&mut self, op: &RowOp, entries: &Entries) -> Result<()> {
+        self.put_stored_row(&op.table, &op.new, &entries.row_id)?;
+        for entry in entries.entries.iter().flatten() {
+            self.storage.put(&entry.key, &[])?;
+        }
+        if op.table.autoincrement {
+            let rowid = rowid_of(&op.table, &op.new);
+            self.raise_sequence(&op.table.name, op.table.temporary, rowid)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn update_entries(&mut self, op: &RowOp, entries: &Entries) -> Result<()> {
+        let before = self.entries_of(&op.table, &op.old, op.old_id.clone())?;
+        if before.row_id != entries.row_id {
+            self.delete_stored_row(&op.table, &before.row_id)?;
+        }
+        self.put_stored_row(&op.table, &op.new, &entries.row_id)?;
+        for (old, new) in before.entries.iter().zip(&entries.entries) {
+            if old == new {
+                continue;
+            }
+            if let Some(old) = old {
+                self.storage.delete(&old.key)?;
+            }
+            if let Some(new) = new {
+                self.storage.put(&new.key, &[])?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn delete_entries(&mut self, op: &RowOp) -> Result<()> {
+        let before = self.entries_of(&op.table, &op.old, op.old_id.clone())?;
+        self.delete_stored_row(&op.table, &before.row_id)?;
+        for entry in before.entries.iter().flatten() {
+            self.storage.delete(&entry.key)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn put_stored_row(&mut self, table: &Table, row: &Row, row_id: &[u8]) -> Result<()> {
+        let mut key = Vec::with_capacity(row_id.len() + 5);
+        layout::put_row_key(&mut key, table.space, row_id);
+        let mut value = Vec::with_capacity(64);
+        layout::put_row(&mut value, table, row)?;
+        self.storage.put(&key, &value)
+    }
+
+    fn delete_stored_row(&mut self, table: &Table, row_id: &[u8]) -> Result<()> {
+        let mut key = Vec::with_capacity(row_id.len() + 5);
+        layout::put_row_key(&mut key, table.space, row_id);
+        self.storage.delete(&key)
+    }
+
+    /// Removes a row and its index entries; no trigger and no foreign key sees it.
+    pub(crate) fn remove_row(&mut self, table: &Arc<Table>, row_id: &[u8]) -> Result<()> {
+        let mut op = RowOp::new(Kind::Delete, table);
+        op.old_id = row_id.to_vec();
+        let Some(row) = self.fetch(table, row_id)? else { return Ok(()) };
+        op.old = row;
+        self.delete_entries(&op)
+    }
+
+    /// Deletes all rows with what foreign keys make of it; no trigger sees it.
+    pub(crate) fn delete_all_rows(&mut self, table: &Arc<Table>) -> Result<()> {
+        for row_id in self.row_ids(table.space)? {
+            let mut op = RowOp::new(Kind::Delete, table);
+            op.old_id = row_id;
+            op.refetch = true;
+            op.fires = false;
+            self.tasks.push(Task::Op(Box::new(op)));
+        }
+        self.run_tasks()?;
+        self.check_suspects()
+    }
+
+    /// The greatest rowid of a table.
+    pub(crate) fn greatest_rowid(&self, space: SpaceId) -> Result<Option<i64>> {
+        let mut cursor =
+            self.storage.open_cursor(Point::Live, layout::space_range(space), Direction::Backward)?;
+        let mut greatest = None;
+        loop {
+            let done = self.storage.visit(&mut cursor, 1, &mut |key, _| {
+                greatest = Some(layout::rowid_of(layout::row_id(space, key)?)?);
+                Ok(ControlFlow::Break(()))
+            })?;
+            if done || greatest.is_some() {
+                return Ok(greatest);
+            }
+        }
+    }
+
+    /// Whether there is such a key.
+    pub(crate) fn has_key(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.storage.get(Point::Live, key, |_| ())?.is_some())
+    }
+
+    /// All row ids of a table.
+    pub(crate) fn row_ids(&self, space: SpaceId) -> Result<Vec<Vec<u8>>> {
+        let mut cursor =
+            self.storage.open_cursor(Point::Live, layout::space_range(space), Direction::Forward)?;
+        let mut found = Vec::new();
+        loop {
+            let done = self.storage.visit(&mut cursor, usize::MAX, &mut |key, _| {
+                found.push(layout::row_id(space, key)?.to_vec());
+                Ok(ControlFlow::Continue(()))
+            })?;
+            if done {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// Removes everything in a space; returns how many entries there were.
+    pub(crate) fn clear_space(&mut self, space: SpaceId) -> Result<i64> {
+        const CHUNK: usize = 1024;
+        let mut removed = 0;
+        loop {
+            let mut keys: Vec<Vec<u8>> = Vec::new();
+            let range = layout::space_range(space);
+            let mut cursor = self.storage.open_cursor(Point::Live, range, Direction::Forward)?;
+            let done = self.storage.visit(&mut cursor, CHUNK, &mut |key, _| {
+                keys.push(key.to_vec());
+                Ok(ControlFlow::Continue(()))
+            })?;
+            for key in &keys {
+                self.storage.delete(key)?;
+            }
+            removed += keys.len() as i64;
+            if done {
+                return Ok(removed);
+            }
+        }
+    }
+
+    fn sequence_table(&self, temporary: bool) -> Result<Arc<Table>> {
+        let table = self.catalog.sequence_table(temporary);
+        table.cloned().ok_or_else(|| Error::corrupt("an AUTOINCREMENT table without sqlite_sequence", "catalog"))
+    }
+
+    /// The row of `sqlite_sequence` for a table: its row id and the rowid last used.
+    fn sequence_row(&mut self, name: &str, temporary: bool) -> Result<Option<(Vec<u8>, Row)>> {
+        let table = self.sequence_table(temporary)?;
+        for row_id in self.row_ids(table.space)? {
+            if let Some(row) = self.fetch(&table, &row_id)?
+                && matches!(row.first(), Some(Value::Text(text)) if text == name)
+            {
+                return Ok(Some((row_id, row)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The greatest rowid that an AUTOINCREMENT table has had.
+    pub(crate) fn sequence_of(&mut self, name: &str, temporary: bool) -> Result<Option<i64>> {
+        Ok(self.sequence_row(name, temporary)?.and_then(|(_, row)| match row.get(1) {
+            Some(Value::Integer(used)) => Some(*used),
+            _ => None,
+        }))
+    }
+
+    /// Notes that an AUTOINCREMENT table has had this rowid.
+    fn raise_sequence(&mut self, name: &str, temporary: bool, rowid: i64) -> Result<()> {
+        let table = self.sequence_table(temporary)?;
+        let (row_id, row) = match self.sequence_row(name, temporary)? {
+            Some((_, row)) if matches!(row.get(1), Some(Value::Integer(used)) if *used >= rowid) => return Ok(()),
+            Some((row_id, mut row)) => {
+                row[1] = Value::Integer(rowid);
+                (row_id, row)
+            }
+            None => {
+                let next = self.greatest_rowid(table.space)?.unwrap_or(0).saturating_add(1);
+                let row = vec![Value::text(name), Value::Integer(rowid.max(0)), Value::Integer(next)];
+                let mut row_id = Vec::new();
+                layout::put_row_id(&mut row_id, &table, &row, next);
+                (row_id, row)
+            }
+        };
+        self.put_stored_row(&table, &row, &row_id)
+    }
+}

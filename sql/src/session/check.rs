@@ -1,0 +1,138 @@
+//! PRAGMA foreign_key_check and integrity_check: looks at every row.
+
+use std::sync::Arc;
+
+use dosql_base::Result;
+
+use crate::catalog::schema::Table;
+use crate::dml::foreign_key::child_key;
+use crate::dml::machine::Machine;
+use crate::storage::Storage;
+use crate::value::Value;
+
+/// How many faults integrity_check lists unless told.
+const MAX_FAULTS: usize = 100;
+
+/// Rows without a parent: table, rowid, parent, number of the foreign key.
+pub(super) fn foreign_key_check<S: Storage>(
+    machine: &mut Machine<'_, S>,
+    only: Option<&str>,
+) -> Result<Vec<Vec<Value>>> {
+    let catalog = machine.catalog;
+    let mut faults = Vec::new();
+    for table in catalog.tables.values().filter(|table| !table.made_up) {
+        if only.is_some_and(|only| !table.name.eq_ignore_ascii_case(only)) {
+            continue;
+        }
+        // They are numbered as foreign_key_list has them: the last is 0.
+        for (id, foreign) in table.foreign_keys.iter().rev().enumerate() {
+            let parent = match catalog.table(&foreign.parent) {
+                Some(_) => Some(machine.parent_key(table, foreign)?),
+                None => None,
+            };
+            for row_id in machine.row_ids(table.space)? {
+                let Some(row) = machine.fetch(table, &row_id)? else { continue };
+                let lost = match &parent {
+                    Some(parent) => match child_key(table, foreign, parent, &row) {
+                        Some(key) => !machine.parent_exists(parent, &key)?,
+                        None => false,
+                    },
+                    None => foreign.columns.iter().all(|column| !row[*column].is_null()),
+                };
+                if lost {
+                    let rowid = row.last().cloned().unwrap_or_default();
+                    let id = Value::Integer(i64::try_from(id).unwrap_or(i64::MAX));
+                    faults.push(vec![
+                        Value::Text(table.name.clone()),
+                        rowid,
+                        Value::Text(foreign.parent.clone()),
+                        id,
+                    ]);
+                }
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// Faults of tables and their indexes as lines of text; `ok` where there are none. `argument` is a table or how many
+/// faults to list.
+pub(super) fn integrity_check<S: Storage>(
+    machine: &mut Machine<'_, S>,
+    argument: Option<&str>,
+) -> Result<Vec<Vec<Value>>> {
+    let limit = argument.and_then(|text| text.parse::<usize>().ok());
+    let only = argument.filter(|_| limit.is_none());
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(MAX_FAULTS);
+    let mut faults = Vec::new();
+    for table in machine.catalog.tables.values().filter(|table| !table.made_up) {
+        if only.is_none_or(|only| table.name.eq_ignore_ascii_case(only)) {
+            check_table(machine, table, limit, &mut faults)?;
+        }
+    }
+    if faults.is_empty() {
+        faults.push("ok".to_owned());
+    }
+    faults.truncate(limit);
+    Ok(faults.into_iter().map(|fault| vec![Value::from(fault)]).collect())
+}
+
+fn check_table<S: Storage>(
+    machine: &mut Machine<'_, S>,
+    table: &Arc<Table>,
+    limit: usize,
+    faults: &mut Vec<String>,
+) -> Result<()> {
+    let mut expected = vec![0usize; table.indexes.len()];
+    for (number, row_id) in machine.row_ids(table.space)?.into_iter().enumerate() {
+        if faults.len() >= limit {
+            return Ok(());
+        }
+        let Some(row) = machine.fetch(table, &row_id)? else { continue };
+        for (position, column) in table.columns.iter().enumerate() {
+            if column.not_null.is_some() && row[position].is_null() {
+                faults.push(format!("NULL value in {}.{}", table.name, column.name));
+            }
+        }
+        for check in &table.checks {
+            if machine.truth(&check.expr, &row, &[])? == Some(false) {
+                faults.push(format!("CHECK constraint failed in {}", table.name));
+            }
+        }
+        let entries = machine.entries_of(table, &row, row_id)?;
+        for (n, entry) in entries.entries.iter().enumerate() {
+            let Some(entry) = entry else { continue };
+            expected[n] += 1;
+            if !machine.has_key(&entry.key)? {
+                faults.push(format!("row {} missing from index {}", number + 1, table.indexes[n].name));
+            }
+        }
+    }
+    for (index, expected) in table.indexes.iter().zip(expected) {
+        let found = machine.row_ids(index.space)?.len();
+        if found > expected {
+            faults.push(format!("wrong # of entries in index {}", index.name));
+        }
+        if index.unique {
+            check_unique(machine, index, faults)?;
+        }
+    }
+    Ok(())
+}
+
+/// Notes twins in a unique index.
+fn check_unique<S: Storage>(
+    machine: &Machine<'_, S>,
+    index: &crate::catalog::schema::Index,
+    faults: &mut Vec<String>,
+) -> Result<()> {
+    let mut last: Option<Vec<u8>> = None;
+    for entry in machine.row_ids(index.space)? {
+        let (columns, has_null) = crate::catalog::layout::index_columns(index, &entry)?;
+        if !has_null && last.as_deref() == Some(columns) {
+            faults.push(format!("non-unique entry in index {}", index.name));
+        }
+        last = Some(columns.to_vec());
+    }
+    Ok(())
+}

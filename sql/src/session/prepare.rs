@@ -1,0 +1,193 @@
+//! From a parsed statement to a plan that can run many times.
+
+use std::sync::Arc;
+
+use dosql_base::{Env, Result, Timestamp};
+
+use super::explain::explain_rows;
+use super::pragma::{self, Pragma};
+use super::state::Session;
+use crate::bind::{BindContext, bind_select};
+use crate::ddl::is_schema_change;
+use crate::dml::compile::compile;
+use crate::dml::plan::Change;
+use crate::dml::{Programs, trigger};
+use crate::parse::ast::{BeginMode, CreateTable, NameId, Parsed, Statement, TableBody};
+use crate::plan::{OutputColumn, Query};
+use crate::storage::Storage;
+use crate::value::{Affinity, Collation, Text, Value};
+
+/// A statement about the transaction, for its owner to carry out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum Transaction {
+    Begin(BeginMode),
+    Commit,
+    Rollback,
+    RollbackTo(Text),
+    Savepoint(Text),
+    Release(Text),
+}
+
+/// What a statement does.
+#[derive(Clone, Debug)]
+pub(crate) enum Plan {
+    Query(Arc<Query>),
+    Change(Change, Arc<Programs>),
+    /// A schema change: carried out from its tree. The query is that of CREATE TABLE AS.
+    Schema(Option<Arc<Query>>),
+    Pragma(Pragma),
+    /// Rows that are known already.
+    Rows(Arc<Vec<Vec<Value>>>),
+    Transaction(Transaction),
+    Nothing,
+}
+
+/// A prepared statement. Holds good for one version of the schema; [`super::Run`] prepares it anew by itself when that has
+/// changed.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    pub(crate) plan: Plan,
+    pub(crate) parsed: Arc<Parsed>,
+    pub(crate) sql: Arc<str>,
+    pub(crate) version: u64,
+    /// It must be bound anew for each run, with the parameters' values.
+    pub(crate) needs_parameters: bool,
+    columns: Vec<OutputColumn>,
+}
+
+impl Prepared {
+    /// The columns of its rows; none where it gives none.
+    #[must_use]
+    pub fn columns(&self) -> &[OutputColumn] {
+        &self.columns
+    }
+
+    /// Its parameters by number: the name with its sign, or none.
+    #[must_use]
+    pub fn parameters(&self) -> &[Option<Text>] {
+        &self.parsed.ast.parameters
+    }
+
+    /// The transaction statement that it is.
+    #[must_use]
+    pub fn transaction(&self) -> Option<&Transaction> {
+        match &self.plan {
+            Plan::Transaction(transaction) => Some(transaction),
+            _ => None,
+        }
+    }
+
+    /// Whether it surely writes nothing.
+    #[must_use]
+    pub fn is_readonly(&self) -> bool {
+        match &self.plan {
+            Plan::Query(_) | Plan::Rows(_) | Plan::Transaction(_) | Plan::Nothing => true,
+            Plan::Pragma(pragma) => pragma.is_readonly(),
+            Plan::Change(..) | Plan::Schema(_) => false,
+        }
+    }
+
+    /// Whether it changes the schema.
+    #[must_use]
+    pub fn changes_schema(&self) -> bool {
+        matches!(self.plan, Plan::Schema(_))
+    }
+
+    /// The plan of a query, for those who look inside.
+    #[must_use]
+    pub fn query(&self) -> Option<&Arc<Query>> {
+        match &self.plan {
+            Plan::Query(query) => Some(query),
+            _ => None,
+        }
+    }
+
+    /// The text that it was prepared from.
+    #[must_use]
+    pub fn sql(&self) -> &str {
+        self.parsed.span.of(&self.sql)
+    }
+}
+
+impl Session {
+    /// Prepares a statement. `sql` is the text that it was parsed from, which may hold others. `parameters` are needed
+    /// only where a point in time depends on them.
+    pub fn prepare<S: Storage>(
+        &mut self,
+        storage: &S,
+        env: &Env,
+        now: Timestamp,
+        sql: &Arc<str>,
+        parsed: Arc<Parsed>,
+        parameters: Option<&[Value]>,
+    ) -> Result<Prepared> {
+        let (foreign_keys, case_sensitive_like) = (self.settings.foreign_keys, self.settings.case_sensitive_like);
+        let catalogs = self.catalogs(storage)?;
+        let mut cx = BindContext::new(&catalogs, &parsed.ast, sql, env, now);
+        cx.parameters = parameters;
+        cx.case_sensitive_like = case_sensitive_like;
+        let (plan, columns) = plan(&cx, &parsed.statement, foreign_keys)?;
+        let needs_parameters = cx.needs_parameters.get();
+        let version = cx.catalog.live().version;
+        Ok(Prepared { plan, parsed: Arc::clone(&parsed), sql: Arc::clone(sql), version, needs_parameters, columns })
+    }
+}
+
+fn plan(
+    cx: &BindContext<'_>,
+    statement: &Statement,
+    foreign_keys: bool,
+) -> Result<(Plan, Vec<OutputColumn>)> {
+    let name = |id: NameId| cx.ast[id].text.clone();
+    let none = |plan| Ok((plan, Vec::new()));
+    match statement {
+        Statement::Select(select) => {
+            let query = Arc::new(bind_select(cx, *select, &[])?);
+            let columns = query.columns.clone();
+            Ok((Plan::Query(query), columns))
+        }
+        Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
+            let change = compile(cx, statement, &[])?;
+            let columns = change.returning().map(|returning| returning.columns.clone()).unwrap_or_default();
+            let programs = match change.table() {
+                Some(table) => trigger::collect(cx, table, foreign_keys),
+                None => Programs::default(),
+            };
+            Ok((Plan::Change(change, Arc::new(programs)), columns))
+        }
+        Statement::CreateTable(CreateTable { body: TableBody::Select(select), .. }) => {
+            none(Plan::Schema(Some(Arc::new(bind_select(cx, *select, &[])?))))
+        }
+        statement if is_schema_change(statement) => none(Plan::Schema(None)),
+        Statement::Begin(mode) => none(Plan::Transaction(Transaction::Begin(*mode))),
+        Statement::Commit => none(Plan::Transaction(Transaction::Commit)),
+        Statement::Rollback(None) => none(Plan::Transaction(Transaction::Rollback)),
+        Statement::Rollback(Some(to)) => none(Plan::Transaction(Transaction::RollbackTo(name(*to)))),
+        Statement::Savepoint(id) => none(Plan::Transaction(Transaction::Savepoint(name(*id)))),
+        Statement::Release(id) => none(Plan::Transaction(Transaction::Release(name(*id)))),
+        Statement::Pragma { name, value } => {
+            let pragma = pragma::prepare(cx.ast.text(name.name), value.clone())?;
+            let columns = pragma.columns().iter().map(|name| named_column(name)).collect();
+            Ok((Plan::Pragma(pragma), columns))
+        }
+        Statement::Explain { statement, .. } => {
+            let (explained, _) = plan(cx, &cx.ast[*statement], foreign_keys)?;
+            let columns = ["id", "parent", "notused", "detail"].into_iter().map(named_column).collect();
+            Ok((Plan::Rows(Arc::new(explain_rows(&explained))), columns))
+        }
+        _ => none(Plan::Nothing),
+    }
+}
+
+/// A column of a result that comes from no query.
+fn named_column(name: &str) -> OutputColumn {
+    OutputColumn {
+        name: Text::new(name),
+        declared_type: None,
+        affinity: Affinity::Blob,
+        collation: Collation::Binary,
+        origin: None,
+        nullable: true,
+    }
+}

@@ -1,0 +1,272 @@
+//! A statement under way.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use dosql_base::{Env, ErrorKind, Result, Timestamp};
+
+use super::pragma;
+use super::prepare::{Plan, Prepared};
+use super::state::{Counters, Session, schema_version};
+use crate::bind::BindContext;
+use crate::ddl::Ddl;
+use crate::dml::machine::{Machine, Surroundings};
+use crate::dml::plan::Change;
+use crate::dml::{Programs, Undo};
+use crate::exec::{Batch, ExecContext, QueryRun, StatementState};
+use crate::func;
+use crate::plan::Query;
+use crate::storage::Storage;
+use crate::value::Value;
+
+/// What a finished statement did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// Rows that it changed.
+    pub changes: i64,
+    /// The rowid of the last row inserted on this connection.
+    pub last_insert_rowid: i64,
+    /// The schema is another now.
+    pub schema_changed: bool,
+}
+
+/// What a step came to.
+#[derive(Debug)]
+pub enum Step<'r> {
+    /// Some rows.
+    Rows(&'r Batch),
+    /// The statement is done.
+    Done(Outcome),
+}
+
+/// A statement under way. Borrows nothing between steps.
+#[derive(Debug)]
+pub struct Run<S: Storage> {
+    prepared: Arc<Prepared>,
+    parameters: Vec<Value>,
+    now: Timestamp,
+    state: State<S>,
+    statement: StatementState<S>,
+    outcome: Outcome,
+    batch: Batch,
+    rollback: bool,
+}
+
+#[derive(Debug)]
+enum State<S: Storage> {
+    Start,
+    Query(Box<QueryRun<S>>),
+    /// Rows that are known.
+    Rows(std::vec::IntoIter<Vec<Value>>),
+    Done,
+}
+
+/// How many known rows are handed out at a time.
+const BATCH: usize = 1024;
+
+impl<S: Storage> Run<S> {
+    /// Starts a statement with these parameters at this moment.
+    #[must_use]
+    pub fn new(prepared: Arc<Prepared>, parameters: Vec<Value>, now: Timestamp) -> Self {
+        Run {
+            prepared,
+            parameters,
+            now,
+            state: State::Start,
+            statement: StatementState::new(),
+            outcome: Outcome::default(),
+            batch: Batch::default(),
+            rollback: false,
+        }
+    }
+
+    /// The statement, as it was last prepared.
+    #[must_use]
+    pub fn prepared(&self) -> &Arc<Prepared> {
+        &self.prepared
+    }
+
+    /// Whether the error that the last step ended with asks for the whole transaction to be rolled back (ON CONFLICT
+    /// ROLLBACK, RAISE(ROLLBACK)).
+    #[must_use]
+    pub fn wants_rollback(&self) -> bool {
+        self.rollback
+    }
+
+    /// Goes on until there are rows, or the end. [`ErrorKind::WouldBlock`]: nothing has changed, call it again.
+    pub fn step(
+        &mut self,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<Step<'_>> {
+        if matches!(self.state, State::Start) {
+            self.start(session, storage, env, interrupt)?;
+        }
+        match &mut self.state {
+            State::Query(run) => {
+                let catalog = session.catalog.clone().unwrap_or_default();
+                let mut context = ExecContext {
+                    storage: &*storage,
+                    functions: functions(env, self.now, &session.counters),
+                    parameters: &self.parameters,
+                    limits: session.settings.limits,
+                    interrupt,
+                    catalog: &catalog,
+                    state: &mut self.statement,
+                };
+                match run.next(&mut context)? {
+                    Some(batch) => {
+                        self.batch = batch.clone();
+                        return Ok(Step::Rows(&self.batch));
+                    }
+                    None => self.state = State::Done,
+                }
+            }
+            State::Rows(rows) => {
+                let some: Vec<Vec<Value>> = rows.by_ref().take(BATCH).collect();
+                if !some.is_empty() {
+                    self.batch = Batch::from_rows(some);
+                    return Ok(Step::Rows(&self.batch));
+                }
+                self.state = State::Done;
+            }
+            State::Start | State::Done => {}
+        }
+        Ok(Step::Done(self.outcome))
+    }
+
+    /// Prepares the statement anew where it has to be, and does all that it does at once.
+    fn start(&mut self, session: &mut Session, storage: &mut S, env: &Env, interrupt: &AtomicBool) -> Result<()> {
+        if self.prepared.needs_parameters || self.prepared.version != schema_version(storage)? {
+            let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
+            let parameters = Some(self.parameters.as_slice());
+            let prepared = session.prepare(storage, env, self.now, &sql, parsed, parameters)?;
+            self.prepared = Arc::new(prepared);
+        } else if session.catalog.is_none() {
+            session.catalog(storage)?;
+        }
+        let prepared = Arc::clone(&self.prepared);
+        self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
+        match &prepared.plan {
+            Plan::Query(query) => {
+                self.state = State::Query(Box::new(QueryRun::new(Arc::clone(query), Vec::new())));
+            }
+            Plan::Change(change, programs) => {
+                let rows = self.change(change, programs, session, storage, env, interrupt)?;
+                self.state = State::Rows(rows.into_iter());
+            }
+            Plan::Schema(query) => {
+                self.change_schema(query.as_ref(), session, storage, env, interrupt)?;
+                self.state = State::Done;
+            }
+            Plan::Pragma(pragma) => {
+                let catalog = session.catalog(storage)?;
+                let rows = pragma::run(pragma, session, &catalog, storage, env, self.now, interrupt)?;
+                self.state = State::Rows(rows.into_iter());
+            }
+            Plan::Rows(rows) => self.state = State::Rows(rows.as_ref().clone().into_iter()),
+            Plan::Transaction(_) | Plan::Nothing => self.state = State::Done,
+        }
+        Ok(())
+    }
+
+    fn change(
+        &mut self,
+        change: &Change,
+        programs: &Programs,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<Vec<Vec<Value>>> {
+        let catalog = session.catalog(storage)?;
+        let mark = storage.savepoint()?;
+        let around = Surroundings {
+            env,
+            now: self.now,
+            parameters: &self.parameters,
+            limits: session.settings.limits,
+            interrupt,
+        };
+        let mut machine = Machine::new(storage, around, &catalog, &session.settings, programs, session.counters);
+        let result = machine.run(change.clone());
+        let (undo, counters) = (machine.undo, machine.counters);
+        let (deferred, returned) = (std::mem::take(&mut machine.deferred), std::mem::take(&mut machine.returned));
+        drop(machine);
+        self.finish(storage, mark, &result, undo)?;
+        if result.is_ok() || undo == Undo::Nothing {
+            session.counters = counters;
+            session.deferred.extend(deferred);
+            self.outcome.changes = counters.changes;
+            self.outcome.last_insert_rowid = counters.last_insert_rowid;
+        }
+        result.map(|()| returned)
+    }
+
+    fn change_schema(
+        &mut self,
+        select: Option<&Arc<Query>>,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<()> {
+        let prepared = Arc::clone(&self.prepared);
+        let (settings, counters) = (session.settings.clone(), session.counters);
+        let mark = storage.savepoint()?;
+        let catalog = session.catalog(storage)?;
+        let programs = Programs::default();
+        let around =
+            Surroundings { env, now: self.now, parameters: &self.parameters, limits: settings.limits, interrupt };
+        let catalogs = crate::catalog::bound::LiveOnly(Arc::clone(&catalog));
+        let mut cx = BindContext::new(&catalogs, &prepared.parsed.ast, &prepared.sql, env, self.now);
+        cx.parameters = Some(&self.parameters);
+        cx.case_sensitive_like = settings.case_sensitive_like;
+        let mut machine = Machine::new(storage, around, &catalog, &settings, &programs, counters);
+        let result = Ddl { machine: &mut machine, cx: &cx, parsed: &prepared.parsed, select }.execute();
+        let undo = machine.undo;
+        session.deferred.append(&mut machine.deferred);
+        drop(machine);
+        // The new catalog must be readable before the statement counts as done.
+        let result = result.and_then(|changed| {
+            if changed {
+                let catalog = crate::catalog::schema::Catalog::load(
+                    storage,
+                    crate::storage::Point::Live,
+                    Some(&catalog),
+                )?;
+                session.catalog = Some(Arc::new(catalog));
+            }
+            Ok(changed)
+        });
+        self.finish(storage, mark, &result, undo)?;
+        if result.is_err() {
+            session.catalog = Some(catalog);
+        }
+        self.outcome.schema_changed = result?;
+        Ok(())
+    }
+
+    /// Keeps or undoes what a statement has written.
+    fn finish<R>(&mut self, storage: &mut S, mark: u64, result: &Result<R>, undo: Undo) -> Result<()> {
+        if let Err(error) = result {
+            // A statement that has to wait starts over, whatever it was doing.
+            let waits = error.kind() == ErrorKind::WouldBlock;
+            if waits || undo != Undo::Nothing {
+                storage.rollback_to(mark)?;
+            }
+            self.rollback = !waits && undo == Undo::Transaction;
+        }
+        storage.release(mark)
+    }
+}
+
+fn functions<'e>(env: &'e Env, now: Timestamp, counters: &Counters) -> func::Context<'e> {
+    let mut functions = func::Context::new(env, now);
+    functions.changes = counters.changes;
+    functions.total_changes = counters.total_changes;
+    functions.last_insert_rowid = counters.last_insert_rowid;
+    functions
+}

@@ -1,0 +1,164 @@
+//! What a connection keeps between statements.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use dosql_base::{Env, Result, Timestamp};
+
+use crate::bind::Catalogs;
+use crate::catalog::schema::Catalog;
+use crate::catalog::store::{CATALOG_SPACE, read_counters};
+use crate::catalog::temp;
+use crate::dml::machine::{Machine, Surroundings};
+use crate::dml::{Programs, Suspect};
+use crate::exec::Limits;
+use crate::storage::{Point, Storage};
+
+/// What PRAGMAs set for one connection.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Foreign keys are enforced.
+    pub foreign_keys: bool,
+    /// All foreign keys are checked at COMMIT; ends with the transaction.
+    pub defer_foreign_keys: bool,
+    /// Triggers may set themselves off.
+    pub recursive_triggers: bool,
+    /// LIKE tells upper case from lower.
+    pub case_sensitive_like: bool,
+    /// Bounds of what one statement may use.
+    pub limits: Limits,
+    /// What other PRAGMAs were set to: accepted, remembered, without effect.
+    pub(crate) accepted: Vec<(String, String)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            foreign_keys: true,
+            defer_foreign_keys: false,
+            recursive_triggers: false,
+            case_sensitive_like: false,
+            limits: Limits::default(),
+            accepted: Vec::new(),
+        }
+    }
+}
+
+/// What `changes()` and its kin say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Rows changed by the last INSERT, UPDATE or DELETE.
+    pub changes: i64,
+    /// Rows changed since the connection was opened.
+    pub total_changes: i64,
+    /// The rowid of the last row inserted.
+    pub last_insert_rowid: i64,
+}
+
+/// A connection's state.
+#[derive(Debug, Default)]
+pub struct Session {
+    /// What PRAGMAs have set.
+    pub settings: Settings,
+    /// What was changed.
+    pub counters: Counters,
+    pub(crate) catalog: Option<Arc<Catalog>>,
+    past: RefCell<Vec<(Point, Arc<Catalog>)>>,
+    pub(crate) deferred: Vec<Suspect>,
+}
+
+/// How many catalogs of the past are kept.
+const PAST_CATALOGS: usize = 8;
+
+impl Session {
+    /// A new connection.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The catalog as the transaction sees it, read anew where it has changed.
+    pub fn catalog<S: Storage>(&mut self, storage: &S) -> Result<Arc<Catalog>> {
+        let version = schema_version(storage)?;
+        if let Some(catalog) = self.catalog.as_ref().filter(|catalog| catalog.version == version) {
+            return Ok(Arc::clone(catalog));
+        }
+        let catalog = Arc::new(Catalog::load(storage, Point::Live, self.catalog.as_deref())?);
+        self.catalog = Some(Arc::clone(&catalog));
+        Ok(catalog)
+    }
+
+    /// To be called when writes were undone outside of a statement (ROLLBACK, ROLLBACK TO): a schema change among them
+    /// would otherwise be remembered.
+    pub fn forget_catalog(&mut self) {
+        self.catalog = None;
+    }
+
+    /// Fails where a deferred foreign key is violated: COMMIT must then be refused, and the transaction goes on.
+    pub fn check_deferred<S: Storage>(&mut self, storage: &mut S, env: &Env, now: Timestamp) -> Result<()> {
+        if self.deferred.is_empty() {
+            return Ok(());
+        }
+        let catalog = self.catalog(storage)?;
+        let (programs, interrupt) = (Programs::default(), std::sync::atomic::AtomicBool::new(false));
+        let around =
+            Surroundings { env, now, parameters: &[], limits: self.settings.limits, interrupt: &interrupt };
+        let mut machine = Machine::new(storage, around, &catalog, &self.settings, &programs, self.counters);
+        for suspect in &self.deferred {
+            if machine.is_violated(suspect)? {
+                return Err(crate::dml::foreign_key::foreign_key_failed());
+            }
+        }
+        Ok(())
+    }
+
+    /// To be called when a transaction has ended.
+    pub fn end_transaction(&mut self) {
+        self.deferred.clear();
+        self.settings.defer_foreign_keys = false;
+    }
+
+    /// The catalogs that a statement is bound with.
+    pub(crate) fn catalogs<'s, S: Storage>(&'s mut self, storage: &'s S) -> Result<StorageCatalogs<'s, S>> {
+        let live = self.catalog(storage)?;
+        Ok(StorageCatalogs { storage, live, past: &self.past })
+    }
+}
+
+/// The version of the schema, that of temporary objects included: as [`Catalog::version`].
+pub(crate) fn schema_version<S: Storage>(storage: &S) -> Result<u64> {
+    let main = read_counters(storage, Point::Live, CATALOG_SPACE)?.version;
+    let temporary = read_counters(storage, Point::Live, temp::CATALOG)?.version;
+    Ok(main.wrapping_add(temporary << 32))
+}
+
+/// The catalogs of a transaction: the live one, and those of the past by the storage's leave.
+pub(crate) struct StorageCatalogs<'s, S: Storage> {
+    storage: &'s S,
+    live: Arc<Catalog>,
+    past: &'s RefCell<Vec<(Point, Arc<Catalog>)>>,
+}
+
+impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
+    fn live(&self) -> &Arc<Catalog> {
+        &self.live
+    }
+
+    fn at(&self, moment: Timestamp) -> Result<(Point, Arc<Catalog>)> {
+        let point = self.storage.resolve_point(moment)?;
+        if point == Point::Live {
+            return Ok((point, Arc::clone(&self.live)));
+        }
+        let known = self.past.borrow().iter().find(|(known, _)| *known == point).map(|(_, c)| Arc::clone(c));
+        if let Some(catalog) = known {
+            return Ok((point, catalog));
+        }
+        let catalog = Arc::new(Catalog::load(self.storage, point, Some(&self.live))?);
+        let mut past = self.past.borrow_mut();
+        if past.len() >= PAST_CATALOGS {
+            past.remove(0);
+        }
+        past.push((point, Arc::clone(&catalog)));
+        Ok((point, catalog))
+    }
+}
