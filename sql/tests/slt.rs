@@ -42,7 +42,10 @@ fn files(at: &Path, found: &mut Vec<PathBuf>) {
 fn known_failures() -> BTreeMap<String, String> {
     let text = include_str!("known_failures.txt");
     let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(|line| line.split_once(' ').expect("place and reason")).map(|(a, b)| (a.into(), b.into())).collect()
+    lines
+        .map(|line| line.split_once(' ').expect("place and reason"))
+        .map(|(a, b)| (a.into(), b.into()))
+        .collect()
 }
 
 #[derive(Default)]
@@ -109,7 +112,13 @@ fn run(paths: &[&str]) {
         total.failed += count.failed;
         total.skipped += count.skipped;
     }
-    println!("{} files: {} passed, {} failed, {} skipped", found.len(), total.passed, total.failed, total.skipped);
+    println!(
+        "{} files: {} passed, {} failed, {} skipped",
+        found.len(),
+        total.passed,
+        total.failed,
+        total.skipped
+    );
     for failure in &bad {
         println!("{failure}");
     }

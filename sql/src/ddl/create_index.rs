@@ -65,7 +65,10 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
                 entries.push(entry);
             }
             if bytes > self.machine.around.limits.memory {
-                return Err(Error::limit(format!("index {} needs more memory to build than is allowed", index.name)));
+                return Err(Error::limit(format!(
+                    "index {} needs more memory to build than is allowed",
+                    index.name
+                )));
             }
         }
         entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));

@@ -59,7 +59,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
             if has_index(&definition, key) {
                 let index = Text::from(key_index_name(name, number));
                 let space = self.new_space(temporary)?;
-                let object = Object { space, ..Self::object(ObjectKind::Index, &index, name, Text::default()) };
+                let object =
+                    Object { space, ..Self::object(ObjectKind::Index, &index, name, Text::default()) };
                 self.add_object(object, temporary)?;
             }
         }

@@ -127,7 +127,9 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
 
     /// Removes a table's row from `sqlite_sequence`.
     fn forget_sequence(&mut self, table: &Table) -> Result<()> {
-        let Some(sequence) = self.machine.catalog.sequence_table(table.temporary).cloned() else { return Ok(()) };
+        let Some(sequence) = self.machine.catalog.sequence_table(table.temporary).cloned() else {
+            return Ok(());
+        };
         for row_id in self.machine.row_ids(sequence.space)? {
             let row = self.machine.fetch(&sequence, &row_id)?.unwrap_or_default();
             if matches!(row.first(), Some(Value::Text(name)) if *name == table.name) {

@@ -87,7 +87,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
     }
 
     fn counters(&self, temporary: bool) -> Result<Counters> {
-        let mut counters = read_counters(&*self.machine.storage, Point::Live, Self::catalog_space(temporary))?;
+        let mut counters =
+            read_counters(&*self.machine.storage, Point::Live, Self::catalog_space(temporary))?;
         if temporary {
             counters.next_space = counters.next_space.max(temp::CATALOG + 16);
             counters.next_sequence = counters.next_sequence.max(temp::FIRST_SEQUENCE);

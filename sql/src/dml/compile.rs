@@ -5,11 +5,12 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use super::plan::{
-    Change, DeletePlan, Input, InsertPlan, Returning, SetTarget, UpdatePlan, UpsertPlan, UpsertSet, UpsertTarget,
+    Change, DeletePlan, Input, InsertPlan, Returning, SetTarget, UpdatePlan, UpsertPlan, UpsertSet,
+    UpsertTarget,
 };
 use crate::bind::{
-    BindContext, Extra, RowScope, Target, bind_members, bind_returning, bind_expression, bind_select, bind_target,
-    bind_view_columns,
+    BindContext, Extra, RowScope, Target, bind_expression, bind_members, bind_returning, bind_select,
+    bind_target, bind_view_columns,
 };
 use crate::catalog::definition::collation;
 use crate::catalog::load::lower;
@@ -215,7 +216,8 @@ fn named_columns(
         match set_target(table, &name.text) {
             Some(SetTarget::Column(column)) => {
                 if table.columns[column].generated.is_some() {
-                    let text = format!("cannot INSERT into generated column \"{}\"", table.columns[column].name);
+                    let text =
+                        format!("cannot INSERT into generated column \"{}\"", table.columns[column].name);
                     return Err(Error::invalid(text).at_offset(name.span.start as usize));
                 }
                 if table.rowid_alias == Some(column) {

@@ -63,7 +63,12 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// Computes the generated columns of a row; only the virtual ones of a row that was `stored`.
-    pub(crate) fn compute_generated(&mut self, table: &Arc<Table>, row: &mut Row, stored: bool) -> Result<()> {
+    pub(crate) fn compute_generated(
+        &mut self,
+        table: &Arc<Table>,
+        row: &mut Row,
+        stored: bool,
+    ) -> Result<()> {
         for position in &table.generated {
             let column = &table.columns[*position];
             if let Some(generated) = &column.generated
@@ -185,7 +190,13 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// The row id of a row with the same entry in a unique index.
-    fn index_conflict(&self, op: &RowOp, index: &Index, entries: &Entries, n: usize) -> Result<Option<Vec<u8>>> {
+    fn index_conflict(
+        &self,
+        op: &RowOp,
+        index: &Index,
+        entries: &Entries,
+        n: usize,
+    ) -> Result<Option<Vec<u8>>> {
         let Some(Some(entry)) = entries.entries.get(n) else { return Ok(None) };
         if entry.has_null {
             return Ok(None);

@@ -59,7 +59,10 @@ impl<S: Storage> Machine<'_, S> {
             return Err(Error::invalid(format!("no such table: main.{}", key.parent)));
         };
         let mismatch = || {
-            Error::invalid(format!("foreign key mismatch - \"{}\" referencing \"{}\"", child.name, key.parent))
+            Error::invalid(format!(
+                "foreign key mismatch - \"{}\" referencing \"{}\"",
+                child.name, key.parent
+            ))
         };
         let columns: Vec<usize> = if key.parent_columns.is_empty() {
             primary_key_columns(table)
@@ -85,7 +88,8 @@ impl<S: Storage> Machine<'_, S> {
         let index = match own {
             true => None,
             false => {
-                let usable = |index: &&Arc<Index>| index.unique && index.filter.is_none() && fits(&index.columns);
+                let usable =
+                    |index: &&Arc<Index>| index.unique && index.filter.is_none() && fits(&index.columns);
                 Some(Arc::clone(table.indexes.iter().find(usable).ok_or_else(mismatch)?))
             }
         };
@@ -180,7 +184,11 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     fn suspect(&mut self, suspect: Suspect, deferred: bool) {
-        let list = if deferred || self.settings.defer_foreign_keys { &mut self.deferred } else { &mut self.suspects };
+        let list = if deferred || self.settings.defer_foreign_keys {
+            &mut self.deferred
+        } else {
+            &mut self.suspects
+        };
         if !list.contains(&suspect) {
             list.push(suspect);
         }

@@ -274,7 +274,8 @@ impl<S: Storage> Machine<'_, S> {
 
     fn upsert(&mut self, op: &RowOp, clause: usize, row_id: Vec<u8>) -> Result<()> {
         let Some((plan, outer)) = op.insert.clone() else { return Ok(()) };
-        let Some(UpsertSet { sets, filter }) = plan.upserts.get(clause).and_then(|c| c.update.as_ref()) else {
+        let Some(UpsertSet { sets, filter }) = plan.upserts.get(clause).and_then(|c| c.update.as_ref())
+        else {
             return Ok(());
         };
         let Some(old) = self.fetch(&op.table, &row_id)? else { return Ok(()) };

@@ -61,7 +61,8 @@ pub(crate) fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bo
         }
         if foreign_keys {
             for (child, number) in catalog.children_of_table(&table.name) {
-                let acts = |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
+                let acts =
+                    |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
                 let key = &child.foreign_keys[number];
                 if acts(key.on_delete) || acts(key.on_update) {
                     reach(&mut waiting, &mut seen, &child);

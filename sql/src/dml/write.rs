@@ -77,7 +77,12 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// The row id of an entry that starts with `prefix`, other than that of `own`.
-    pub(crate) fn entry_with_prefix(&self, index: &Index, prefix: Vec<u8>, own: &[u8]) -> Result<Option<Vec<u8>>> {
+    pub(crate) fn entry_with_prefix(
+        &self,
+        index: &Index,
+        prefix: Vec<u8>,
+        own: &[u8],
+    ) -> Result<Option<Vec<u8>>> {
         let mut cursor =
             self.storage.open_cursor(Point::Live, layout::prefix_range(prefix), Direction::Forward)?;
         let mut found = None;
@@ -234,7 +239,9 @@ impl<S: Storage> Machine<'_, S> {
 
     fn sequence_table(&self, temporary: bool) -> Result<Arc<Table>> {
         let table = self.catalog.sequence_table(temporary);
-        table.cloned().ok_or_else(|| Error::corrupt("an AUTOINCREMENT table without sqlite_sequence", "catalog"))
+        table
+            .cloned()
+            .ok_or_else(|| Error::corrupt("an AUTOINCREMENT table without sqlite_sequence", "catalog"))
     }
 
     /// The row of `sqlite_sequence` for a table: its row id and the rowid last used.
@@ -262,7 +269,9 @@ impl<S: Storage> Machine<'_, S> {
     fn raise_sequence(&mut self, name: &str, temporary: bool, rowid: i64) -> Result<()> {
         let table = self.sequence_table(temporary)?;
         let (row_id, row) = match self.sequence_row(name, temporary)? {
-            Some((_, row)) if matches!(row.get(1), Some(Value::Integer(used)) if *used >= rowid) => return Ok(()),
+            Some((_, row)) if matches!(row.get(1), Some(Value::Integer(used)) if *used >= rowid) => {
+                return Ok(());
+            }
             Some((row_id, mut row)) => {
                 row[1] = Value::Integer(rowid);
                 (row_id, row)

@@ -18,7 +18,12 @@ pub(super) fn explain_rows(plan: &Plan) -> Vec<Vec<Value>> {
     };
     let lines = query.map(explain).unwrap_or_default();
     let row = |line: crate::plan::explain::Line| {
-        vec![Value::Integer(line.id), Value::Integer(line.parent), Value::Integer(0), Value::from(line.detail)]
+        vec![
+            Value::Integer(line.id),
+            Value::Integer(line.parent),
+            Value::Integer(0),
+            Value::from(line.detail),
+        ]
     };
     lines.into_iter().map(row).collect()
 }

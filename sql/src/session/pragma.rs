@@ -114,9 +114,9 @@ impl Pragma {
     pub(super) fn columns(&self) -> Vec<String> {
         let own = || vec![self.name.clone()];
         match self.what {
-            What::Table(n) => {
-                TABLE_PRAGMAS.get(n).map_or_else(Vec::new, |p| p.columns.iter().map(|&c| c.to_owned()).collect())
-            }
+            What::Table(n) => TABLE_PRAGMAS
+                .get(n)
+                .map_or_else(Vec::new, |p| p.columns.iter().map(|&c| c.to_owned()).collect()),
             What::ForeignKeyCheck => ["table", "rowid", "parent", "fkid"].map(str::to_owned).to_vec(),
             What::Switch(Switch::CaseSensitiveLike) | What::Silent | What::Unknown => Vec::new(),
             What::Switch(_) | What::Number(_) | What::SchemaVersion if self.value.is_some() => Vec::new(),
@@ -228,7 +228,8 @@ fn accepted(pragma: &Pragma, default: &str, session: &mut Session) -> Vec<Vec<Va
 /// A switch's value: 1, on, true, yes.
 fn is_on(value: &Value) -> bool {
     let text = text_of(value.as_ref());
-    ["on", "true", "yes"].iter().any(|word| text.eq_ignore_ascii_case(word)) || to_integer(value.as_ref()) != 0
+    ["on", "true", "yes"].iter().any(|word| text.eq_ignore_ascii_case(word))
+        || to_integer(value.as_ref()) != 0
 }
 
 #[cfg(test)]

@@ -122,7 +122,8 @@ impl Session {
         parsed: Arc<Parsed>,
         parameters: Option<&[Value]>,
     ) -> Result<Prepared> {
-        let (foreign_keys, case_sensitive_like) = (self.settings.foreign_keys, self.settings.case_sensitive_like);
+        let (foreign_keys, case_sensitive_like) =
+            (self.settings.foreign_keys, self.settings.case_sensitive_like);
         let catalogs = self.catalogs(storage)?;
         let mut cx = BindContext::new(&catalogs, &parsed.ast, sql, env, now);
         cx.parameters = parameters;
@@ -130,7 +131,14 @@ impl Session {
         let (plan, columns) = plan(&cx, &parsed.statement, foreign_keys)?;
         let needs_parameters = cx.needs_parameters.get();
         let version = cx.catalog.live().version;
-        Ok(Prepared { plan, parsed: Arc::clone(&parsed), sql: Arc::clone(sql), version, needs_parameters, columns })
+        Ok(Prepared {
+            plan,
+            parsed: Arc::clone(&parsed),
+            sql: Arc::clone(sql),
+            version,
+            needs_parameters,
+            columns,
+        })
     }
 }
 

@@ -138,7 +138,13 @@ impl<S: Storage> Run<S> {
     }
 
     /// Prepares the statement anew where it has to be, and does all that it does at once.
-    fn start(&mut self, session: &mut Session, storage: &mut S, env: &Env, interrupt: &AtomicBool) -> Result<()> {
+    fn start(
+        &mut self,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<()> {
         if self.prepared.needs_parameters || self.prepared.version != schema_version(storage)? {
             let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
             let parameters = Some(self.parameters.as_slice());
@@ -190,10 +196,12 @@ impl<S: Storage> Run<S> {
             limits: session.settings.limits,
             interrupt,
         };
-        let mut machine = Machine::new(storage, around, &catalog, &session.settings, programs, session.counters);
+        let mut machine =
+            Machine::new(storage, around, &catalog, &session.settings, programs, session.counters);
         let result = machine.run(change.clone());
         let (undo, counters) = (machine.undo, machine.counters);
-        let (deferred, returned) = (std::mem::take(&mut machine.deferred), std::mem::take(&mut machine.returned));
+        let (deferred, returned) =
+            (std::mem::take(&mut machine.deferred), std::mem::take(&mut machine.returned));
         drop(machine);
         self.finish(storage, mark, &result, undo)?;
         if result.is_ok() || undo == Undo::Nothing {
@@ -218,8 +226,13 @@ impl<S: Storage> Run<S> {
         let mark = storage.savepoint()?;
         let catalog = session.catalog(storage)?;
         let programs = Programs::default();
-        let around =
-            Surroundings { env, now: self.now, parameters: &self.parameters, limits: settings.limits, interrupt };
+        let around = Surroundings {
+            env,
+            now: self.now,
+            parameters: &self.parameters,
+            limits: settings.limits,
+            interrupt,
+        };
         let catalogs = crate::catalog::bound::LiveOnly(Arc::clone(&catalog));
         let mut cx = BindContext::new(&catalogs, &prepared.parsed.ast, &prepared.sql, env, self.now);
         cx.parameters = Some(&self.parameters);

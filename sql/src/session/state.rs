@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dosql_base::{Env, Result, Timestamp};
 
 use crate::bind::Catalogs;
-use crate::catalog::schema::Catalog;
+use crate::catalog::layout::space_range;
+use crate::catalog::schema::{Catalog, SpaceId};
 use crate::catalog::store::{CATALOG_SPACE, read_counters};
 use crate::catalog::temp;
 use crate::dml::machine::{Machine, Surroundings};
@@ -142,6 +143,10 @@ pub(crate) struct StorageCatalogs<'s, S: Storage> {
 impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
     fn live(&self) -> &Arc<Catalog> {
         &self.live
+    }
+
+    fn rows(&self, space: SpaceId) -> Option<u64> {
+        self.storage.estimate(&space_range(space)).ok()
     }
 
     fn at(&self, moment: Timestamp) -> Result<(Point, Arc<Catalog>)> {

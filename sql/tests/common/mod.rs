@@ -62,8 +62,14 @@ impl Db {
         while let Some((parsed, next)) = parse_next(&text, at, Ast::default())? {
             at = next;
             let now = self.clock_now();
-            let prepared =
-                self.session.prepare(&self.storage, &self.env, now, &text, Arc::new(parsed), Some(parameters))?;
+            let prepared = self.session.prepare(
+                &self.storage,
+                &self.env,
+                now,
+                &text,
+                Arc::new(parsed),
+                Some(parameters),
+            )?;
             answer = self.run_prepared(Arc::new(prepared), parameters.to_vec())?;
         }
         Ok(answer)
@@ -86,7 +92,9 @@ impl Db {
                 Ok(Step::Rows(batch)) => {
                     let width = batch.width();
                     for row in 0..batch.len() {
-                        answer.rows.push((0..width).map(|column| batch.value(row, column).to_value()).collect());
+                        answer
+                            .rows
+                            .push((0..width).map(|column| batch.value(row, column).to_value()).collect());
                     }
                 }
                 Ok(Step::Done(outcome)) => break Ok(outcome),

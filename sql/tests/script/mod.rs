@@ -65,7 +65,11 @@ fn record(block: &[(usize, &str)]) -> Option<Record> {
 }
 
 /// Runs a record.
-pub(crate) fn check(record: &Record, db: &mut Db, labels: &mut BTreeMap<String, String>) -> Result<(), String> {
+pub(crate) fn check(
+    record: &Record,
+    db: &mut Db,
+    labels: &mut BTreeMap<String, String>,
+) -> Result<(), String> {
     match record.kind.as_str() {
         "statement" => check_statement(record, db),
         "query" => check_query(record, db, labels),
@@ -87,7 +91,9 @@ fn check_query(record: &Record, db: &mut Db, labels: &mut BTreeMap<String, Strin
     let sort = record.args.get(1).map_or("nosort", String::as_str);
     let answer = match db.try_run(&record.sql) {
         Ok(answer) => answer,
-        Err(error) if error.message().contains("integer overflow") && record.expected.is_empty() => return Ok(()),
+        Err(error) if error.message().contains("integer overflow") && record.expected.is_empty() => {
+            return Ok(());
+        }
         Err(error) => return Err(format!("failed: {error}")),
     };
     if answer.columns.len() != types.len() {
