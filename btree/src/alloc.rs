@@ -155,6 +155,15 @@ mod tests {
     }
 
     #[test]
+    fn the_last_page_number_is_taken_and_none_after_it() {
+        let mut allocator = Allocator { next: PageId::MAX.get(), ..Allocator::default() };
+        assert_eq!(allocator.take().unwrap(), PageId::MAX.get());
+        assert_eq!(allocator.take().unwrap_err().kind(), dosql_base::ErrorKind::Limit);
+        allocator.give_back(5);
+        assert_eq!(allocator.take().unwrap(), 5);
+    }
+
+    #[test]
     fn the_free_list_round_trips_and_keeps_its_bytes() {
         let mut allocator = Allocator { next: 500, free: vec![300, 7], ..Allocator::default() };
         allocator.resting = vec![9];
