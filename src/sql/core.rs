@@ -1,0 +1,272 @@
+//! What a connection, its statements and their rows share: settings, the catalog, the open transaction.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dosql_base::{Code, Env, Error, ErrorKind, Result};
+use dosql_sql::parse::ast::{BeginMode, Parsed};
+use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction as TransactionStatement};
+use dosql_sql::value::{Text, Value};
+
+use super::statement_cache::StatementCache;
+use crate::database::Database;
+use crate::options::Isolation;
+use crate::transaction::{Begin, Transaction};
+
+/// How long a connection waits for the writer's turn unless told otherwise; rusqlite's default.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The shared part of a connection.
+pub(super) struct Core {
+    pub(super) database: Database,
+    pub(super) env: Env,
+    pub(super) session: Session,
+    pub(super) open: Option<Open>,
+    pub(super) busy_timeout: Duration,
+    pub(super) interrupt: Arc<AtomicBool>,
+    pub(super) cache: StatementCache,
+}
+
+/// A transaction that goes on from statement to statement.
+pub(super) struct Open {
+    pub(super) transaction: Transaction,
+    /// Names and marks, the outermost first.
+    savepoints: Vec<(Text, u64)>,
+    /// It began with SAVEPOINT rather than BEGIN: releasing the outermost commits.
+    by_savepoint: bool,
+}
+
+impl Core {
+    pub(super) fn new(database: Database) -> Core {
+        let env = database.0.env.clone();
+        Core {
+            database,
+            env,
+            session: Session::new(),
+            open: None,
+            busy_timeout: BUSY_TIMEOUT,
+            interrupt: Arc::default(),
+            cache: StatementCache::default(),
+        }
+    }
+
+    /// Prepares one parsed statement of `sql` in the open transaction, or else against the present.
+    pub(super) fn prepare(&mut self, sql: &Arc<str>, parsed: Parsed) -> Result<Arc<Prepared>> {
+        let now = self.database.now();
+        let parsed = Arc::new(parsed);
+        let prepared = match &self.open {
+            Some(open) => self.session.prepare(&open.transaction, &self.env, now, sql, parsed, None)?,
+            None => {
+                let reader = self.database.begin(Begin::Read)?;
+                self.session.prepare(&reader, &self.env, now, sql, parsed, None)?
+            }
+        };
+        Ok(Arc::new(prepared))
+    }
+
+    /// Starts a statement. One that writes, or is about the transaction, has done all of it when this returns; what it has to say
+    /// is read with [`Core::step`]. Returns the transaction that a query reads in, where that is not the open one.
+    pub(super) fn start(&mut self, prepared: &Arc<Prepared>, parameters: Vec<Value>) -> Result<Started> {
+        self.interrupt.store(false, Ordering::Relaxed);
+        if let Some(statement) = prepared.transaction() {
+            self.transact(&statement.clone())?;
+        }
+        let mut run = Run::new(Arc::clone(prepared), parameters, self.database.now());
+        if self.open.is_some() {
+            let first = if prepared.is_readonly() { None } else { Some(self.step_open(&mut run)?) };
+            return Ok(Started { run, reader: None, first });
+        }
+        if prepared.is_readonly() {
+            return Ok(Started { run, reader: Some(self.database.begin(Begin::Read)?), first: None });
+        }
+        let first = self.autocommit(&mut run)?;
+        Ok(Started { run, reader: None, first: Some(first) })
+    }
+
+    /// Runs a statement that writes in a transaction of its own.
+    fn autocommit(&mut self, run: &mut Run<Transaction>) -> Result<Stepped> {
+        let mut transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
+        let result = run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
+        let result = result.and_then(|stepped| {
+            self.session.check_deferred(&mut transaction, &self.env, self.database.now())?;
+            transaction.commit()?;
+            Ok(stepped)
+        });
+        if result.is_err() {
+            self.session.forget_catalog();
+        }
+        self.session.end_transaction();
+        result
+    }
+
+    /// A step in the open transaction.
+    fn step_open(&mut self, run: &mut Run<Transaction>) -> Result<Stepped> {
+        let Some(open) = &mut self.open else {
+            return Err(misuse("the transaction in which the statement began has ended"));
+        };
+        let result = run.step(&mut self.session, &mut open.transaction, &self.env, &self.interrupt);
+        let result = result.map(Stepped::from);
+        if result.is_err() && run.wants_rollback() {
+            self.end();
+        }
+        result
+    }
+
+    /// Goes on with a statement: in the transaction that it reads in, the open one, or none where it has done its work.
+    pub(super) fn step(&mut self, started: &mut Started) -> Result<Stepped> {
+        if let Some(stepped) = started.first.take() {
+            return Ok(stepped);
+        }
+        match &mut started.reader {
+            Some(reader) => {
+                let step = started.run.step(&mut self.session, reader, &self.env, &self.interrupt);
+                step.map(Stepped::from)
+            }
+            None if self.open.is_some() => self.step_open(&mut started.run),
+            None => {
+                // The statement's own transaction is committed; its rows are in memory and need none.
+                let mut reader = self.database.begin(Begin::Read)?;
+                let step = started.run.step(&mut self.session, &mut reader, &self.env, &self.interrupt);
+                step.map(Stepped::from)
+            }
+        }
+    }
+
+    /// BEGIN, COMMIT and their like.
+    fn transact(&mut self, statement: &TransactionStatement) -> Result<()> {
+        match statement {
+            TransactionStatement::Begin(mode) => self.begin(*mode),
+            TransactionStatement::Commit => self.commit(),
+            TransactionStatement::Rollback => self.rollback(),
+            TransactionStatement::Savepoint(name) => self.savepoint(name),
+            TransactionStatement::Release(name) => self.release(name),
+            TransactionStatement::RollbackTo(name) => self.rollback_to(name),
+        }
+    }
+
+    pub(super) fn begin(&mut self, mode: BeginMode) -> Result<()> {
+        if self.open.is_some() {
+            return Err(Error::invalid("cannot start a transaction within a transaction"));
+        }
+        let begin = match mode {
+            BeginMode::Deferred => Begin::Deferred,
+            BeginMode::Immediate | BeginMode::Exclusive => Begin::WriteWithin(self.busy_timeout),
+            BeginMode::Concurrent => Begin::Concurrent(Isolation::Serializable),
+        };
+        self.open_with(begin, false)
+    }
+
+    fn open_with(&mut self, begin: Begin, by_savepoint: bool) -> Result<()> {
+        let mut transaction = self.database.begin(begin).map_err(locked)?;
+        transaction.set_patience(Some(self.busy_timeout));
+        self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint });
+        Ok(())
+    }
+
+    /// Commits the open transaction. Where a deferred foreign key is violated it goes on; any other failure ends it.
+    pub(super) fn commit(&mut self) -> Result<()> {
+        let now = self.database.now();
+        let Some(open) = &mut self.open else {
+            return Err(Error::invalid("cannot commit - no transaction is active"));
+        };
+        self.session.check_deferred(&mut open.transaction, &self.env, now)?;
+        let result = open.transaction.commit();
+        if result.is_err() {
+            self.session.forget_catalog();
+        }
+        self.open = None;
+        self.session.end_transaction();
+        result.map(|_| ()).map_err(locked)
+    }
+
+    pub(super) fn rollback(&mut self) -> Result<()> {
+        if self.open.is_none() {
+            return Err(Error::invalid("cannot rollback - no transaction is active"));
+        }
+        self.end();
+        Ok(())
+    }
+
+    /// Ends the open transaction without a trace.
+    pub(super) fn end(&mut self) {
+        self.open = None;
+        self.session.forget_catalog();
+        self.session.end_transaction();
+    }
+
+    fn savepoint(&mut self, name: &Text) -> Result<()> {
+        if self.open.is_none() {
+            self.open_with(Begin::Deferred, true)?;
+        }
+        if let Some(open) = &mut self.open {
+            let mark = open.transaction.savepoint()?;
+            open.savepoints.push((name.clone(), mark));
+        }
+        Ok(())
+    }
+
+    fn release(&mut self, name: &Text) -> Result<()> {
+        let (open, at) = self.find_savepoint(name)?;
+        if at == 0 && open.by_savepoint {
+            return self.commit();
+        }
+        let (_, mark) = open.savepoints[at];
+        open.transaction.release(mark)?;
+        open.savepoints.truncate(at);
+        Ok(())
+    }
+
+    fn rollback_to(&mut self, name: &Text) -> Result<()> {
+        let (open, at) = self.find_savepoint(name)?;
+        let (_, mark) = open.savepoints[at];
+        open.transaction.rollback_to(mark)?;
+        open.savepoints.truncate(at + 1);
+        self.session.forget_catalog();
+        Ok(())
+    }
+
+    /// The innermost savepoint of that name.
+    fn find_savepoint(&mut self, name: &Text) -> Result<(&mut Open, usize)> {
+        let missing = || Error::invalid(format!("no such savepoint: {name}"));
+        let open = self.open.as_mut().ok_or_else(missing)?;
+        let at = open.savepoints.iter().rposition(|(known, _)| known.eq_ignore_ascii_case(name));
+        Ok((open, at.ok_or_else(missing)?))
+    }
+}
+
+/// A statement under way, and where it reads.
+pub(super) struct Started {
+    pub(super) run: Run<Transaction>,
+    reader: Option<Transaction>,
+    /// What the first step came to, where it was taken already.
+    first: Option<Stepped>,
+}
+
+/// What a step came to: a batch of so many rows, to be read from the run, or the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stepped {
+    Rows(usize),
+    Done(Outcome),
+}
+
+impl From<Step<'_>> for Stepped {
+    fn from(step: Step<'_>) -> Self {
+        match step {
+            Step::Rows(batch) => Stepped::Rows(batch.len()),
+            Step::Done(outcome) => Stepped::Done(outcome),
+        }
+    }
+}
+
+/// SQLite's words for a turn that was not to be had.
+fn locked(error: Error) -> Error {
+    if error.kind() == ErrorKind::Busy {
+        return Error::new(ErrorKind::Busy, Code::Busy, "database is locked");
+    }
+    error
+}
+
+fn misuse(message: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, Code::Misuse, message)
+}
