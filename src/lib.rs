@@ -42,6 +42,7 @@ mod read_set;
 mod readers;
 mod recovery;
 mod scan;
+mod sql;
 mod sql_storage;
 mod stats;
 mod storage;
@@ -68,16 +69,28 @@ pub use database::Database;
 pub use dosql_base::{
     Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp,
 };
+pub use dosql_sql::parse::is_complete;
+pub use dosql_sql::plan::OutputColumn;
+pub use dosql_sql::value::{Blob, Text, Value, ValueRef};
 pub use keyspace::Keyspace;
 pub use kv::{Pair, Range};
 pub use options::{DAY, Durability, Isolation, Limits, Options};
 pub use read::ReadTransaction;
 pub use scan::Scan;
+pub use sql::{
+    Connection, FromSql, InterruptHandle, NamedParams, OptionalExtension, ParameterValues, Params, Row,
+    RowIndex, Rows, SqlTransaction, Statement, ToSql,
+};
 pub use sql_storage::SqlCursor;
 pub use stats::Stats;
 pub use storage::Storage;
 #[cfg(not(target_family = "wasm"))]
 pub use system_env::system_env;
 pub use transaction::{Begin, Transaction};
-pub use value::Value;
+pub use value::Value as Bytes;
+
+/// SQL's values: what a column holds.
+pub mod types {
+    pub use dosql_sql::value::{Blob, Text, Value, ValueRef, quote, to_text};
+}
 pub use verify::Report;

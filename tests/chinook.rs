@@ -2,8 +2,8 @@
 
 mod judge;
 
-use judge::{Oracle, shared};
 use dosql::{Database, Options, Storage};
+use judge::{Oracle, shared};
 
 /// What is asked of both.
 const QUERIES: &[&str] = &[

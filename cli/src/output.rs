@@ -161,7 +161,7 @@ fn plain(value: &Value) -> String {
     match value {
         Value::Null => String::new(),
         Value::Blob(bytes) => format!("x'{}'", hex(bytes)),
-        other => dosql::value::to_text(other.as_ref()).to_string(),
+        other => dosql::types::to_text(other.as_ref()).to_string(),
     }
 }
 

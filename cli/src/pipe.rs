@@ -148,11 +148,9 @@ fn result(
     changes: u64,
 ) -> Json {
     let mut answer = Map::new();
-    if !columns.is_empty() {
-        answer.insert("columns".into(), columns.into());
-        answer.insert("types".into(), types.into());
-        answer.insert("rows".into(), rows.into());
-    }
+    answer.insert("columns".into(), columns.into());
+    answer.insert("types".into(), types.into());
+    answer.insert("rows".into(), rows.into());
     answer.insert("changes".into(), changes.into());
     answer.insert("lsn".into(), connection.last_commit().as_micros().into());
     Json::Object(answer)

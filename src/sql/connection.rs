@@ -50,7 +50,9 @@ impl Connection {
     /// [`ErrorKind::InvalidInput`] with the offset of the mistake where the text is not exactly one good statement.
     pub fn prepare(&self, sql: &str) -> Result<Statement> {
         match self.prepare_next(sql, 0)? {
-            None => Err(Error::new(ErrorKind::InvalidInput, Code::Misuse, "there is no statement in the text")),
+            None => {
+                Err(Error::new(ErrorKind::InvalidInput, Code::Misuse, "there is no statement in the text"))
+            }
             Some((statement, end)) => match parse::parse_next(sql, end, Ast::default())? {
                 None => Ok(statement),
                 Some(_) => Err(Error::new(

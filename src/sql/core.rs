@@ -87,7 +87,8 @@ impl Core {
     /// Runs a statement that writes in a transaction of its own.
     fn autocommit(&mut self, run: &mut Run<Transaction>) -> Result<Stepped> {
         let mut transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
-        let result = run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
+        let result =
+            run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
         let result = result.and_then(|stepped| {
             self.session.check_deferred(&mut transaction, &self.env, self.database.now())?;
             transaction.commit()?;

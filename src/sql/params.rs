@@ -30,7 +30,11 @@ impl<'a> ParameterValues<'a> {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 Code::Range,
-                format!("the statement has {} parameters and {} values were given", self.names.len(), values.len()),
+                format!(
+                    "the statement has {} parameters and {} values were given",
+                    self.names.len(),
+                    values.len()
+                ),
             ));
         }
         for (slot, value) in self.values.iter_mut().zip(values) {
@@ -102,10 +106,7 @@ impl<T: ToSql> Params for Vec<T> {
 
 /// What [`named_params!`](crate::named_params) makes.
 #[derive(Clone, Copy)]
-pub struct NamedParams<'a>(
-    #[doc(hidden)]
-    pub &'a [(&'a str, &'a dyn ToSql)],
-);
+pub struct NamedParams<'a>(#[doc(hidden)] pub &'a [(&'a str, &'a dyn ToSql)]);
 
 impl Params for NamedParams<'_> {
     fn bind(self, values: &mut ParameterValues<'_>) -> Result<()> {

@@ -32,7 +32,10 @@ impl<'s> Rows<'s> {
     ///
     /// # Errors
     /// As the query's execution; after an error there are no further rows.
-    #[allow(clippy::should_implement_trait, reason = "the row borrows from the rows, which an Iterator can't say")]
+    #[allow(
+        clippy::should_implement_trait,
+        reason = "the row borrows from the rows, which an Iterator can't say"
+    )]
     pub fn next(&mut self) -> Result<Option<Row<'_>>> {
         while self.next >= self.len {
             if self.done {

@@ -88,7 +88,11 @@ impl Statement {
     ///
     /// # Errors
     /// [`Code::Error`] where there is none; else as [`Statement::execute`].
-    pub fn query_row<T>(&mut self, params: impl Params, map: impl FnOnce(&Row<'_>) -> Result<T>) -> Result<T> {
+    pub fn query_row<T>(
+        &mut self,
+        params: impl Params,
+        map: impl FnOnce(&Row<'_>) -> Result<T>,
+    ) -> Result<T> {
         let mut rows = self.query(params)?;
         match rows.next()? {
             Some(row) => map(&row),

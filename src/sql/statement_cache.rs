@@ -25,7 +25,8 @@ impl StatementCache {
 
     pub(super) fn insert(&mut self, sql: Arc<str>, prepared: Arc<Prepared>) {
         if self.entries.len() >= CAPACITY {
-            let oldest = self.entries.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| Arc::clone(sql));
+            let oldest =
+                self.entries.iter().min_by_key(|(_, (_, used))| *used).map(|(sql, _)| Arc::clone(sql));
             if let Some(oldest) = oldest {
                 self.entries.remove(&oldest);
             }

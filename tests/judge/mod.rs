@@ -8,7 +8,8 @@ use dosql::{Connection, Value};
 /// A file or folder of the shared corpora, where they are present; tests pass where they are not.
 pub fn shared(path: &str) -> Option<PathBuf> {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let found = root.ancestors().skip(1).map(|above| above.join("shared").join(path)).find(|path| path.exists());
+    let found =
+        root.ancestors().skip(1).map(|above| above.join("shared").join(path)).find(|path| path.exists());
     if found.is_none() {
         eprintln!("shared/{path} is not there: skipped");
     }
@@ -69,7 +70,9 @@ fn same(a: &Value, b: &Value) -> bool {
     match (a, b) {
         (Value::Null, Value::Null) => true,
         (Value::Integer(a), Value::Integer(b)) => a == b,
-        (Value::Real(a), Value::Real(b)) => a == b || (a - b).abs() <= 1e-15 * a.abs().max(b.abs()).max(1e-300) * 10.0,
+        (Value::Real(a), Value::Real(b)) => {
+            a == b || (a - b).abs() <= 1e-15 * a.abs().max(b.abs()).max(1e-300) * 10.0
+        }
         (Value::Text(a), Value::Text(b)) => a == b,
         (Value::Blob(a), Value::Blob(b)) => a == b,
         _ => false,
@@ -81,7 +84,11 @@ pub fn assert_same(connection: &Connection, oracle: &Oracle, sql: &str) {
     let (ours, theirs) = (rows_of(connection, sql), oracle.rows(sql));
     match (&ours, &theirs) {
         (Ok(ours), Ok(theirs)) => {
-            assert_eq!(ours.len(), theirs.len(), "number of rows of {sql}\nours {ours:?}\nSQLite's {theirs:?}");
+            assert_eq!(
+                ours.len(),
+                theirs.len(),
+                "number of rows of {sql}\nours {ours:?}\nSQLite's {theirs:?}"
+            );
             for (index, (ours, theirs)) in ours.iter().zip(theirs).enumerate() {
                 let equal = ours.len() == theirs.len() && ours.iter().zip(theirs).all(|(a, b)| same(a, b));
                 assert!(equal, "row {index} of {sql}\nours {ours:?}\nSQLite's {theirs:?}");
