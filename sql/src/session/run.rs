@@ -86,6 +86,12 @@ impl<S: Storage> Run<S> {
         &self.prepared
     }
 
+    /// The rows of the last [`Step::Rows`].
+    #[must_use]
+    pub fn batch(&self) -> &Batch {
+        &self.batch
+    }
+
     /// Whether the error that the last step ended with asks for the whole transaction to be rolled back (ON CONFLICT
     /// ROLLBACK, RAISE(ROLLBACK)).
     #[must_use]
