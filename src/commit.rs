@@ -183,13 +183,17 @@ pub(crate) fn apply(
             None
         }
     };
-    if let Some(before) = before
-        && !before.tombstone
-    {
-        let mut encoded = Vec::new();
-        key::encode(&mut encoded, key, before.version);
-        let version = Version { end: timestamp, value: Arc::from(before.value) };
-        displaced.push((encoded.into_boxed_slice(), version));
+    let Some(before) = before.filter(|before| !before.tombstone) else {
+        return Ok(());
+    };
+    if value == Some(before.value.as_slice()) {
+        // The same again is no new version: the row goes on being what it was since it was first so.
+        writer.set(root, key, before.version, &before.value)?;
+        return Ok(());
     }
+    let mut encoded = Vec::new();
+    key::encode(&mut encoded, key, before.version);
+    let version = Version { end: timestamp, value: Arc::from(before.value) };
+    displaced.push((encoded.into_boxed_slice(), version));
     Ok(())
 }

@@ -170,12 +170,11 @@ impl Engine {
     /// A view that contains every commit at or before `at`, and the promise that no later commit will be: so that a read as
     /// of `at` gives the same rows for ever.
     pub(crate) fn view_at(&self, at: Timestamp) -> Result<Arc<View>> {
-        let view = self.view();
-        if at > view.timestamp {
+        if at > self.view().timestamp {
             self.reserve_past(at)?;
-            let view = self.view();
-            return Ok(view);
         }
+        // Commits may have come since, and without retention they take the moment with them.
+        let view = self.view();
         self.check_horizon(&view, at)?;
         Ok(view)
     }

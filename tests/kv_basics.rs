@@ -262,3 +262,18 @@ fn retention_zero_keeps_no_history() {
     assert_eq!((stats.history_entries, stats.history_memory), (0, 0));
     assert_eq!(db.read_at(first).unwrap_err().code(), Code::AsOfExpired);
 }
+
+#[test]
+fn putting_the_same_value_again_makes_no_version() {
+    let db = db();
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| tx.put(&space, "k", "1")).unwrap();
+    let first = db.last_commit();
+    db.write(|tx| tx.put(&space, "k", "1")).unwrap();
+    assert_eq!(db.stats().history_memory, 0);
+    db.write(|tx| tx.put(&space, "k", "2")).unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.stats().history_entries, 1);
+    assert_eq!(db.read_at(first).unwrap().get(&space, "k").unwrap().as_deref(), bytes("1"));
+    assert!(db.verify().unwrap().is_sound());
+}
