@@ -209,7 +209,7 @@ mod tests {
             system: root(),
         };
         let bytes = meta.encode();
-        let mut golden = b"DSQL\x01\0\0\00123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        let mut golden = b"DSQL\x01\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
         golden.extend_from_slice(&[8, 7, 6, 5]);
         golden.extend_from_slice(&root().to_bytes());
         golden.extend_from_slice(&checksum(0, &golden).to_le_bytes());

@@ -3,9 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 #![allow(clippy::disallowed_methods, reason = "the sweep's density comes from the environment")]
 
-use std::path::{Path, PathBuf};
+mod common;
 
-use dosql::{Database, ErrorKind, Keyspace, Options, Result, Storage, Timestamp};
+use common::crash::storage;
+use dosql::{Database, ErrorKind, Keyspace, Options, Result, Timestamp};
+use dosql_wal::{CrashDirectory, Directory, Surviving};
 
 type Rows = Vec<(Vec<u8>, Vec<u8>)>;
 
@@ -14,18 +16,15 @@ fn stride() -> usize {
     std::env::var("DOSQL_CORRUPTION_STRIDE").map_or(211, |stride| stride.parse().unwrap())
 }
 
-fn options() -> Options {
-    Options { page_size: 4096, log_limit: 1, dirty_bytes: usize::MAX, ..Options::default() }
-}
-
-fn open(path: &Path) -> Result<Database> {
-    let options = Options { log_limit: u64::MAX, ..options() };
-    Database::open(Storage::directory_with(path, &self::options())?, options)
+fn open(directory: &CrashDirectory) -> Result<Database> {
+    let options =
+        Options { page_size: 4096, log_limit: u64::MAX, dirty_bytes: usize::MAX, ..Options::default() };
+    Database::open(storage(directory, options.page_size)?, options)
 }
 
 /// A database with a checkpoint, history in a run, and commits in the log after it.
-fn build(path: &Path) -> Vec<(Timestamp, Rows)> {
-    let db = open(path).unwrap();
+fn build(directory: &CrashDirectory) -> Vec<(Timestamp, Rows)> {
+    let db = open(directory).unwrap();
     let space = db.keyspace("space").unwrap();
     let mut states = Vec::new();
     for n in 0..24u32 {
@@ -52,8 +51,8 @@ fn rows(read: &dosql::ReadTransaction, space: &Keyspace) -> Result<Rows> {
 }
 
 /// Opens the database and reads all of it, now and then. An error is fine; wrong rows are not.
-fn read_everything(path: &Path, states: &[(Timestamp, Rows)]) -> Result<()> {
-    let db = open(path)?;
+fn read_everything(directory: &CrashDirectory, states: &[(Timestamp, Rows)]) -> Result<()> {
+    let db = open(directory)?;
     let space = db.keyspace("space")?;
     let (last, now) = states.last().unwrap();
     assert_eq!(db.last_commit(), *last);
@@ -66,19 +65,26 @@ fn read_everything(path: &Path, states: &[(Timestamp, Rows)]) -> Result<()> {
     Ok(())
 }
 
-fn files(path: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.retain(|file| file.is_file() && file.file_name().is_some_and(|name| name != "LOCK"));
-    files.sort();
-    files
+/// The files of the database, and a copy of it with one of them replaced.
+fn files(directory: &CrashDirectory) -> Vec<(String, Vec<u8>)> {
+    let names = directory.list().unwrap();
+    names.into_iter().map(|name| (name.clone(), directory.contents(&name).unwrap())).collect()
 }
 
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for file in files(from) {
-        std::fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
-    }
+fn with_file(original: &CrashDirectory, name: &str, bytes: Vec<u8>) -> CrashDirectory {
+    let damaged = original.survivor(Surviving::Everything);
+    damaged.put(name, bytes);
+    damaged
+}
+
+/// Reads everything; whatever fails must say that the stored bytes are wrong. Tells whether anything failed.
+fn read_damaged(damaged: &CrashDirectory, states: &[(Timestamp, Rows)], place: &str) -> bool {
+    let read = || read_everything(damaged, states);
+    let read = std::panic::catch_unwind(std::panic::AssertUnwindSafe(read));
+    let Err(error) = read.unwrap_or_else(|_| panic!("{place}")) else { return false };
+    let kinds = [ErrorKind::Corrupt, ErrorKind::Unsupported, ErrorKind::InvalidInput];
+    assert!(kinds.contains(&error.kind()), "{place}: {error:?}");
+    true
 }
 
 /// Where to flip: the first bytes of every 4 KiB (headers), a sample of the rest, and of the zeros only a few.
@@ -95,31 +101,17 @@ fn places(bytes: &[u8]) -> Vec<usize> {
 
 #[test]
 fn a_flipped_byte_gives_the_right_rows_or_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let original = dir.path().join("original");
+    let original = CrashDirectory::new();
     let states = build(&original);
-    let damaged = dir.path().join("damaged");
-    copy(&original, &damaged);
-    read_everything(&damaged, &states).unwrap();
+    assert!(!read_damaged(&original.survivor(Surviving::Everything), &states, "not damaged"));
     let (mut flips, mut refused) = (0, 0);
-    for file in files(&original) {
-        let bytes = std::fs::read(&file).unwrap();
+    for (name, bytes) in files(&original) {
         for at in places(&bytes) {
-            copy(&original, &damaged);
             let mut wrong = bytes.clone();
             wrong[at] ^= 1 << (at % 8);
-            std::fs::write(damaged.join(file.file_name().unwrap()), wrong).unwrap();
+            let damaged = with_file(&original, &name, wrong);
             flips += 1;
-            let place = format!("{} byte {at}", file.display());
-            let read = std::panic::catch_unwind(|| read_everything(&damaged, &states));
-            match read.unwrap_or_else(|_| panic!("flipped {place}")) {
-                Ok(()) => {}
-                Err(error) => {
-                    refused += 1;
-                    let kinds = [ErrorKind::Corrupt, ErrorKind::Unsupported, ErrorKind::InvalidInput];
-                    assert!(kinds.contains(&error.kind()), "{place}: {error:?}");
-                }
-            }
+            refused += usize::from(read_damaged(&damaged, &states, &format!("{name}, byte {at} flipped")));
         }
     }
     assert!(flips > 500 && refused > 100, "{flips} {refused}");
@@ -127,22 +119,13 @@ fn a_flipped_byte_gives_the_right_rows_or_an_error() {
 
 #[test]
 fn a_file_cut_short_gives_the_right_rows_or_an_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let original = dir.path().join("original");
+    let original = CrashDirectory::new();
     let states = build(&original);
-    for file in files(&original) {
-        let bytes = std::fs::read(&file).unwrap();
+    for (name, bytes) in files(&original) {
         let step = (bytes.len() / 23).max(1);
         for len in (0..bytes.len()).step_by(step) {
-            let damaged = dir.path().join("damaged");
-            copy(&original, &damaged);
-            std::fs::write(damaged.join(file.file_name().unwrap()), &bytes[..len]).unwrap();
-            let place = format!("{} cut to {len}", file.display());
-            let read = std::panic::catch_unwind(|| read_everything(&damaged, &states));
-            if let Err(error) = read.unwrap_or_else(|_| panic!("{place}")) {
-                let kinds = [ErrorKind::Corrupt, ErrorKind::Unsupported, ErrorKind::InvalidInput];
-                assert!(kinds.contains(&error.kind()), "{place}: {error:?}");
-            }
+            let damaged = with_file(&original, &name, bytes[..len].to_vec());
+            read_damaged(&damaged, &states, &format!("{name} cut to {len}"));
         }
     }
 }
