@@ -8,7 +8,7 @@ use dosql_base::{Error, Result};
 use dosql_sql::{Direction, KeyRange};
 
 use crate::keyspace::{self, FullKey, Keyspace, NEXT_NUMBER, full_key};
-use crate::limits::FIRST_KEYSPACE;
+use crate::limits::{END_OF_KEYSPACES, FIRST_KEYSPACE};
 use crate::scan::Scan;
 use crate::transaction::Transaction;
 use crate::value::Value;
@@ -107,7 +107,7 @@ impl Transaction {
         }
         let next = self.raw_get(NEXT_NUMBER)?;
         let number = next.map_or(Ok(FIRST_KEYSPACE), |row| keyspace::decode_number(&row))?;
-        let after = number.checked_add(1);
+        let after = number.checked_add(1).filter(|&after| after <= END_OF_KEYSPACES);
         let after = after.ok_or_else(|| Error::limit("the numbers of keyspaces are used up"))?;
         self.raw_put(NEXT_NUMBER, &keyspace::encode_number(after))?;
         self.raw_put(&keyspace.catalog_key(), &keyspace::encode_number(number))?;

@@ -10,6 +10,8 @@ pub const MAX_VALUE: usize = 64 << 20;
 pub const MAX_NAME: usize = 255;
 /// The first number of a keyspace; SQL's tables and indexes have the numbers below it.
 pub const FIRST_KEYSPACE: u32 = 1 << 31;
+/// The first number beyond those of keyspaces: from here on they belong to SQL's temporary tables and indexes.
+pub const END_OF_KEYSPACES: u32 = dosql_sql::catalog::temp::CATALOG;
 
 /// Refuses a complete key that the tree or the history can't hold. `longest` is the tree's own limit; a key that is kept in
 /// history grows by ten bytes and by one for each zero byte in it.

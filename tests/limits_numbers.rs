@@ -25,7 +25,7 @@ fn the_last_number_of_a_keyspace_is_refused_and_others_go_on() {
     let before = db.keyspace("before").unwrap();
     db.write(|tx| tx.put(&before, "k", "v")).unwrap();
     // The row that says which number is next, as docs/FORMAT.md has it.
-    db.write(|tx| tx.raw_put(b"\0n", b"\xFB\xFF\xFF\xFF\xFF")).unwrap();
+    db.write(|tx| tx.raw_put(b"\0n", b"\xFB\xFF\0\0\0")).unwrap();
     let after = db.keyspace("after").unwrap();
     let error = db.write(|tx| tx.put(&after, "k", "v")).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);

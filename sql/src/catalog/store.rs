@@ -27,6 +27,8 @@ use crate::value::Text;
 pub const CATALOG_SPACE: SpaceId = 1;
 /// The first space that a table or an index gets.
 const FIRST_SPACE: SpaceId = 16;
+/// Spaces of the database's own tables and indexes lie below this; the numbers above are the owner's of the map.
+pub const END_OF_SPACES: SpaceId = 1 << 31;
 const FORMAT: u8 = 1;
 
 /// What an object is.

@@ -6,7 +6,8 @@ use super::Ddl;
 use crate::catalog::load::lower;
 use crate::catalog::schema::SpaceId;
 use crate::catalog::store::{
-    CATALOG_SPACE, Counters, Object, ObjectKind, delete_object, put_object, read_counters, write_counters,
+    CATALOG_SPACE, Counters, END_OF_SPACES, Object, ObjectKind, delete_object, put_object, read_counters,
+    write_counters,
 };
 use crate::catalog::temp;
 use crate::parse::ast::{NameId, QualifiedName};
@@ -100,7 +101,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
     pub(super) fn new_space(&mut self, temporary: bool) -> Result<SpaceId> {
         let mut counters = self.counters(temporary)?;
         let space = counters.next_space;
-        let end = if temporary { SpaceId::MAX } else { temp::CATALOG };
+        let end = if temporary { SpaceId::MAX } else { END_OF_SPACES };
         if space >= end {
             return Err(Error::limit("the database has had as many tables and indexes as it can number"));
         }

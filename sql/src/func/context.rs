@@ -65,7 +65,7 @@ pub struct JsonArgs {
 }
 
 impl JsonArgs {
-    /// Notes what the argument at `index` (from 0) is, from [`super::Function::json`] of the function that makes it.
+    /// Notes what the argument at `index` (from 0) is, from `Function::json` of the function that makes it.
     /// Arguments after the 128th stay text.
     pub fn set(&mut self, index: usize, result: JsonResult) {
         let bit = u32::try_from(index).ok().and_then(|index| 1u128.checked_shl(index)).unwrap_or(0);

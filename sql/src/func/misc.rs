@@ -191,5 +191,5 @@ fn check_pattern(pattern: &str) -> Result<()> {
     if pattern.len() <= MAX_PATTERN {
         return Ok(());
     }
-    Err(Error::invalid("LIKE or GLOB pattern too complex"))
+    Err(Error::limit("LIKE or GLOB pattern too complex"))
 }

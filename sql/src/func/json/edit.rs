@@ -25,7 +25,7 @@ pub(super) enum Edit {
 /// Edits `blob` at the end of a path; `None` where that changes nothing.
 pub(super) fn edit(blob: &[u8], steps: &[Step<'_>], edit: Edit, value: &[u8]) -> Result<Option<Vec<u8>>> {
     if steps.len() > MAX_DEPTH {
-        return Err(Error::invalid(format!("a JSON path of more than {MAX_DEPTH} steps")));
+        return Err(Error::limit(format!("a JSON path of more than {MAX_DEPTH} steps")));
     }
     let Some(root) = Element::at(blob, 0) else { return Ok(None) };
     let mut parents: Vec<Element> = Vec::new();

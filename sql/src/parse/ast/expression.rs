@@ -20,7 +20,7 @@ pub enum ExprKind {
     Literal(Value),
     /// CURRENT_TIME, CURRENT_DATE, CURRENT_TIMESTAMP.
     CurrentTime(CurrentTime),
-    /// The index into [`Ast::parameters`] (parameter number minus 1).
+    /// The index into [`parameters`](super::Ast::parameters) (parameter number minus 1).
     Parameter(u32),
     Column {
         schema: Option<NameId>,

@@ -27,10 +27,8 @@ impl Parser<'_> {
         }
         self.expect(Token::RightParen)?;
         if arguments.len() > MAX_ARGUMENTS {
-            return Err(self.error_at(
-                self.ast[name].span,
-                format!("too many arguments on function {}", self.ast.text(name)),
-            ));
+            let message = format!("too many arguments on function {}", self.ast.text(name));
+            return Err(Error::limit(message).at_offset(self.ast[name].span.start as usize));
         }
         let filter = self.filter()?;
         let over = self.over()?;

@@ -1,6 +1,6 @@
 //! CREATE TABLE and ALTER TABLE: columns, types, constraints.
 
-use dosql_base::Result;
+use dosql_base::{Error, Result};
 
 use super::{MAX_COLUMNS, Parser};
 use crate::parse::ast::{
@@ -29,9 +29,8 @@ impl Parser<'_> {
         loop {
             columns.push(self.column_definition()?);
             if columns.len() > MAX_COLUMNS {
-                return Err(
-                    self.error_at(self.span, format!("too many columns on {}", self.ast.text(table.name)))
-                );
+                let message = format!("too many columns on {}", self.ast.text(table.name));
+                return Err(Error::limit(message).at_offset(self.span.start as usize));
             }
             if !self.eat(Token::Comma) {
                 break;
