@@ -92,7 +92,10 @@ impl Cursor {
     fn descend(&self, way: &mut Way, id: u64, epoch: u64, level: u8, aim: Aim<'_>) -> Result<()> {
         let (mut id, mut epoch) = (id, epoch);
         for level in (0..=level).rev() {
-            let image = self.snapshot.image(id, epoch, level > 0)?;
+            let image = match level {
+                0 => self.snapshot.image(id, epoch, false)?,
+                _ => self.snapshot.inner_page(id, epoch)?.into_image(),
+            };
             let node = node_of_level(&image, level)?;
             let slot = match aim {
                 Aim::First => 0,
@@ -126,6 +129,24 @@ impl Cursor {
             return Ok(found);
         }
         Ok(Way::new())
+    }
+
+    /// Moves to the next leaf under the same parent, in place; false where there is none, or where it is empty.
+    fn hop(&mut self, forward: bool) -> Result<bool> {
+        let [.., parent, leaf] = self.way.as_mut_slice() else { return Ok(false) };
+        let node = Node::new(&parent.image);
+        let next = match forward {
+            true => Some(parent.slot + 1).filter(|&next| next < node.count()),
+            false => parent.slot.checked_sub(1),
+        };
+        let Some(next) = next else { return Ok(false) };
+        let (id, epoch) = node.child(next);
+        let image = self.snapshot.image(id, epoch, false)?;
+        let Some(last) = node_of_level(&image, 0)?.count().checked_sub(1) else { return Ok(false) };
+        parent.slot = next;
+        *leaf = Step { image, slot: if forward { 0 } else { last } };
+        self.load();
+        Ok(true)
     }
 
     /// Takes `way`, or the way to the next leaf in the direction that has an entry.
@@ -238,6 +259,9 @@ impl Cursor {
             self.load();
             return Ok(true);
         }
+        if self.hop(true)? {
+            return Ok(true);
+        }
         let way = self.neighbour(&self.way, true)?;
         self.settle(way, true)
     }
@@ -251,6 +275,9 @@ impl Cursor {
         if step.slot > 0 {
             step.slot -= 1;
             self.load();
+            return Ok(true);
+        }
+        if self.hop(false)? {
             return Ok(true);
         }
         let way = self.neighbour(&self.way, false)?;
@@ -334,10 +361,9 @@ impl Cursor {
         let node = Node::new(&image);
         let first = step.slot;
         let end = node.count().min(first.saturating_add(limit));
-        let prefix = node.prefix_len();
+        let mut key = std::mem::take(&mut self.key);
         for slot in first..end {
-            self.key.truncate(prefix);
-            node.push_tail(slot, &mut self.key);
+            let len = node.write_key(slot, &mut key);
             let value = node.leaf_value(slot);
             let long;
             let mut bytes = value.bytes;
@@ -347,13 +373,14 @@ impl Cursor {
                 bytes = long;
             }
             let tombstone = value.kind == Kind::Tombstone;
-            let item = Item { key: &self.key, version: value.version, value: bytes, tombstone };
+            let item = Item { key: &key[..len], version: value.version, value: bytes, tombstone };
             if visit(item).is_break() {
                 self.place(slot);
                 return Ok(false);
             }
             *passed += 1;
         }
+        self.key = key;
         if end < node.count() {
             self.place(end);
             return Ok(true);

@@ -44,9 +44,19 @@ impl Drop for Pinned {
 }
 
 /// An image that the snapshot keeps, or one of its own.
-enum Lent<'a> {
+pub(crate) enum Lent<'a> {
     Kept(&'a Image),
     Own(Image),
+}
+
+impl Lent<'_> {
+    /// An image of its own.
+    pub(crate) fn into_image(self) -> Image {
+        match self {
+            Lent::Kept(image) => Arc::clone(image),
+            Lent::Own(image) => image,
+        }
+    }
 }
 
 impl Deref for Lent<'_> {
@@ -100,7 +110,7 @@ impl PageSnapshot {
 
     /// A page above the leaves as of this version.
     #[inline]
-    fn inner_page(&self, id: u64, epoch: u64) -> Result<Lent<'_>> {
+    pub(crate) fn inner_page(&self, id: u64, epoch: u64) -> Result<Lent<'_>> {
         if let Some(image) = self.inner.root.get()
             && is(image, id, epoch)
         {

@@ -89,7 +89,7 @@ fn assert_recovers(file: &CrashFile, acknowledged: u64, what: &str) {
 
 #[test]
 fn a_crash_at_any_call_leaves_the_last_or_the_next_state_whole() {
-    let rounds = 6;
+    let rounds = 5;
     let whole = CrashFile::new();
     work(&whole, rounds).1.unwrap();
     for call in 0..whole.calls() {

@@ -93,14 +93,13 @@ fn a_commit_interrupted_by_a_wait_goes_on_and_one_that_fails_rolls_back_whole() 
             let key = i.to_be_bytes();
             loop {
                 store.fail(fault, rng.u64(0..2), false);
-                let before = changed;
                 let result = match i % 4 {
                     0 => writer.set(&mut changed, &key, at(2), &value(i, 2)).map(drop),
                     _ => writer.remove(&mut changed, &key).map(drop),
                 };
                 match result {
                     Ok(()) => break,
-                    Err(_) if fault == Fault::WouldBlock => assert_eq!(changed, before),
+                    Err(_) if fault == Fault::WouldBlock => {}
                     Err(_) => {
                         store.heal();
                         writer.rollback();

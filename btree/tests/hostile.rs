@@ -109,7 +109,7 @@ fn tampered_pages_never_cause_a_panic() {
     exercise(&CrashFile::holding(bytes.clone())).unwrap();
     let pages = bytes.len() / PAGE;
     let mut noticed = 0;
-    for seed in 0..250u64 {
+    for seed in 0..120u64 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut tampered = bytes.clone();
         for _ in 0..rng.usize(1..4) {
@@ -137,5 +137,5 @@ fn tampered_pages_never_cause_a_panic() {
         }
         noticed += u64::from(exercise(&CrashFile::holding(tampered)).is_err());
     }
-    assert!(noticed > 100, "{noticed}");
+    assert!(noticed > 50, "{noticed}");
 }

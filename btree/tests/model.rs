@@ -207,7 +207,7 @@ fn assert_no_leak(pages: &Arc<Pages>, root: Root) {
 fn the_map_agrees_with_a_model_for_small_entries() {
     let mix = Mix { page_size: 4096, keys: 5000, key_len: 40, value_len: 100, delete_percent: 20 };
     for seed in 0..4 {
-        run(seed, mix, 250);
+        run(seed, mix, 160);
     }
 }
 
@@ -215,7 +215,7 @@ fn the_map_agrees_with_a_model_for_small_entries() {
 fn the_map_agrees_with_a_model_for_keys_and_values_of_every_length() {
     let mix = Mix { page_size: 4096, keys: 3000, key_len: 643, value_len: 1025, delete_percent: 30 };
     for seed in 10..14 {
-        run(seed, mix, 250);
+        run(seed, mix, 160);
     }
 }
 
@@ -223,7 +223,7 @@ fn the_map_agrees_with_a_model_for_keys_and_values_of_every_length() {
 fn the_map_agrees_with_a_model_while_it_shrinks() {
     let mix = Mix { page_size: 4096, keys: 800, key_len: 100, value_len: 300, delete_percent: 60 };
     for seed in 20..26 {
-        run(seed, mix, 250);
+        run(seed, mix, 160);
     }
 }
 

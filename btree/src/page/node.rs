@@ -137,6 +137,23 @@ impl<'a> Node<'a> {
         self.push_tail(i, out);
     }
 
+    /// Writes the whole of key `i` to the start of `out`, which already begins with the prefix if it is that long and holds
+    /// another key of this page; returns its length. What lies beyond is arbitrary.
+    #[inline]
+    pub(crate) fn write_key(&self, i: usize, out: &mut Vec<u8>) -> usize {
+        let slot = &self.slots[i];
+        let (prefix, tail) = (self.prefix_len(), usize::from(slot.tail_len.get()));
+        let rest = self.slot_rest(slot);
+        let end = prefix + 4 + rest.len();
+        if out.len() < end {
+            self.key_into(i, out);
+            out.resize(end, 0);
+        }
+        out[prefix..prefix + 4].copy_from_slice(&slot.head.to_bytes());
+        out[prefix + 4..end].copy_from_slice(rest);
+        prefix + tail
+    }
+
     /// The whole of key `i`.
     pub(crate) fn key(&self, i: usize) -> Vec<u8> {
         let mut key = Vec::with_capacity(self.prefix_len() + usize::from(self.slots[i].tail_len.get()));

@@ -72,29 +72,33 @@ impl PageWriter<'_> {
 
     /// Sets the path to the page of `level` that `key` belongs to. The tree must not be empty.
     pub(super) fn locate(&mut self, root: &Root, key: &[u8], level: u8) -> Result<()> {
-        if level == 0 && self.still_there(root, key) {
+        self.descend(root, key, level)?;
+        self.check_covers(key)
+    }
+
+    /// As [`PageWriter::locate`], without looking whether the page is the right one: that is cheaper once it was copied.
+    pub(super) fn descend(&mut self, root: &Root, key: &[u8], level: u8) -> Result<()> {
+        let kept = if level == 0 { self.still_right(root, key) } else { 0 };
+        if kept > 0 && kept == self.state.path.len() {
             return Ok(());
         }
-        self.state.forget_path();
+        self.state.path_root = 0;
+        self.state.path.truncate(kept);
         let (mut id, mut epoch) = (root.page.get(), root.epoch);
-        for at in (level..root.height).rev() {
+        if kept > 0 {
+            (id, epoch) = self.turn(kept - 1, key)?;
+        }
+        for at in (level..root.height - kept as u8).rev() {
             let image = match self.state.private.contains_key(&id) {
                 true => None,
                 false => Some(self.shared(id, epoch)?),
             };
             self.state.path.push(Step { id, epoch, slot: 0, image });
             let d = self.last();
-            let node = node_of_level(self.bytes_at(d)?, at)?;
+            node_of_level(self.bytes_at(d)?, at)?;
             if at > level {
-                let slot = node.child_index(key);
-                (id, epoch) = node.child(slot);
-                self.state.path[d].slot = slot;
+                (id, epoch) = self.turn(d, key)?;
             }
-        }
-        if !self.node_at(self.last())?.covers(key) {
-            let id = self.state.path[self.last()].id;
-            let what = "a parent sends a key to a page that it does not belong to; restore from a backup";
-            return Err(Error::corrupt(what, format!("page {id}")));
         }
         if level == 0 {
             self.state.path_root = root.page.get();
@@ -102,11 +106,32 @@ impl PageWriter<'_> {
         Ok(())
     }
 
-    /// Whether the path of the operation before leads to the leaf of `key` too.
-    fn still_there(&self, root: &Root, key: &[u8]) -> bool {
-        self.state.path_root == root.page.get()
-            && self.state.path.last().is_some_and(|step| step.image.is_none())
-            && self.node_at(self.last()).is_ok_and(|node| node.covers(key))
+    /// Lets step `d` lead towards `key`; returns the child.
+    fn turn(&mut self, d: usize, key: &[u8]) -> Result<(u64, u64)> {
+        let node = self.node_at(d)?;
+        let slot = node.child_index(key);
+        let child = node.child(slot);
+        self.state.path[d].slot = slot;
+        Ok(child)
+    }
+
+    /// How many steps of the path of the operation before lead to `key` too.
+    fn still_right(&self, root: &Root, key: &[u8]) -> usize {
+        if self.state.path_root != root.page.get() {
+            return 0;
+        }
+        let covers = |d: &usize| self.node_at(*d).is_ok_and(|node| node.covers(key));
+        (0..self.state.path.len()).rev().find(covers).map_or(0, |d| d + 1)
+    }
+
+    /// Fails unless `key` belongs to the last page of the path.
+    pub(super) fn check_covers(&self, key: &[u8]) -> Result<()> {
+        if self.node_at(self.last())?.covers(key) {
+            return Ok(());
+        }
+        let id = self.state.path[self.last()].id;
+        let what = "a parent sends a key to a page that it does not belong to; restore from a backup";
+        Err(Error::corrupt(what, format!("page {id}")))
     }
 
     /// Makes the last page of the path private. Where that gives it a fresh id, its ancestors get one too.

@@ -35,8 +35,8 @@ impl PageWriter<'_> {
         }))
     }
 
-    /// Sets `key` to `value`; returns what that displaced. After `WouldBlock` nothing has changed; after another error
-    /// roll back.
+    /// Sets `key` to `value`; returns what that displaced. After `WouldBlock` the tree holds what it held
+    /// (`root` may have moved: keep it); after another error roll back.
     ///
     /// # Errors
     /// `Limit` for an oversized key or value; `WouldBlock`, `Corrupt`, `Io`.
@@ -105,12 +105,14 @@ impl PageWriter<'_> {
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
-        self.locate(root, key, 0)?;
+        // The leaf will change in any case: it is copied before it is searched, so that the search finds it in cache.
+        self.descend(root, key, 0)?;
+        self.touch(root)?;
+        self.check_covers(key)?;
         let (slot, found) = match self.node_at(self.last())?.search(key) {
             Ok(slot) => (slot, Some(self.found(slot, want)?)),
             Err(slot) => (slot, None),
         };
-        self.touch(root)?;
         let reference;
         let (kind, bytes) = match value {
             None => (Kind::Tombstone, &[][..]),
