@@ -130,6 +130,14 @@ fn sqlite_corpus() {
     run(&["sqlite"]);
 }
 
+/// Only the files or directories that the variable `SLT` lists, below the corpus.
+#[test]
+fn chosen_files() {
+    if let Ok(paths) = std::env::var("SLT") {
+        run(&paths.split(' ').collect::<Vec<_>>());
+    }
+}
+
 #[test]
 fn turso_corpus() {
     run(&["turso"]);

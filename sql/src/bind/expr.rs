@@ -164,13 +164,20 @@ impl<'a> Binder<'a> {
         whens: List<WhenClause>,
         otherwise: Option<ExprId>,
     ) -> Result<Bound> {
-        let operand = operand.map(|operand| self.expr(site, operand)).transpose()?;
+        let operand_rows =
+            operand.map(|operand| self.members(site, operand)).transpose()?.unwrap_or_default();
+        let operand = if let [operand] = operand_rows.as_slice() { Some(operand.clone()) } else { None };
         let source = site.source.clone();
         let mut bound_whens = Vec::new();
         let mut json = JsonResult::Always;
         for clause in source.ast().list(whens) {
-            let mut when = self.expr(site, clause.when)?;
             let mut rule = plain_rule(Collation::Binary);
+            let mut when = if operand_rows.len() > 1 {
+                let (row, span) = (self.members(site, clause.when)?, source.ast()[clause.when].span);
+                Bound::plain(self.rows_equal(&operand_rows, row, site, span)?)
+            } else {
+                self.expr(site, clause.when)?
+            };
             if let Some(operand) = &operand {
                 rule = comparison(operand, &when);
                 settle(&mut when.expr, &mut rule.right);
@@ -272,12 +279,14 @@ fn operands_in_place(ast: &Ast, id: ExprId, out: &mut Vec<ExprId>) {
     let mut direct = Vec::new();
     operands(ast, id, &mut direct);
     for operand in direct {
-        match &ast[operand].kind {
-            ExprKind::Row(list) => out.extend(
-                ast.list(*list).iter().filter(|member| !matches!(ast[**member].kind, ExprKind::Subquery(_))),
-            ),
-            ExprKind::Subquery(_) => {}
-            _ => out.push(operand),
-        }
+        value_operands(ast, operand, out);
+    }
+}
+
+fn value_operands(ast: &Ast, operand: ExprId, out: &mut Vec<ExprId>) {
+    match &ast[operand].kind {
+        ExprKind::Row(list) => ast.list(*list).iter().for_each(|member| value_operands(ast, *member, out)),
+        ExprKind::Subquery(_) => {}
+        _ => out.push(operand),
     }
 }

@@ -4,6 +4,7 @@ use dosql_base::Result;
 
 use super::binder::{Binder, Site};
 use super::fold::fold;
+use super::order::without_collate;
 use super::typed::{Bound, comparison, list_comparison, plain_rule, settle};
 use crate::parse::ast::{BinaryOp, ExprId, ExprKind, InSet, LikeOp, Span};
 use crate::plan::{CompareOp, Expr, LikeKind};
@@ -120,7 +121,8 @@ impl<'a> Binder<'a> {
 
     /// Whether the right side of IS is the word TRUE or FALSE rather than a column of that name.
     fn truth_word(&self, site: &Site<'a>, id: ExprId, bound: &[Bound]) -> Option<bool> {
-        let is_word = matches!(site.source.ast()[id].kind, ExprKind::Column { table: None, .. });
+        let ast = site.source.ast();
+        let is_word = matches!(ast[without_collate(ast, id)].kind, ExprKind::Column { table: None, .. });
         match bound {
             [Bound { expr: Expr::Literal(Value::Integer(truth)), .. }] if is_word => Some(*truth == 1),
             _ => None,
@@ -167,11 +169,11 @@ impl<'a> Binder<'a> {
         let operands = self.members(site, operand)?;
         let (query, columns) = match set {
             InSet::List(list) => {
-                let [operand] = operands.as_slice() else {
-                    return Err(site.source.error(span, "row value misused"));
-                };
                 let source = site.source.clone();
                 let list = source.ast().list(*list);
+                let [operand] = operands.as_slice() else {
+                    return self.row_in_list(site, not, &operands, list, span);
+                };
                 let members: Result<Vec<Bound>> =
                     list.iter().map(|member| self.expr(site, *member)).collect();
                 return Ok(in_list(not, operand, members?));
@@ -188,6 +190,43 @@ impl<'a> Binder<'a> {
             operands.iter().zip(&columns).map(|(operand, column)| comparison(operand, column)).collect();
         let operands = operands.into_iter().map(|operand| operand.expr).collect();
         Ok(Bound::plain(Expr::InQuery { not, operands, rules, query }))
+    }
+
+    /// `(a, b) IN ((1, 2), (3, 4))`
+    fn row_in_list(
+        &mut self,
+        site: &Site<'a>,
+        not: bool,
+        operands: &[Bound],
+        list: &[ExprId],
+        span: Span,
+    ) -> Result<Bound> {
+        let mut any = None;
+        for member in list {
+            let row = self.members(site, *member)?;
+            if row.len() != operands.len() {
+                let message =
+                    format!("IN(...) element has {} terms - expected {}", row.len(), operands.len());
+                return Err(site.source.error(span, message));
+            }
+            let equal = compare_rows(CompareOp::Equal, operands.to_vec(), row).expr;
+            any = Some(match any {
+                Some(any) => Expr::Or(Box::new(any), Box::new(equal)),
+                None => equal,
+            });
+        }
+        Ok(Bound::plain(negated(not, any.unwrap_or(Expr::Literal(Value::Integer(0))))))
+    }
+
+    /// Whether `operand = when`, of rows.
+    pub(crate) fn rows_equal(
+        &mut self,
+        operand: &[Bound],
+        when: Vec<Bound>,
+        site: &Site<'a>,
+        span: Span,
+    ) -> Result<Expr> {
+        Ok(self.compare_members(site, CompareOp::Equal, operand.to_vec(), when, span)?.expr)
     }
 
     pub(crate) fn like(

@@ -273,7 +273,7 @@ impl<'a> Binder<'a> {
                     declared_type: named.and_then(|column| column.declared_type.clone()),
                     origin: named.and_then(|column| column.origin.clone()),
                 }));
-                bound
+                bound.as_real()
             }
             Columns::Listed(columns) => {
                 let column = &columns[at];
@@ -291,6 +291,7 @@ impl<'a> Binder<'a> {
                         origin: column.origin.clone(),
                     })),
                 }
+                .as_real()
             }
             Columns::Table(table) => table_column(table, at, register, nullable),
         }

@@ -7,13 +7,16 @@
 use dosql_base::{Error, Result};
 
 use super::binder::{Binder, Site};
+use super::call::operands;
 use super::compound::Tail;
 use super::cte::CteScope;
 use super::order::{OrderKey, OrderSource};
 use super::scope::{Alias, Clause, Output, Scope, ScopeId};
 use super::typed::Bound;
-use crate::func::AggKind;
-use crate::parse::ast::{ExprId, ExprKind, List, NameId, ResultColumn, SelectBody, SelectCore, SelectId};
+use crate::func::{AggKind, Function, lookup};
+use crate::parse::ast::{
+    Ast, CompoundOp, ExprId, ExprKind, List, NameId, ResultColumn, SelectBody, SelectCore, SelectId,
+};
 use crate::plan::choose::{FromBlock, plan_from};
 use crate::plan::{Aggregate, Expr, GroupKey, Node, OutputColumn, Query, Register, SortKey, Window};
 use crate::value::{Collation, Text, Value};
@@ -109,6 +112,19 @@ impl<'a> Binder<'a> {
 
     /// The rows of one SELECT or VALUES with what follows it.
     pub(crate) fn core_rows(&mut self, site: &Site<'a>, core: &SelectCore, tail: &Tail) -> Result<Rows> {
+        if let SelectBody::Values(rows) = &core.body
+            && rows.len() > 1
+            && computes_over_rows(site.source.ast(), *rows)
+        {
+            // Every row is a SELECT of its own then.
+            let row = |at: usize| SelectCore {
+                compound: (at > 0).then_some(CompoundOp::UnionAll),
+                body: SelectBody::Values(List::new(rows.start as usize + at, 1)),
+                span: core.span,
+            };
+            let cores: Vec<SelectCore> = (0..rows.len()).map(row).collect();
+            return self.compound_rows(site, &cores, tail);
+        }
         let parts = self.core_parts(site, core, tail)?;
         self.assemble(parts)
     }
@@ -130,7 +146,9 @@ impl<'a> Binder<'a> {
         };
         match &core.body {
             SelectBody::Values(rows) => {
-                (parts.block, parts.outputs) = self.values(&inner, *rows)?;
+                (parts.block, parts.outputs) =
+                    self.in_clause(&inner, Clause::Result, |b| b.values(&inner, *rows))?;
+                parts.aggregated = !self.scopes[scope.0].aggregates.is_empty();
                 parts.order = self.order_terms(&inner, tail.order_by, &parts.outputs)?;
             }
             SelectBody::Query { .. } => self.query_parts(&inner, core, tail, &mut parts)?,
@@ -514,6 +532,21 @@ fn replace_keys(parts: &mut Parts, windows: &mut [super::window::WindowGroup]) {
         group.order_by.iter_mut().for_each(|key| key.expr.replace(&mut by));
         group.calls.iter_mut().for_each(|call| call.for_each_expr_mut(&mut |expr| expr.replace(&mut by)));
     }
+}
+
+/// Whether some value is a window function or an aggregate.
+fn computes_over_rows(ast: &Ast, rows: List<List<ExprId>>) -> bool {
+    let mut pending: Vec<ExprId> = ast.list(rows).iter().flat_map(|row| ast.list(*row)).copied().collect();
+    while let Some(expr) = pending.pop() {
+        if let ExprKind::Function(call) = &ast[expr].kind {
+            let function = lookup(ast.text(call.name), call.arguments.len());
+            if call.over.is_some() || function.is_ok_and(Function::is_aggregate) {
+                return true;
+            }
+        }
+        operands(ast, expr, &mut pending);
+    }
+    false
 }
 
 fn known_limit(parts: &Parts) -> Option<u64> {

@@ -19,15 +19,20 @@ impl<'a> Binder<'a> {
         let ast = source.ast();
         match &ast[id].kind {
             ExprKind::Row(list) => {
-                let list: List<ExprId> = *list;
-                ast.list(list).iter().map(|member| self.expr(site, *member)).collect()
+                let mut members = Vec::new();
+                for member in ast.list(*list) {
+                    members.extend(self.members(site, *member)?);
+                }
+                Ok(members)
             }
             ExprKind::Subquery(select) => {
                 let (query, columns) = self.subquery(site, *select)?;
                 let scalar = |(at, column): (usize, Bound)| {
                     let column_number = u32::try_from(at).unwrap_or(u32::MAX);
+                    // The columns' collations do not reach out of a subquery.
                     let expr = Expr::Scalar { query: query.clone(), column: column_number };
-                    Bound { expr, nullable: true, ..column }
+                    let collation = None;
+                    Bound { expr, collation, explicit: false, nullable: true, column: None, ..column }
                 };
                 Ok(columns.into_iter().enumerate().map(scalar).collect())
             }

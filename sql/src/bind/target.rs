@@ -60,6 +60,12 @@ impl<'a> Binder<'a> {
         let inner = Site { scope: Some(scope), ..site.clone() };
         let mut pending = vec![self.target_source(&inner, target)?];
         for mut joined in self.from_items(&inner, target.from, false)? {
+            let items = &self.scopes[scope.0].items;
+            let name = items[0].name.clone().unwrap_or_default();
+            if items[1..].iter().any(|item| item.is_named(&name)) {
+                let message = format!("target object/alias may not appear in FROM clause: {name}");
+                return Err(Error::invalid(message));
+            }
             if matches!(joined.join, JoinKind::Right | JoinKind::Full) {
                 return Err(Error::unsupported("UPDATE .. FROM with a RIGHT or FULL JOIN"));
             }

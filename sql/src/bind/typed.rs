@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use crate::func::JsonResult;
+use crate::func::{JsonArgs, JsonResult, lookup};
 use crate::plan::{Comparison, Expr};
 use crate::value::{Affinity, Collation, Text, Value};
 
@@ -66,6 +66,26 @@ impl Bound {
         if let Some(operand) = operands.into_iter().find(|operand| operand.explicit) {
             self.collation = operand.collation;
             self.explicit = true;
+        }
+        self
+    }
+
+    /// The column of a subquery whose first SELECT makes reals: integers of the others are read as reals too.
+    pub(crate) fn as_real(mut self) -> Bound {
+        if self.settled || self.affinity != Some(Affinity::Real) || !matches!(self.expr, Expr::Register(_)) {
+            return self;
+        }
+        if let Ok(function) = lookup("typeof", 1) {
+            let value = self.expr;
+            let (arguments, json) = (vec![value.clone()], JsonArgs::default());
+            let kind = Expr::Function { function, arguments, collation: Collation::Binary, json };
+            let integer = Expr::Literal(Value::Text(Text::new_static("integer")));
+            let real = Expr::Cast { to: Affinity::Real, operand: Box::new(value.clone()) };
+            self.expr = Expr::Case {
+                operand: Some(Box::new(kind)),
+                whens: vec![(integer, plain_rule(Collation::Binary), real)],
+                otherwise: Some(Box::new(value)),
+            };
         }
         self
     }

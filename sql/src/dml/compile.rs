@@ -10,7 +10,7 @@ use super::plan::{
 };
 use crate::bind::{
     BindContext, Extra, RowScope, Target, bind_expression, bind_members, bind_returning, bind_select,
-    bind_target, bind_view_columns,
+    bind_select_with, bind_target, bind_view_columns,
 };
 use crate::catalog::definition::collation;
 use crate::catalog::load::lower;
@@ -148,7 +148,7 @@ fn returning(
 fn compile_insert(cx: &BindContext<'_>, insert: &Insert, outer: &[RowScope]) -> Result<InsertPlan> {
     let Changed { table, view } = find_changed(cx, &insert.table, "INSERT")?;
     let source = match &insert.source {
-        InsertSource::Select(select) => Some(Arc::new(bind_select(cx, *select, outer)?)),
+        InsertSource::Select(select) => Some(Arc::new(bind_select_with(cx, insert.with, *select, outer)?)),
         InsertSource::DefaultValues => None,
     };
     let supplied = source.as_ref().map(|source| source.outputs.len());

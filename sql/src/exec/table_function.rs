@@ -129,7 +129,9 @@ impl Source {
                 Source::Json(Box::new(JsonRows::new(argument(0), path, recursive)?))
             }
             TableFunction::GenerateSeries => Source::Series(Series::of(arguments)),
-            TableFunction::Pragma(_) => return Err(Error::unsupported("pragma table functions")),
+            TableFunction::Pragma(pragma) => {
+                Source::Rows(crate::catalog::pragma::rows(pragma, arguments.first(), cx.catalog)?.into_iter())
+            }
             TableFunction::Schema => Source::Rows(schema_rows(cx.catalog).into_iter()),
         })
     }

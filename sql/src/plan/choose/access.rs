@@ -299,6 +299,7 @@ impl Search<'_> {
                 if !(self.is_rowid(&key.expr) && backward != Some(!key.descending)) {
                     return (false, false);
                 }
+                backward = Some(key.descending);
                 past_end = true;
                 continue;
             };
