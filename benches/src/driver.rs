@@ -1,0 +1,112 @@
+//! The driver: processes started one after the other, engines interleaved, figures gathered.
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use crate::Arguments;
+use crate::engine::Result;
+use crate::report::Table;
+
+/// How long a process may write before it is killed.
+const UNTIL_KILLED: Duration = Duration::from_millis(400);
+
+const KV_ENGINES: &[&str] = &[
+    "dosql",
+    "dosql-r0",
+    "redb",
+    "fjall",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb",
+    "heed",
+    "sled",
+    "sqlite",
+];
+
+/// Measures the key-value workloads and prints the table.
+pub fn kv(arguments: &Arguments) -> Result<()> {
+    interleave(arguments, KV_ENGINES, |table, column, engine, directory| {
+        gather(start("measure-kv", engine, arguments.scale, directory, &[])?, table, column)?;
+        let acknowledged = kill_while_writing(engine, arguments.scale, directory)?;
+        let promised = ["--acknowledged".to_owned(), acknowledged.to_string()];
+        gather(start("look-after", engine, arguments.scale, directory, &promised)?, table, column)
+    })
+}
+
+/// Goes round the engines, the order moving on by one a round, and prints the table after each round.
+fn interleave(
+    arguments: &Arguments,
+    all: &[&str],
+    mut measure: impl FnMut(&mut Table, usize, &str, &Path) -> Result<()>,
+) -> Result<()> {
+    let engines: Vec<String> = match arguments.engines.is_empty() {
+        true => all.iter().map(|&name| name.to_owned()).collect(),
+        false => arguments.engines.clone(),
+    };
+    let base = match &arguments.directory {
+        Some(directory) => directory.clone(),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/data"),
+    };
+    let mut table = Table::new(&engines);
+    for round in 0..arguments.rounds {
+        for turn in 0..engines.len() {
+            let column = (turn + round) % engines.len();
+            let engine = &engines[column];
+            let directory = base.join(engine);
+            let _ = fs::remove_dir_all(&directory);
+            fs::create_dir_all(&directory)?;
+            let began = Instant::now();
+            if let Err(error) = measure(&mut table, column, engine, &directory) {
+                eprintln!("{engine}: {error}");
+            }
+            eprintln!("round {} {engine}: {:.1} s", round + 1, began.elapsed().as_secs_f64());
+            let _ = fs::remove_dir_all(&directory);
+        }
+    }
+    print!("{}", table.markdown());
+    Ok(())
+}
+
+fn start(command: &str, engine: &str, scale: f64, directory: &Path, more: &[String]) -> Result<Child> {
+    let mut process = Command::new(std::env::current_exe()?);
+    process.args([command, engine, "--scale", &scale.to_string(), "--dir"]).arg(directory).args(more);
+    Ok(process.stdout(Stdio::piped()).spawn()?)
+}
+
+fn gather(mut child: Child, table: &mut Table, column: usize) -> Result<()> {
+    let output = child.stdout.take().ok_or("a process without output")?;
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        if !table.take_line(column, &line) {
+            eprintln!("{line}");
+        }
+    }
+    let status = child.wait()?;
+    if status.success() { Ok(()) } else { Err(format!("the measuring process ended with {status}").into()) }
+}
+
+/// Kills a process in the middle of durable commits. Returns how many entries it had acknowledged.
+fn kill_while_writing(engine: &str, scale: f64, directory: &Path) -> Result<u64> {
+    let mut child = start("die-writing", engine, scale, directory, &[])?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("a process without output")?).lines();
+    let mut acknowledged = 0;
+    let mut first = None;
+    for line in &mut lines {
+        acknowledged = line?.trim().parse()?;
+        let began = *first.get_or_insert_with(Instant::now);
+        if began.elapsed() >= UNTIL_KILLED {
+            child.kill()?;
+            break;
+        }
+    }
+    // What it had said before the kill arrived counts too.
+    for line in lines {
+        if let Some(number) = line.ok().and_then(|line| line.trim().parse().ok()) {
+            acknowledged = number;
+        }
+    }
+    child.wait()?;
+    Ok(acknowledged)
+}

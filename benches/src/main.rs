@@ -1,0 +1,96 @@
+//! dosql measured against its peers.
+//!
+//! ```text
+//! cargo run --release -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--dir PATH]
+//! cargo run --release -- sql [--scale 0.1] [--rounds 3]
+//! ```
+//!
+//! The driver starts a process for each engine and round, one after the other, in an order that moves on with the round, and
+//! prints the medians as a Markdown table.
+
+mod data;
+mod driver;
+mod engine;
+mod engines;
+mod kv;
+mod measure;
+mod report;
+
+use std::path::PathBuf;
+
+use engine::{Engine, Result};
+use kv::Plan;
+use lexopt::prelude::*;
+use report::Sheet;
+
+/// What the command line says.
+pub struct Arguments {
+    command: String,
+    engine: String,
+    scale: f64,
+    rounds: usize,
+    engines: Vec<String>,
+    directory: Option<PathBuf>,
+    acknowledged: u64,
+}
+
+fn arguments() -> Result<Arguments> {
+    let mut arguments = Arguments {
+        command: String::new(),
+        engine: String::new(),
+        scale: 0.1,
+        rounds: 3,
+        engines: Vec::new(),
+        directory: None,
+        acknowledged: 0,
+    };
+    let mut parser = lexopt::Parser::from_env();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("scale") => arguments.scale = parser.value()?.parse()?,
+            Long("rounds") => arguments.rounds = parser.value()?.parse()?,
+            Long("engines") => {
+                let list = parser.value()?.string()?;
+                arguments.engines = list.split(',').map(str::to_owned).collect();
+            }
+            Long("dir") => arguments.directory = Some(parser.value()?.into()),
+            Long("acknowledged") => arguments.acknowledged = parser.value()?.parse()?,
+            Value(word) if arguments.command.is_empty() => arguments.command = word.string()?,
+            Value(word) if arguments.engine.is_empty() => arguments.engine = word.string()?,
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(arguments)
+}
+
+fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
+    let mut sheet = Sheet::default();
+    match arguments.command.as_str() {
+        "measure-kv" => kv::session::<E>(plan, &mut sheet),
+        "die-writing" => kv::die_writing::<E>(plan),
+        "look-after" => kv::look_after::<E>(plan, arguments.acknowledged, &mut sheet),
+        other => Err(format!("no such command: {other}; try kv or sql").into()),
+    }
+}
+
+fn main() -> Result<()> {
+    let arguments = arguments()?;
+    if arguments.command == "kv" {
+        return driver::kv(&arguments);
+    }
+    let directory = arguments.directory.clone().ok_or("a measuring process needs --dir")?;
+    let plan = Plan { directory, scale: arguments.scale };
+    let measure: fn(&Arguments, &Plan) -> Result<()> = match arguments.engine.as_str() {
+        engines::dosql::Shipped::NAME => measure::<engines::dosql::Shipped>,
+        engines::dosql::Forgetful::NAME => measure::<engines::dosql::Forgetful>,
+        engines::redb::Redb::NAME => measure::<engines::redb::Redb>,
+        engines::fjall::Fjall::NAME => measure::<engines::fjall::Fjall>,
+        engines::heed::Heed::NAME => measure::<engines::heed::Heed>,
+        engines::sled::Sled::NAME => measure::<engines::sled::Sled>,
+        engines::sqlite::Sqlite::NAME => measure::<engines::sqlite::Sqlite>,
+        #[cfg(feature = "rocksdb")]
+        engines::rocksdb::Rocks::NAME => measure::<engines::rocksdb::Rocks>,
+        other => return Err(format!("no such engine: {other}").into()),
+    };
+    measure(&arguments, &plan)
+}
