@@ -31,7 +31,8 @@ pub fn kv(arguments: &Arguments) -> Result<()> {
         gather(start("measure-kv", engine, arguments.scale, directory, &[])?, table, column)?;
         let acknowledged = kill_while_writing(engine, arguments.scale, directory)?;
         let promised = ["--acknowledged".to_owned(), acknowledged.to_string()];
-        gather(start("look-after", engine, arguments.scale, directory, &promised)?, table, column)
+        gather(start("look-after", engine, arguments.scale, directory, &promised)?, table, column)?;
+        gather(start("scarce", engine, arguments.scale, directory, &[])?, table, column)
     })
 }
 

@@ -69,6 +69,7 @@ fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
         "measure-kv" => kv::session::<E>(plan, &mut sheet),
         "die-writing" => kv::die_writing::<E>(plan),
         "look-after" => kv::look_after::<E>(plan, arguments.acknowledged, &mut sheet),
+        "scarce" => kv::scarce::<E>(plan, &mut sheet),
         other => Err(format!("no such command: {other}; try kv or sql").into()),
     }
 }

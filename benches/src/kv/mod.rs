@@ -15,6 +15,7 @@ use crate::engine::{Engine, Result};
 use crate::report::Sheet;
 
 pub use crash::{die_writing, look_after};
+pub use reads::scarce;
 
 /// Entries at scale 1.
 const ENTRIES: f64 = 1_000_000.0;
@@ -66,7 +67,6 @@ pub fn session<E: Engine>(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     mixed::reader_and_writer(&engine, plan, sheet)?;
     mixed::optimists(&engine, plan, sheet)?;
     engine.close()?;
-    reads::scarce::<E>(plan, &random, sheet)?;
     writes::remove_half::<E>(plan, &random, sheet)?;
     small::many::<E>(plan, sheet)
 }

@@ -1,7 +1,5 @@
 //! Gets, seeks and scans.
 
-use std::path::Path;
-
 use super::Plan;
 use crate::data::{absent, digest, key, pick, value};
 use crate::engine::{Engine, Reader, Result, Way};
@@ -101,13 +99,14 @@ pub fn full_scan<E: Engine>(engine: &E, way: Way, n: u64) -> Result<f64> {
     Ok(best)
 }
 
-/// Gets with a cache smaller than half the data. The operating system's cache stays warm: what counts is the price of a miss.
-pub fn scarce<E: Engine>(plan: &Plan, directory: &Path, sheet: &mut Sheet) -> Result<()> {
-    let n = plan.entries();
-    let engine = E::open(directory, plan.scarce_cache())?;
-    gets(&mut engine.reader()?, 1, n / 2, n, 1)?;
+/// Gets with a cache smaller than half the data, in a process of their own. The operating system's cache stays warm: what counts
+/// is the price of a miss.
+pub fn scarce<E: Engine>(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
+    let (n, directory) = (plan.entries(), plan.sub("crash")?);
+    let engine = E::open(&directory, plan.scarce_cache())?;
+    gets(&mut engine.reader()?, 1, n / 2, n, 0)?;
     let watch = MemoryWatch::start();
-    let ((), seconds) = timed(|| gets(&mut engine.reader()?, 3, n, n, 1))?;
+    let ((), seconds) = timed(|| gets(&mut engine.reader()?, 3, n, n, 0))?;
     sheet.more("random gets, scarce cache [gets/s]", n as f64 / seconds);
     std::thread::sleep(std::time::Duration::from_millis(20));
     sheet.less("peak memory of these, anonymous [MiB]", watch.take_mib());
