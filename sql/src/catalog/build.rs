@@ -235,6 +235,14 @@ pub(crate) fn build_index(
         let (key, natural) = match plain_column(ast, &ast[expr], table) {
             Some(column) => (IndexKey::Column(column), table.columns[column].collation),
             None => {
+                if let ExprKind::Column { table: None, column, .. } = &ast[expr].kind
+                    && ["rowid", "_rowid_", "oid"]
+                        .iter()
+                        .any(|name| ast.text(*column).eq_ignore_ascii_case(name))
+                {
+                    return Err(Error::invalid(format!("no such column: {}", ast.text(*column)))
+                        .at_offset(ast[expr].span.start as usize));
+                }
                 let bound = bind_alone(ast, sql, expr, Some(table), Purpose::IndexExpression)?;
                 (IndexKey::Expr(Arc::new(bound)), Collation::Binary)
             }

@@ -288,10 +288,11 @@ pub(crate) fn bare(span: Span, sql: &str) -> &str {
 
 fn read_default(ast: &Ast, sql: &str, expr: ExprId, column: &str) -> Result<DefaultSpec> {
     let node = &ast[expr];
-    let text = node.span.of(sql).trim();
+    let before = sql.get(..node.span.start as usize).unwrap_or_default();
+    let enclosed = before.trim_end().ends_with('(') || node.span.of(sql).starts_with('(');
     let default = DefaultSpec { sql: Text::new(bare(node.span, sql)), word: None, expr };
     if let ExprKind::Column { schema: None, table: None, column: word } = &node.kind
-        && !text.starts_with('(')
+        && !enclosed
     {
         let word = &ast[*word];
         let value = match () {

@@ -267,7 +267,8 @@ fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> 
     };
     let source = Arc::new(bind_target(cx, &target, outer)?);
     let returning = returning(cx, update.returning, &table, update.alias)?;
-    Ok(UpdatePlan { table, view, or: update.or, source, sets, returning })
+    let joined = !update.from.is_empty();
+    Ok(UpdatePlan { table, view, or: update.or, source, sets, joined, returning })
 }
 
 /// The columns that an assignment sets.
@@ -412,7 +413,10 @@ fn target_term(cx: &BindContext<'_>, term: &OrderTerm, table: &Arc<Table>) -> Re
         (expr, named) = (operand, Some(collation(cx.ast, name)?));
     }
     let mut target = TargetTerm { column: None, rowid: false, expr: None, collation: named };
-    if let ExprKind::Column { schema: None, table: None, column } = &cx.ast[expr].kind {
+    let own = |name: NameId| cx.ast.text(name).eq_ignore_ascii_case(&table.name);
+    if let ExprKind::Column { table: qualifier, column, .. } = &cx.ast[expr].kind
+        && qualifier.is_none_or(own)
+    {
         match set_target(table, cx.ast.text(*column)) {
             Some(SetTarget::Column(column)) => target.column = Some(column),
             Some(SetTarget::Rowid) => target.rowid = true,

@@ -161,7 +161,8 @@ impl<S: Storage> Machine<'_, S> {
             if let Some(clause) = upsert_clause(op, table, &unique) {
                 return Ok(Verdict::Upsert { clause, row_id: found });
             }
-            if action == ConflictAction::Replace {
+            // A row that came back (a trigger put it there) is not removed again.
+            if action == ConflictAction::Replace && !op.replaced {
                 if !victims.contains(&found) {
                     victims.push(found);
                 }

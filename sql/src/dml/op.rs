@@ -58,6 +58,8 @@ pub(crate) struct RowOp {
     /// `old` may be out of date.
     pub(crate) refetch: bool,
     pub(crate) depth: u32,
+    /// Rows in its way were removed already.
+    pub(crate) replaced: bool,
     /// How many statements were under way.
     pub(crate) level: usize,
 }
@@ -81,6 +83,7 @@ impl RowOp {
             rowid_given: false,
             refetch: false,
             depth: 0,
+            replaced: false,
             level: 0,
         }
     }
@@ -206,7 +209,7 @@ impl<S: Storage> Machine<'_, S> {
             Verdict::Skip => Ok(()),
             Verdict::Replace(victims) => {
                 let (table, depth, level) = (Arc::clone(&op.table), op.depth, op.level);
-                op.refetch = false;
+                op.replaced = true;
                 self.tasks.push(Task::Op(op));
                 for row_id in victims {
                     let mut victim = RowOp::new(Kind::Delete, &table);
@@ -292,7 +295,8 @@ impl<S: Storage> Machine<'_, S> {
         }
         update.old = old;
         update.old_id = row_id;
-        update.or = op.or;
+        // Whatever the INSERT says, its UPDATE aborts on a conflict, and so do the triggers that it fires.
+        update.or = Some(ConflictAction::Abort);
         update.returning = op.returning.clone();
         update.counted = op.counted;
         update.depth = op.depth;

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::catalog::schema::Table;
-use crate::parse::ast::{ConflictAction, TriggerTime};
+use crate::parse::ast::ConflictAction;
 use crate::plan::{Expr, OutputColumn, Query};
 use crate::value::{Text, Value};
 
@@ -119,6 +119,8 @@ pub struct UpdatePlan {
     pub source: Arc<Query>,
     /// What each further output of the source sets; `None` where a later one sets the same.
     pub sets: Vec<Option<SetTarget>>,
+    /// UPDATE .. FROM: the source may give a row of the table more than once; the first counts.
+    pub joined: bool,
     /// RETURNING.
     pub returning: Option<Arc<Returning>>,
 }
@@ -174,8 +176,6 @@ pub(crate) enum Event {
 #[derive(Debug)]
 pub(crate) struct Program {
     pub(crate) name: Text,
-    pub(crate) time: TriggerTime,
-    pub(crate) event: Event,
     pub(crate) when: Option<Expr>,
     pub(crate) body: Vec<Change>,
 }

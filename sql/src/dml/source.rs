@@ -10,11 +10,12 @@ use super::op::{Kind, RowOp};
 use super::plan::{Change, Input, InsertPlan, Row, SetTarget, UpdatePlan};
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
+use crate::codec::encode_key;
 use crate::exec::{QueryRun, StatementState};
 use crate::parse::ast::ConflictAction;
 use crate::plan::Query;
 use crate::storage::Storage;
-use crate::value::Value;
+use crate::value::{Collation, Value, ValueRef};
 
 /// A change under way: its gathered rows.
 pub(crate) struct RowsTask {
@@ -66,7 +67,13 @@ impl<S: Storage> Machine<'_, S> {
                 Some(source) => self.gather(source, &outer)?,
                 None => vec![Vec::new()],
             },
-            Change::Update(plan) => self.gather(&plan.source, &outer)?,
+            Change::Update(plan) => {
+                let mut rows = self.gather(&plan.source, &outer)?;
+                if plan.joined {
+                    keep_first(&plan.table, &mut rows);
+                }
+                rows
+            }
             Change::Delete(plan) => self.gather(&plan.source, &outer)?,
         };
         let or = or.or(match &change {
@@ -170,6 +177,26 @@ fn updated_row(plan: &UpdatePlan, source: Vec<Value>) -> (Row, Vec<(SetTarget, V
     let (old, values) = stored_row(&plan.table, source);
     let sets = plan.sets.iter().zip(values).filter_map(|(target, value)| Some(((*target)?, value))).collect();
     (old, sets)
+}
+
+/// Keeps the first of the rows that change the same row of the table.
+fn keep_first(table: &Table, rows: &mut Vec<Vec<Value>>) {
+    let width = table.columns.len() + 1;
+    let key: Vec<usize> = match (table.without_rowid, table.made_up) {
+        // The rows of a view are told apart by all their columns.
+        (_, true) => (1..width).collect(),
+        (true, false) => crate::dml::foreign_key::primary_key_columns(table).iter().map(|c| c + 1).collect(),
+        (false, false) => vec![0],
+    };
+    let mut seen = std::collections::BTreeSet::new();
+    rows.retain(|row| {
+        let mut bytes = Vec::new();
+        for column in &key {
+            let value = row.get(*column).map_or(ValueRef::Null, Value::as_ref);
+            encode_key(&mut bytes, value, Collation::Binary, false);
+        }
+        seen.insert(bytes)
+    });
 }
 
 /// The rowid at the end of a row; 0 WITHOUT ROWID.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use dosql_base::Result;
 
-use super::compile::{compile, view_table};
-use super::plan::{Change, Event, Program};
+use super::compile::compile;
+use super::plan::{Change, Event, Program, SetTarget};
 use super::programs::{Candidate, Programs};
 use crate::bind::{BindContext, RowScope, bind_expression};
 use crate::catalog::load::lower;
@@ -33,8 +33,8 @@ pub(crate) fn replaces(trigger: &Trigger, event: &str) -> bool {
     create.time == TriggerTime::InsteadOf && own == event
 }
 
-/// Binds all triggers that a change of `table` can set off. A trigger that can't be bound says so when it fires.
-pub(crate) fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Programs {
+/// Binds all triggers that a change of `table` can set off.
+fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Programs {
     let catalog = cx.catalog.live();
     let mut programs = Programs::default();
     if catalog.triggers.is_empty() {
@@ -71,6 +71,35 @@ pub(crate) fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bo
         }
     }
     programs
+}
+
+/// Binds all triggers that a change can set off. Fails where one of those that may fire can't be bound.
+pub(crate) fn programs_of(cx: &BindContext<'_>, change: &Change, foreign_keys: bool) -> Result<Programs> {
+    let Some(table) = change.table() else { return Ok(Programs::default()) };
+    let programs = collect(cx, table, foreign_keys);
+    let mut waiting = vec![change.clone()];
+    let mut seen: Vec<Text> = Vec::new();
+    while let Some(change) = waiting.pop() {
+        let Some(table) = change.table() else { continue };
+        for candidate in programs.of(table) {
+            let fires = match (&candidate.event, &change) {
+                (Event::Insert, Change::Insert(_)) | (Event::Delete, Change::Delete(_)) => true,
+                (Event::Update(columns), Change::Update(plan)) => {
+                    let set = |column: &usize| plan.sets.contains(&Some(SetTarget::Column(*column)));
+                    columns.is_empty() || columns.iter().any(set)
+                }
+                (Event::Update(_), Change::Insert(plan)) => {
+                    plan.upserts.iter().any(|clause| clause.update.is_some())
+                }
+                _ => false,
+            };
+            if fires && !seen.contains(&candidate.name) {
+                seen.push(candidate.name.clone());
+                waiting.extend(candidate.program.clone()?.body.iter().cloned());
+            }
+        }
+    }
+    Ok(programs)
 }
 
 fn reach(waiting: &mut Vec<Arc<Table>>, seen: &mut Vec<Text>, table: &Arc<Table>) {
@@ -125,23 +154,5 @@ pub(crate) fn bind_trigger(
         inner.next_id.set(0);
         body.push(compile(&inner, statement, &rows)?);
     }
-    Ok(Program {
-        name: trigger.name.clone(),
-        time: create.time,
-        event: event_of(create, trigger, table),
-        when,
-        body,
-    })
-}
-
-/// The table that a trigger is on, or one that looks like its view.
-pub(crate) fn trigger_table(cx: &BindContext<'_>, name: &str) -> Result<Option<Arc<Table>>> {
-    let catalog = cx.catalog.live();
-    if let Some(table) = catalog.table(name) {
-        return Ok(Some(Arc::clone(table)));
-    }
-    match catalog.view(name) {
-        Some(view) => view_table(cx, &view.name).map(Some),
-        None => Ok(None),
-    }
+    Ok(Program { name: trigger.name.clone(), when, body })
 }

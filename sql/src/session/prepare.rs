@@ -158,10 +158,7 @@ fn plan(
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let change = compile(cx, statement, &[])?;
             let columns = change.returning().map(|returning| returning.columns.clone()).unwrap_or_default();
-            let programs = match change.table() {
-                Some(table) => trigger::collect(cx, table, foreign_keys),
-                None => Programs::default(),
-            };
+            let programs = trigger::programs_of(cx, &change, foreign_keys)?;
             Ok((Plan::Change(change, Arc::new(programs)), columns))
         }
         Statement::CreateTable(CreateTable { body: TableBody::Select(select), .. }) => {
