@@ -7,6 +7,8 @@
 //! alter/            ALTER TABLE                 analyze.rs        ANALYZE
 //! ```
 
+mod alter;
+mod analyze;
 mod create_index;
 mod create_other;
 mod create_table;
@@ -59,7 +61,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
             Statement::CreateTrigger(create) => self.create_trigger(create),
             Statement::Drop { object, if_exists, name } => self.drop(*object, *if_exists, name),
             Statement::Reindex(name) => self.reindex(name.as_ref()),
-            Statement::Analyze(_) => Ok(false),
+            Statement::AlterTable { table, action } => self.alter_table(table, action),
+            Statement::Analyze(name) => self.analyze(name.as_ref()),
             _ => Err(Error::invalid("this statement does not change the schema")),
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dosql_base::Result;
 
-use super::compile::compile;
+use super::compile::{compile, view_table};
 use super::plan::{Change, Event, Program, SetTarget};
 use super::programs::{Candidate, Programs};
 use crate::bind::{BindContext, RowScope, bind_expression};
@@ -155,4 +155,16 @@ pub(crate) fn bind_trigger(
         body.push(compile(&inner, statement, &rows)?);
     }
     Ok(Program { name: trigger.name.clone(), when, body })
+}
+
+/// The table that a trigger is on, or one that looks like its view.
+pub(crate) fn trigger_table(cx: &BindContext<'_>, name: &str) -> Result<Option<Arc<Table>>> {
+    let catalog = cx.catalog.live();
+    if let Some(table) = catalog.table(name) {
+        return Ok(Some(Arc::clone(table)));
+    }
+    match catalog.view(name) {
+        Some(view) => view_table(cx, &view.name).map(Some),
+        None => Ok(None),
+    }
 }

@@ -199,6 +199,22 @@ impl<S: Storage> Machine<'_, S> {
         Ok(self.storage.get(Point::Live, key, |_| ())?.is_some())
     }
 
+    /// Whether there is anything in a space.
+    pub(crate) fn any_entry(&self, space: SpaceId) -> Result<bool> {
+        let mut cursor =
+            self.storage.open_cursor(Point::Live, layout::space_range(space), Direction::Forward)?;
+        let mut any = false;
+        loop {
+            let done = self.storage.visit(&mut cursor, 1, &mut |_, _| {
+                any = true;
+                Ok(ControlFlow::Break(()))
+            })?;
+            if done || any {
+                return Ok(any);
+            }
+        }
+    }
+
     /// All row ids of a table.
     pub(crate) fn row_ids(&self, space: SpaceId) -> Result<Vec<Vec<u8>>> {
         let mut cursor =

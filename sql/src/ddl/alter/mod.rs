@@ -1,0 +1,95 @@
+//! ALTER TABLE: rewrites the stored texts of everything that speaks of the table. Rows stay as they are: a column keeps its
+//! field, and a row without a field reads as the column's default.
+//!
+//! ```text
+//! add_column.rs   ADD COLUMN          drop_column.rs  DROP COLUMN
+//! rename.rs       RENAME TO, RENAME COLUMN
+//! follow.rs       views and triggers after a rename    edit.rs  changes of a text
+//! ```
+
+mod add_column;
+mod drop_column;
+mod edit;
+mod follow;
+mod rename;
+
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+
+use super::Ddl;
+use super::create_table::no_such_table;
+use crate::catalog::schema::Table;
+use crate::catalog::store::{Object, ObjectKind};
+use crate::parse::ast::{AlterAction, QualifiedName};
+use crate::storage::Storage;
+
+impl<S: Storage> Ddl<'_, '_, '_, S> {
+    pub(super) fn alter_table(&mut self, name: &QualifiedName, action: &AlterAction) -> Result<bool> {
+        self.check_schema(name)?;
+        let (table, object) = self.find_table(name, action)?;
+        match action {
+            AlterAction::AddColumn(column) => self.add_column(&table, object, *column)?,
+            AlterAction::DropColumn(column) => self.drop_column(&table, object, *column)?,
+            AlterAction::RenameTable(new) => self.rename_table(&table, object, *new)?,
+            AlterAction::RenameColumn { from, to } => self.rename_column(&table, object, *from, *to)?,
+        }
+        Ok(true)
+    }
+
+    /// The table to alter and its stored object.
+    fn find_table(&self, name: &QualifiedName, action: &AlterAction) -> Result<(Arc<Table>, Object)> {
+        let text = self.name(name.name);
+        let offset = self.offset(name.name);
+        let catalog = self.machine.catalog;
+        if catalog.view(&text).is_some() && catalog.table(&text).is_none() {
+            let message = match action {
+                AlterAction::AddColumn(_) => "Cannot add a column to a view".to_owned(),
+                AlterAction::RenameTable(_) => format!("view {text} may not be altered"),
+                AlterAction::RenameColumn { .. } => format!("cannot rename columns of view \"{text}\""),
+                AlterAction::DropColumn(_) => format!("cannot drop column from view \"{text}\""),
+            };
+            return Err(Error::invalid(message).at_offset(offset));
+        }
+        let full = match name.schema {
+            Some(schema) => format!("{}.{text}", self.name(schema)),
+            None => text.to_string(),
+        };
+        if catalog.table(&text).is_some_and(|table| table.made_up)
+            || text.len() >= 7 && text.as_bytes()[..7].eq_ignore_ascii_case(b"sqlite_")
+        {
+            return Err(Error::invalid(format!("table {text} may not be altered")).at_offset(offset));
+        }
+        let wanted = match name.schema {
+            Some(schema) => Some(self.name(schema).eq_ignore_ascii_case("temp")),
+            None => None,
+        };
+        let object = catalog.objects.iter().rev().find(|object| {
+            object.kind == ObjectKind::Table
+                && object.name.eq_ignore_ascii_case(&text)
+                && wanted.is_none_or(|wanted| crate::catalog::temp::is_temporary(object.sequence) == wanted)
+        });
+        let object = object.cloned().ok_or_else(|| no_such_table(&full).at_offset(offset))?;
+        let table = catalog.table(&text).filter(|table| table.space == object.space).cloned();
+        let table = match table {
+            Some(table) => table,
+            // A temporary table of the same name hides it.
+            None => {
+                let own = |o: &&Object| {
+                    o.table.eq_ignore_ascii_case(&object.name)
+                        && crate::catalog::temp::is_temporary(o.sequence)
+                            == crate::catalog::temp::is_temporary(object.sequence)
+                };
+                let objects = catalog.objects.iter().filter(own).cloned().collect();
+                let alone = crate::catalog::schema::Catalog::of_objects(objects, None)?;
+                alone.table(&text).cloned().ok_or_else(|| no_such_table(&full))?
+            }
+        };
+        Ok((table, object))
+    }
+
+    /// Whether a table has any row.
+    fn has_rows(&self, table: &Table) -> Result<bool> {
+        Ok(self.machine.any_entry(table.space)?)
+    }
+}
