@@ -11,6 +11,7 @@ pub mod parse;
 pub mod plan;
 pub mod session;
 pub mod storage;
+pub mod temporary;
 #[doc(hidden)]
 pub mod testkit;
 pub mod value;

@@ -243,6 +243,10 @@ pub(crate) fn build_index(
                     return Err(Error::invalid(format!("no such column: {}", ast.text(*column)))
                         .at_offset(ast[expr].span.start as usize));
                 }
+                if let ExprKind::Literal(Value::Text(name)) = &ast[expr].kind {
+                    return Err(Error::invalid(format!("no such column: {name}"))
+                        .at_offset(ast[expr].span.start as usize));
+                }
                 let bound = bind_alone(ast, sql, expr, Some(table), Purpose::IndexExpression)?;
                 (IndexKey::Expr(Arc::new(bound)), Collation::Binary)
             }

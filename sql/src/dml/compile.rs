@@ -5,7 +5,7 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use super::plan::{
-    Change, DeletePlan, Input, InsertPlan, Returning, SetTarget, UpdatePlan, UpsertPlan, UpsertSet,
+    Change, DeletePlan, Input, InsertPlan, Joined, Returning, SetTarget, UpdatePlan, UpsertPlan, UpsertSet,
     UpsertTarget,
 };
 use crate::bind::{
@@ -16,8 +16,8 @@ use crate::catalog::definition::collation;
 use crate::catalog::load::lower;
 use crate::catalog::schema::{Column, Index, IndexColumn, IndexKey, Place, Table};
 use crate::parse::ast::{
-    Assignment, Delete, ExprKind, Insert, InsertSource, List, NameId, OrderTerm, QualifiedName, ResultColumn,
-    Statement, Update, Upsert,
+    Assignment, Delete, ExprId, ExprKind, FromSource, Insert, InsertSource, List, NameId, OrderTerm,
+    QualifiedName, ResultColumn, Statement, Update, Upsert,
 };
 use crate::plan::Expr;
 use crate::value::{Affinity, Collation, Text, Value};
@@ -252,6 +252,13 @@ fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> 
             sets[n] = None;
         }
     }
+    check_from(cx, update)?;
+    // A LIMIT of an UPDATE .. FROM counts rows of the table, which only show once they are gathered.
+    let (mut limit, mut offset, mut joined) = (update.limit, update.offset, None);
+    if !update.from.is_empty() {
+        let bind = |expr: Option<ExprId>| expr.map(|expr| bind_expression(cx, expr, &[], outer)).transpose();
+        joined = Some(Joined { limit: bind(limit.take())?, offset: bind(offset.take())? });
+    }
     let target = Target {
         table: &table,
         view,
@@ -261,14 +268,30 @@ fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> 
         from: update.from,
         filter: update.filter,
         order_by: update.order_by,
-        limit: update.limit,
-        offset: update.offset,
+        limit,
+        offset,
         extra: &extra,
     };
     let source = Arc::new(bind_target(cx, &target, outer)?);
     let returning = returning(cx, update.returning, &table, update.alias)?;
-    let joined = !update.from.is_empty();
     Ok(UpdatePlan { table, view, or: update.or, source, sets, joined, returning })
+}
+
+/// Fails where the FROM of an UPDATE names the target again.
+fn check_from(cx: &BindContext<'_>, update: &Update) -> Result<()> {
+    let own = cx.ast.text(update.alias.unwrap_or(update.table.name));
+    for item in cx.ast.list(update.from) {
+        let named = match (&item.alias, &item.source) {
+            (Some(alias), _) => Some(*alias),
+            (None, FromSource::Table { name, .. }) => Some(name.name),
+            (None, _) => None,
+        };
+        if named.is_some_and(|name| cx.ast.text(name).eq_ignore_ascii_case(own)) {
+            let text = format!("target object/alias may not appear in FROM clause: {own}");
+            return Err(Error::invalid(text).at_offset(item.span.start as usize));
+        }
+    }
+    Ok(())
 }
 
 /// The columns that an assignment sets.

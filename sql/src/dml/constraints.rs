@@ -214,6 +214,12 @@ impl<S: Storage> Machine<'_, S> {
         if table.without_rowid {
             return Ok(());
         }
+        if op.table.autoincrement && op.rowid_given {
+            // Even a row that is left out uses its rowid up.
+            let rowid = rowid_of(&op.table, &op.new);
+            self.raise_sequence(&op.table.name.clone(), op.table.temporary, rowid)?;
+        }
+        let table = &op.table;
         if !op.rowid_given && op.new[columns].is_null() {
             let rowid = self.new_rowid(&Arc::clone(table))?;
             op.new[columns] = Value::Integer(rowid);
@@ -231,7 +237,9 @@ impl<S: Storage> Machine<'_, S> {
         let greatest = self.greatest_rowid(table.space)?;
         if table.autoincrement {
             let used = self.sequence_of(&table.name, table.temporary)?.unwrap_or(0);
-            return greatest.unwrap_or(0).max(used).max(0).checked_add(1).ok_or_else(full);
+            let next = greatest.unwrap_or(0).max(used).max(0).checked_add(1).ok_or_else(full)?;
+            self.raise_sequence(&table.name, table.temporary, next)?;
+            return Ok(next);
         }
         match greatest.map_or(Some(1), |greatest| greatest.checked_add(1)) {
             Some(next) => Ok(next),

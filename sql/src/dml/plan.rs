@@ -119,10 +119,20 @@ pub struct UpdatePlan {
     pub source: Arc<Query>,
     /// What each further output of the source sets; `None` where a later one sets the same.
     pub sets: Vec<Option<SetTarget>>,
-    /// UPDATE .. FROM: the source may give a row of the table more than once; the first counts.
-    pub joined: bool,
+    /// UPDATE .. FROM: the source may give a row of the table more than once.
+    pub joined: Option<Joined>,
     /// RETURNING.
     pub returning: Option<Arc<Returning>>,
+}
+
+/// Which rows of an UPDATE .. FROM count: the last for each row of the table, or with LIMIT and OFFSET the first, and so many
+/// of them.
+#[derive(Clone, Debug, Default)]
+pub struct Joined {
+    /// LIMIT.
+    pub limit: Option<Expr>,
+    /// OFFSET.
+    pub offset: Option<Expr>,
 }
 
 /// A DELETE.

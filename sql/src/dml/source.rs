@@ -1,21 +1,22 @@
 //! The first half of a change: runs its source to the end and keeps the rows, so that what it writes can't disturb what
 //! it reads; then hands out one row after the other.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dosql_base::{Error, Result};
 
 use super::machine::{ChangeTask, Machine, Task};
 use super::op::{Kind, RowOp};
-use super::plan::{Change, Input, InsertPlan, Row, SetTarget, UpdatePlan};
+use super::plan::{Change, Input, InsertPlan, Joined, Row, SetTarget, UpdatePlan};
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::codec::encode_key;
 use crate::exec::{QueryRun, StatementState};
 use crate::parse::ast::ConflictAction;
-use crate::plan::Query;
+use crate::plan::{Expr, Query};
 use crate::storage::Storage;
-use crate::value::{Collation, Value, ValueRef};
+use crate::value::{Collation, Value, ValueRef, to_integer};
 
 /// A change under way: its gathered rows.
 pub(crate) struct RowsTask {
@@ -69,8 +70,8 @@ impl<S: Storage> Machine<'_, S> {
             },
             Change::Update(plan) => {
                 let mut rows = self.gather(&plan.source, &outer)?;
-                if plan.joined {
-                    keep_first(&plan.table, &mut rows);
+                if let Some(joined) = &plan.joined {
+                    self.join_rows(&plan.table, joined, &outer, &mut rows)?;
                 }
                 rows
             }
@@ -132,6 +133,35 @@ impl<S: Storage> Machine<'_, S> {
         self.advance(Box::new(op))
     }
 
+    /// Leaves one of the rows that change the same row of the table: the last, or the first of a limited number.
+    fn join_rows(
+        &mut self,
+        table: &Table,
+        joined: &Joined,
+        outer: &[Value],
+        rows: &mut Vec<Vec<Value>>,
+    ) -> Result<()> {
+        let mut seen = BTreeSet::new();
+        if joined.limit.is_none() && joined.offset.is_none() {
+            rows.reverse();
+            rows.retain(|row| seen.insert(row_key(table, row)));
+            rows.reverse();
+            return Ok(());
+        }
+        rows.retain(|row| seen.insert(row_key(table, row)));
+        let mut number = |expr: &Option<Expr>| match expr {
+            Some(expr) => Ok(to_integer(self.evaluate(expr, &[], outer)?.as_ref())),
+            None => Ok(0),
+        };
+        let (limit, offset) = (number(&joined.limit)?, number(&joined.offset)?);
+        let skipped = usize::try_from(offset).unwrap_or(0).min(rows.len());
+        rows.drain(..skipped);
+        if let Ok(limit) = usize::try_from(limit) {
+            rows.truncate(limit);
+        }
+        Ok(())
+    }
+
     /// Whether changing one row of a table can change others.
     fn may_disturb(&self, table: &Table, or: Option<ConflictAction>) -> bool {
         let replaces = |conflict: Option<ConflictAction>| conflict == Some(ConflictAction::Replace);
@@ -179,8 +209,8 @@ fn updated_row(plan: &UpdatePlan, source: Vec<Value>) -> (Row, Vec<(SetTarget, V
     (old, sets)
 }
 
-/// Keeps the first of the rows that change the same row of the table.
-fn keep_first(table: &Table, rows: &mut Vec<Vec<Value>>) {
+/// What tells the rows of a table apart in the rows of a source.
+fn row_key(table: &Table, row: &[Value]) -> Vec<u8> {
     let width = table.columns.len() + 1;
     let key: Vec<usize> = match (table.without_rowid, table.made_up) {
         // The rows of a view are told apart by all their columns.
@@ -188,15 +218,12 @@ fn keep_first(table: &Table, rows: &mut Vec<Vec<Value>>) {
         (true, false) => crate::dml::foreign_key::primary_key_columns(table).iter().map(|c| c + 1).collect(),
         (false, false) => vec![0],
     };
-    let mut seen = std::collections::BTreeSet::new();
-    rows.retain(|row| {
-        let mut bytes = Vec::new();
-        for column in &key {
-            let value = row.get(*column).map_or(ValueRef::Null, Value::as_ref);
-            encode_key(&mut bytes, value, Collation::Binary, false);
-        }
-        seen.insert(bytes)
-    });
+    let mut bytes = Vec::new();
+    for column in key {
+        let value = row.get(column).map_or(ValueRef::Null, Value::as_ref);
+        encode_key(&mut bytes, value, Collation::Binary, false);
+    }
+    bytes
 }
 
 /// The rowid at the end of a row; 0 WITHOUT ROWID.

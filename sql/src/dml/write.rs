@@ -8,7 +8,6 @@ use dosql_base::{Error, Result};
 use super::machine::{Machine, Task};
 use super::op::{Kind, RowOp};
 use super::plan::Row;
-use super::source::rowid_of;
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, IndexKey, SpaceId, Table};
 use crate::storage::{Direction, Point, Storage};
@@ -105,10 +104,6 @@ impl<S: Storage> Machine<'_, S> {
         self.put_stored_row(&op.table, &op.new, &entries.row_id)?;
         for entry in entries.entries.iter().flatten() {
             self.storage.put(&entry.key, &[])?;
-        }
-        if op.table.autoincrement {
-            let rowid = rowid_of(&op.table, &op.new);
-            self.raise_sequence(&op.table.name, op.table.temporary, rowid)?;
         }
         Ok(())
     }
@@ -282,7 +277,7 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// Notes that an AUTOINCREMENT table has had this rowid.
-    fn raise_sequence(&mut self, name: &str, temporary: bool, rowid: i64) -> Result<()> {
+    pub(crate) fn raise_sequence(&mut self, name: &str, temporary: bool, rowid: i64) -> Result<()> {
         let table = self.sequence_table(temporary)?;
         let (row_id, row) = match self.sequence_row(name, temporary)? {
             Some((_, row)) if matches!(row.get(1), Some(Value::Integer(used)) if *used >= rowid) => {

@@ -10,6 +10,7 @@ use dosql_sql::parse::ast::Ast;
 use dosql_sql::parse::parse_next;
 use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction};
 use dosql_sql::storage::Storage;
+use dosql_sql::temporary::{TemporaryStore, WithTemporary};
 use dosql_sql::testkit::MemoryStorage;
 use dosql_sql::value::{Text, Value, text_of};
 
@@ -24,7 +25,7 @@ pub struct Answer {
 }
 
 pub struct Db {
-    pub storage: MemoryStorage,
+    pub storage: WithTemporary<MemoryStorage>,
     pub session: Session,
     pub env: Env,
     pub clock: Arc<ManualClock>,
@@ -47,7 +48,7 @@ impl Db {
         let start = Timestamp::from_micros(1_767_225_600_000_000);
         let clock = Arc::new(ManualClock::at(start));
         let env = Env::new(clock.clone(), Arc::new(SeededEntropy::new(7)));
-        let storage = MemoryStorage::new();
+        let storage = WithTemporary::new(MemoryStorage::new(), TemporaryStore::new());
         Db { storage, session: Session::new(), env, clock, last: start, open: false, savepoints: Vec::new() }
     }
 
@@ -127,7 +128,8 @@ impl Db {
         }
         self.clock.advance(1000);
         self.last = Timestamp::after(self.last, self.clock_now());
-        self.storage.commit(self.last)?;
+        self.storage.main.commit(self.last)?;
+        self.storage.temporary.commit();
         self.savepoints.clear();
         self.open = false;
         self.session.end_transaction();
@@ -135,7 +137,8 @@ impl Db {
     }
 
     fn rollback(&mut self) {
-        self.storage.rollback();
+        self.storage.main.rollback();
+        self.storage.temporary.rollback();
         self.savepoints.clear();
         self.open = false;
         self.session.end_transaction();

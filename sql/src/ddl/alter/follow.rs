@@ -121,8 +121,11 @@ fn name_at<'a>(ast: &'a Ast, offset: usize, renamed: &Renamed<'_>) -> Option<&'a
     if let Some(name) = names_like(ast, renamed.old).find(here) {
         return Some(name);
     }
-    // The error may point at the start of `table.column`.
-    ast.exprs.iter().filter(|expr| expr.span.start as usize == offset).find_map(|expr| {
+    // The error may point at any part of `schema.table.column`.
+    let around = |expr: &&crate::parse::ast::Expr| {
+        (expr.span.start as usize..expr.span.end as usize).contains(&offset)
+    };
+    ast.exprs.iter().filter(around).find_map(|expr| {
         let ExprKind::Column { table, column, .. } = &expr.kind else { return None };
         let id = if renamed.column { *column } else { (*table)? };
         let name = &ast[id];
