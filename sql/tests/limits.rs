@@ -6,6 +6,7 @@ use common::Db;
 use dosql_base::{Code, ErrorKind};
 use dosql_sql::catalog::store;
 use dosql_sql::codec::{MAX_COLUMNS, encode_row};
+use dosql_sql::parse::MAX_LENGTH;
 use dosql_sql::value::{Value, ValueRef};
 
 fn one(db: &mut Db, sql: &str) -> Value {
@@ -177,6 +178,13 @@ fn the_last_number_of_a_table_is_refused_and_others_go_on() {
     refused(&mut db, "CREATE TABLE beyond (a)");
     db.try_run("INSERT INTO before SELECT a FROM last").unwrap();
     assert_eq!(one(&mut db, "SELECT a FROM before"), Value::Integer(1));
+}
+
+#[test]
+fn a_text_of_more_than_a_billion_bytes_is_refused_unread() {
+    let text = String::from_utf8(vec![0; MAX_LENGTH + 1]).unwrap();
+    let error = dosql_sql::parse::parse_one(&text).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Limit, Code::TooBig));
 }
 
 #[test]
