@@ -89,11 +89,15 @@ impl Core {
         let mut transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
         let result =
             run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
-        let result = result.and_then(|stepped| {
-            self.session.check_deferred(&mut transaction, &self.env, self.database.now())?;
-            transaction.commit()?;
-            Ok(stepped)
-        });
+        // A statement that failed has undone what it wrote, but where it was told to keep that (ON CONFLICT FAIL).
+        let result = match result {
+            Err(error) if !transaction.has_writes() => Err(error),
+            result => self
+                .session
+                .check_deferred(&mut transaction, &self.env, self.database.now())
+                .and_then(|()| transaction.commit())
+                .and(result),
+        };
         if result.is_err() {
             self.session.forget_catalog();
         }
