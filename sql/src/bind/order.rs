@@ -48,7 +48,8 @@ pub(crate) fn without_collate(ast: &Ast, mut id: ExprId) -> ExprId {
 /// The position that a term is: an integer as written, signs included.
 fn position(ast: &Ast, id: ExprId) -> Option<i64> {
     match &ast[id].kind {
-        ExprKind::Literal(Value::Integer(number)) => Some(*number),
+        // As in SQLite, only what fits 32 bits; any other number is a constant like others.
+        ExprKind::Literal(Value::Integer(number)) => i32::try_from(*number).ok().map(i64::from),
         ExprKind::Unary { op: UnaryOp::Negate, operand } => position(ast, *operand).map(i64::wrapping_neg),
         ExprKind::Unary { op: UnaryOp::Plus, operand } => position(ast, *operand),
         _ => None,

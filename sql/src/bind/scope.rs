@@ -78,6 +78,8 @@ pub(crate) struct Item {
     pub(crate) registers: Registers,
     /// Rows without a match have NULLs here.
     pub(crate) nullable: bool,
+    /// There is a rowid to name.
+    pub(crate) has_rowid: bool,
     /// Found only where qualified.
     pub(crate) qualified_only: bool,
     /// Columns that USING or NATURAL joins with those of items before it.
@@ -163,6 +165,7 @@ impl Item {
             columns,
             registers,
             nullable,
+            has_rowid: false,
             qualified_only: false,
             using: Vec::new(),
             using_kind: JoinKind::Inner,
@@ -173,7 +176,8 @@ impl Item {
     pub(crate) fn row(row: &RowScope, qualified_only: bool) -> Item {
         let name = row.name.clone().unwrap_or_else(|| row.table.name.clone());
         let columns = Columns::Table(row.table.clone());
-        Item { qualified_only, ..Item::of(Some(name), columns, Registers::Row(row.base), false) }
+        let has_rowid = !row.table.without_rowid;
+        Item { qualified_only, has_rowid, ..Item::of(Some(name), columns, Registers::Row(row.base), false) }
     }
 
     pub(crate) fn is_named(&self, name: &str) -> bool {
@@ -202,11 +206,6 @@ impl Item {
         let width = self.columns.len();
         let source = |at| if at == width { ColumnSource::Rowid } else { ColumnSource::Column(at) };
         self.used().into_iter().map(|(at, register)| (source(at), register)).collect()
-    }
-
-    /// Whether it has a rowid to name.
-    fn has_rowid(&self) -> bool {
-        matches!(&self.columns, Columns::Table(table) if !table.without_rowid && !table.made_up)
     }
 }
 
@@ -276,7 +275,9 @@ impl<'a> Binder<'a> {
                 bound.as_real()
             }
             Columns::Listed(columns) => {
-                let column = &columns[at];
+                let Some(column) = columns.get(at) else {
+                    return rowid_column(Text::default(), register, nullable);
+                };
                 Bound {
                     expr: Expr::Register(register),
                     affinity: column.affinity,
@@ -364,9 +365,8 @@ impl<'a> Binder<'a> {
         if !is_rowid_name(name) {
             return Ok(None);
         }
-        let fits = |item: &Item| {
-            item.has_rowid() && table.map_or(!item.qualified_only, |table| item.is_named(table))
-        };
+        let fits =
+            |item: &Item| item.has_rowid && table.map_or(!item.qualified_only, |table| item.is_named(table));
         let mut fitting = self.scopes[scope.0].items.iter().enumerate().filter(|(_, item)| fits(item));
         let Some((at, item)) = fitting.next() else { return Ok(None) };
         if fitting.next().is_some() {
@@ -462,18 +462,22 @@ pub(crate) fn is_main(schema: &str) -> bool {
     schema.eq_ignore_ascii_case("main") || schema.eq_ignore_ascii_case("temp")
 }
 
+fn rowid_column(table: Text, register: Register, nullable: bool) -> Bound {
+    let name = Text::new_static("rowid");
+    let origin = Some((table, name.clone()));
+    Bound {
+        affinity: Some(Affinity::Integer),
+        settled: true,
+        nullable,
+        column: Some(Arc::new(Origin { name, declared_type: Some(Text::new_static("INTEGER")), origin })),
+        ..Bound::plain(Expr::Register(register))
+    }
+}
+
 fn table_column(table: &Arc<Table>, at: usize, register: Register, nullable: bool) -> Bound {
     let expr = Expr::Register(register);
     let Some(column) = table.columns.get(at) else {
-        let name = Text::new_static("rowid");
-        let origin = Some((table.name.clone(), name.clone()));
-        return Bound {
-            affinity: Some(Affinity::Integer),
-            settled: true,
-            nullable,
-            column: Some(Arc::new(Origin { name, declared_type: Some(Text::new_static("INTEGER")), origin })),
-            ..Bound::plain(expr)
-        };
+        return rowid_column(table.name.clone(), register, nullable);
     };
     let is_rowid = table.rowid_alias == Some(at);
     Bound {

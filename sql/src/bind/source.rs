@@ -133,7 +133,12 @@ impl<'a> Binder<'a> {
         name: Text,
         naming: Naming,
     ) -> PendingSource {
-        let item = Item::on_use(Some(naming.alias.unwrap_or(name)), columns, naming.nullable);
+        let mut item = Item::on_use(Some(naming.alias.unwrap_or(name)), columns, naming.nullable);
+        item.has_rowid = match &made {
+            Made::Table { table, .. } => !table.without_rowid,
+            Made::Function { .. } => true,
+            _ => false,
+        };
         PendingSource::Made(made, self.add_item(site, item))
     }
 

@@ -27,11 +27,12 @@ impl<'a> Binder<'a> {
             }
             ExprKind::Subquery(select) => {
                 let (query, columns) = self.subquery(site, *select)?;
+                let width = columns.len();
                 let scalar = |(at, column): (usize, Bound)| {
                     let column_number = u32::try_from(at).unwrap_or(u32::MAX);
-                    // The columns' collations do not reach out of a subquery.
+                    // A COLLATE inside does not reach out of a subquery; in a row, its columns' collations do.
                     let expr = Expr::Scalar { query: query.clone(), column: column_number };
-                    let collation = None;
+                    let collation = column.collation.filter(|_| width > 1);
                     Bound { expr, collation, explicit: false, nullable: true, column: None, ..column }
                 };
                 Ok(columns.into_iter().enumerate().map(scalar).collect())

@@ -182,12 +182,6 @@ impl<'a> Binder<'a> {
         {
             return refuse("RANGE with offset PRECEDING/FOLLOWING requires one ORDER BY expression");
         }
-        if written.unit == FrameUnit::Groups
-            && order_terms == 0
-            && (offset(&written.start) || offset(&written.end))
-        {
-            return refuse("GROUPS with offset PRECEDING/FOLLOWING requires an ORDER BY expression");
-        }
         let rank = |bound: &ast::FrameBound| match bound {
             ast::FrameBound::UnboundedPreceding => 0,
             ast::FrameBound::Preceding(_) => 1,

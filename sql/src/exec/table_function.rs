@@ -1,6 +1,6 @@
 //! Functions that make rows: `json_each`, `json_tree`, `generate_series`, `sqlite_schema`, `pragma_..`.
 
-use dosql_base::{Error, Result};
+use dosql_base::Result;
 
 use super::batch::Batch;
 use super::column::ColumnBuilder;
@@ -17,6 +17,8 @@ use crate::value::{Value, ValueRef, to_integer};
 pub(crate) struct TableFunctionOp {
     source: Option<Source>,
     arguments: Vec<Value>,
+    /// How many rows there were.
+    rows: i64,
 }
 
 enum Source {
@@ -77,11 +79,14 @@ impl TableFunctionOp {
         };
         let mut builders = vec![ColumnBuilder::default(); columns.len()];
         let mut len = 0;
+        let (rowid_at, first_rowid) = rowid(function);
         while len < want {
             let arguments = &self.arguments;
+            let number = first_rowid + self.rows;
             let more = source.next(&mut |row: &dyn Fn(usize) -> Value| {
                 for ((column, _), builder) in columns.iter().zip(&mut builders) {
                     let value = match function {
+                        _ if *column == rowid_at => Value::Integer(number),
                         // The hidden columns are the arguments.
                         TableFunction::JsonEach | TableFunction::JsonTree if *column >= 8 => {
                             match (column, arguments.get(column - 8)) {
@@ -99,6 +104,7 @@ impl TableFunctionOp {
                 break;
             }
             len += 1;
+            self.rows += 1;
         }
         if len == 0 {
             return Ok(None);
@@ -112,6 +118,21 @@ impl TableFunctionOp {
 
     pub(crate) fn rewind(&mut self) {
         self.source = None;
+        self.rows = 0;
+    }
+}
+
+/// Where the rowid is, one past the columns, and what the first row's is.
+fn rowid(function: TableFunction) -> (usize, i64) {
+    match function {
+        TableFunction::JsonEach | TableFunction::JsonTree => (10, 0),
+        TableFunction::GenerateSeries => (4, 1),
+        TableFunction::Pragma(pragma) => (
+            crate::catalog::pragma::TABLE_PRAGMAS.get(pragma).map_or(0, |pragma| pragma.columns.len() + 2),
+            1,
+        ),
+        // Its rows bring theirs.
+        TableFunction::Schema => (usize::MAX, 0),
     }
 }
 

@@ -136,7 +136,7 @@ impl Search<'_> {
         let columns: &[IndexColumn] = if table.without_rowid { &table.primary_key } else { &rowid };
         let range = self.range(columns, None);
         let (rows, seeks) = self.estimate(&range, columns.len(), true);
-        let (ordered, backward) = self.order_of(columns, &range, None);
+        let (ordered, backward) = self.order_of(columns, &range);
         let kind = if range.is_empty() { Kind::Full } else { Kind::Primary(range.clone()) };
         Path { kind, rows, cost: seeks * SEEK + rows, ordered, backward, consumed: self.consumed(&range) }
     }
@@ -146,7 +146,7 @@ impl Search<'_> {
         let range = self.range(&index.columns, Some(at));
         let (rows, seeks) = self.estimate(&range, index.columns.len(), index.unique);
         let covering = self.covers(index);
-        let (ordered, backward) = self.order_of(&index.columns, &range, Some(at));
+        let (ordered, backward) = self.order_of(&index.columns, &range);
         let each = if covering { 0.9 } else { 1.0 + FETCH };
         let cost = seeks * SEEK + rows * each;
         let consumed = self.consumed(&range);
@@ -274,7 +274,7 @@ impl Search<'_> {
     }
 
     /// Whether walking the key gives the wanted order, and in which direction.
-    fn order_of(&self, columns: &[IndexColumn], range: &Range, index: Option<usize>) -> (bool, bool) {
+    fn order_of(&self, columns: &[IndexColumn], range: &Range) -> (bool, bool) {
         let Some(order) = self.order else {
             return (false, false);
         };
@@ -287,7 +287,7 @@ impl Search<'_> {
         let mut past_end = false;
         for key in order {
             // After the rowid, which no two rows share, further keys decide nothing; but rows of other tables repeat it.
-            if self.is_fixed(&key.expr, columns, range, index) || (past_end && self.is_own(&key.expr)) {
+            if self.is_fixed(key, columns, range) || (past_end && self.is_own(&key.expr)) {
                 continue;
             }
             if past_end {
@@ -326,8 +326,13 @@ impl Search<'_> {
     }
 
     /// Whether a sort key has one value in all rows of the range.
-    fn is_fixed(&self, expr: &Expr, columns: &[IndexColumn], range: &Range, _: Option<usize>) -> bool {
-        expr.is_constant() || columns[..range.equal.len()].iter().any(|column| self.key_is(expr, column))
+    fn is_fixed(&self, key: &SortKey, columns: &[IndexColumn], range: &Range) -> bool {
+        // What is equal under the index's collation may differ under the key's.
+        let fixes = |column: &IndexColumn| {
+            self.key_is(&key.expr, column)
+                && (column.collation == key.collation || column.collation == Collation::Binary)
+        };
+        key.expr.is_constant() || columns[..range.equal.len()].iter().any(fixes)
     }
 
     fn key_is(&self, expr: &Expr, column: &IndexColumn) -> bool {

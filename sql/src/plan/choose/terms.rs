@@ -200,7 +200,7 @@ impl Finder<'_> {
         let Some(last) = prefix.chars().last().filter(|_| usable) else {
             return;
         };
-        let (prefix, last) = if glob {
+        let (prefix, last) = if !folds {
             (prefix.to_owned(), last)
         } else {
             (prefix.to_ascii_lowercase(), last.to_ascii_lowercase())
