@@ -12,6 +12,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
+use std::time::Duration;
 
 use dosql::{Code, Connection, Database, Error, Result, Statement, ToSql, Value};
 use serde_json::{Map, Value as Json, json};
@@ -78,7 +79,10 @@ impl Sessions<'_> {
         };
         let parameters = request.remove("params").unwrap_or(Json::Null);
         if !self.connections.contains_key(&name) {
-            self.connections.insert(name.clone(), self.database.connect()?);
+            let connection = self.database.connect()?;
+            // All sessions live on this thread: whoever holds the writer's turn can't give it up while another waits.
+            connection.busy_timeout(Duration::ZERO);
+            self.connections.insert(name.clone(), connection);
         }
         run_all(&self.connections[&name], &sql, &parameters)
     }

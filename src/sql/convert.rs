@@ -1,7 +1,7 @@
 //! Rust values to SQL values and back. The traits have rusqlite's names and semantics, so that code moves over by
 //! changing its imports.
 
-use dosql_base::{Code, Error, ErrorKind, Result};
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::value::{Value, ValueRef};
 
 /// A Rust value that can be a parameter.
@@ -60,6 +60,13 @@ integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize);
 impl ToSql for f64 {
     fn to_sql(&self) -> Result<Value> {
         Ok(if self.is_nan() { Value::Null } else { Value::Real(*self) })
+    }
+}
+
+/// As its number: what `AS OF LSN` takes.
+impl ToSql for Timestamp {
+    fn to_sql(&self) -> Result<Value> {
+        self.as_micros().to_sql()
     }
 }
 
