@@ -106,14 +106,14 @@ fn run_all(connection: &Connection, sql: &str, parameters: &Json) -> Result<Json
 fn run_one(connection: &Connection, statement: &mut Statement, parameters: &Json) -> Result<Json> {
     let values = bind(statement, parameters)?;
     let before = connection.total_changes();
-    let columns: Vec<(String, Option<String>)> = statement
+    let mut rows = Vec::new();
+    let mut cursor = statement.query(values)?;
+    let columns: Vec<(String, Option<String>)> = cursor
         .columns()
         .iter()
         .map(|column| (column.name.to_string(), column.declared_type.as_ref().map(ToString::to_string)))
         .collect();
-    let mut rows = Vec::new();
     let mut classes: Vec<Option<&'static str>> = vec![None; columns.len()];
-    let mut cursor = statement.query(values)?;
     while let Some(row) = cursor.next()? {
         let mut cells = Vec::with_capacity(columns.len());
         for (index, class) in classes.iter_mut().enumerate() {

@@ -121,12 +121,12 @@ impl<'a> Shell<'a> {
         let Some((mut statement, end)) = self.connection.prepare_next(text, from)? else {
             return Ok(None);
         };
-        if statement.column_count() == 0 {
-            statement.execute(())?;
+        let mut rows = statement.query(())?;
+        let names: Vec<String> = rows.columns().iter().map(|column| column.name.to_string()).collect();
+        if names.is_empty() {
+            while rows.next()?.is_some() {}
         } else {
-            let names = statement.columns().iter().map(|column| column.name.to_string()).collect();
             let mut printer = Printer::new(&mut *self.out, self.mode, self.headers, names);
-            let mut rows = statement.query(())?;
             while let Some(row) = rows.next()? {
                 printer.row(&row.values()).map_err(written)?;
             }

@@ -73,12 +73,15 @@ impl Core {
             self.transact(&statement.clone())?;
         }
         let mut run = Run::new(Arc::clone(prepared), parameters, self.database.now());
-        if self.open.is_some() {
+        if let Some(open) = &self.open {
+            run.bind(&mut self.session, &open.transaction, &self.env)?;
             let first = if prepared.is_readonly() { None } else { Some(self.step_open(&mut run)?) };
             return Ok(Started { run, reader: None, first });
         }
         if prepared.is_readonly() {
-            return Ok(Started { run, reader: Some(self.database.begin(Begin::Read)?), first: None });
+            let reader = self.database.begin(Begin::Read)?;
+            run.bind(&mut self.session, &reader, &self.env)?;
+            return Ok(Started { run, reader: Some(reader), first: None });
         }
         let first = self.autocommit(&mut run)?;
         Ok(Started { run, reader: None, first: Some(first) })

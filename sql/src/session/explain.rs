@@ -14,7 +14,12 @@ pub(super) fn explain_rows(plan: &Plan) -> Vec<Vec<Value>> {
         Plan::Change(Change::Update(plan), _) => Some(&plan.source),
         Plan::Change(Change::Delete(plan), _) => Some(&plan.source),
         Plan::Change(Change::Select(query), _) => Some(query),
-        Plan::Schema(_) | Plan::Pragma(_) | Plan::Rows(_) | Plan::Transaction(_) | Plan::Nothing => None,
+        Plan::Schema(_)
+        | Plan::Pragma(_)
+        | Plan::Rows(_)
+        | Plan::Transaction(_)
+        | Plan::Nothing
+        | Plan::Unbound => None,
     };
     let lines = query.map(explain).unwrap_or_default();
     let row = |line: crate::plan::explain::Line| {

@@ -41,6 +41,8 @@ pub(crate) enum Plan {
     Rows(Arc<Vec<Vec<Value>>>),
     Transaction(Transaction),
     Nothing,
+    /// It can be bound only with the parameters' values: a table that it reads the past of is not there any more.
+    Unbound,
 }
 
 /// A prepared statement. Holds good for one version of the schema; [`super::Run`] prepares it anew by itself when that has
@@ -84,6 +86,7 @@ impl Prepared {
         match &self.plan {
             Plan::Query(_) | Plan::Rows(_) | Plan::Transaction(_) | Plan::Nothing => true,
             Plan::Pragma(pragma) => pragma.is_readonly(),
+            Plan::Unbound => matches!(self.parsed.statement, Statement::Select(_)),
             Plan::Change(..) | Plan::Schema(_) => false,
         }
     }
@@ -128,8 +131,13 @@ impl Session {
         let mut cx = BindContext::new(&catalogs, &parsed.ast, sql, env, now);
         cx.parameters = parameters;
         cx.case_sensitive_like = case_sensitive_like;
-        let (plan, columns) = plan(&cx, &parsed.statement, foreign_keys)?;
+        let planned = plan(&cx, &parsed.statement, foreign_keys);
         let needs_parameters = cx.needs_parameters.get();
+        let (plan, columns) = match planned {
+            // What the live catalog does not have, that of the point may: known once the parameters are.
+            Err(_) if needs_parameters && parameters.is_none() => (Plan::Unbound, Vec::new()),
+            planned => planned?,
+        };
         let version = cx.catalog.live().version;
         Ok(Prepared {
             plan,

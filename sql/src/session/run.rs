@@ -50,6 +50,8 @@ pub struct Run<S: Storage> {
     outcome: Outcome,
     batch: Batch,
     rollback: bool,
+    /// The plan was made with the parameters' values.
+    bound: bool,
 }
 
 #[derive(Debug)]
@@ -77,6 +79,7 @@ impl<S: Storage> Run<S> {
             outcome: Outcome::default(),
             batch: Batch::default(),
             rollback: false,
+            bound: false,
         }
     }
 
@@ -143,15 +146,11 @@ impl<S: Storage> Run<S> {
         Ok(Step::Done(self.outcome))
     }
 
-    /// Prepares the statement anew where it has to be, and does all that it does at once.
-    fn start(
-        &mut self,
-        session: &mut Session,
-        storage: &mut S,
-        env: &Env,
-        interrupt: &AtomicBool,
-    ) -> Result<()> {
-        if self.prepared.needs_parameters || self.prepared.version != schema_version(storage)? {
+    /// Prepares the statement anew where the schema has changed or the plan depends on the parameters' values. The first step
+    /// does so too; done before it, [`Run::prepared`] says what the rows will be.
+    pub fn bind(&mut self, session: &mut Session, storage: &S, env: &Env) -> Result<()> {
+        let unbound = self.prepared.needs_parameters && !self.bound;
+        if unbound || self.prepared.version != schema_version(storage)? {
             let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
             let parameters = Some(self.parameters.as_slice());
             let prepared = session.prepare(storage, env, self.now, &sql, parsed, parameters)?;
@@ -159,6 +158,19 @@ impl<S: Storage> Run<S> {
         } else if session.catalog.is_none() {
             session.catalog(storage)?;
         }
+        self.bound = true;
+        Ok(())
+    }
+
+    /// Does all that the statement does at once.
+    fn start(
+        &mut self,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<()> {
+        self.bind(session, storage, env)?;
         let prepared = Arc::clone(&self.prepared);
         self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
         match &prepared.plan {
@@ -179,7 +191,7 @@ impl<S: Storage> Run<S> {
                 self.state = State::Rows(rows.into_iter());
             }
             Plan::Rows(rows) => self.state = State::Rows(rows.as_ref().clone().into_iter()),
-            Plan::Transaction(_) | Plan::Nothing => self.state = State::Done,
+            Plan::Transaction(_) | Plan::Nothing | Plan::Unbound => self.state = State::Done,
         }
         Ok(())
     }
