@@ -36,6 +36,10 @@ pub const DEFAULT_SEGMENT_BYTES: u64 = 4 << 20;
 /// The smallest segment file: a header and one block.
 pub const MIN_SEGMENT_BYTES: u64 = SEGMENT_HEADER_BYTES + 4096;
 
+/// The first segment of a log is this large, and each that is made because none can be recycled is four times the one before,
+/// up to the size asked for: a small database keeps a small log.
+const FIRST_SEGMENT_BYTES: u64 = 64 << 10;
+
 /// How many trimmed segments are kept for reuse.
 const MAX_SPARES: usize = 4;
 
@@ -95,7 +99,7 @@ fn sequence_of(name: &str) -> Option<u64> {
 }
 
 impl FileLogStore {
-    /// Opens the log in the directory at `path`, which is made if it is missing. New segments take `segment_bytes`
+    /// Opens the log in the directory at `path`, which is made if it is missing. Segments grow up to `segment_bytes`
     /// each (at least [`MIN_SEGMENT_BYTES`], rounded up to blocks of 4 KiB); existing ones keep their size.
     #[cfg(not(target_family = "wasm"))]
     pub fn open(path: impl AsRef<std::path::Path>, segment_bytes: u64) -> Result<Self> {
@@ -118,12 +122,13 @@ impl FileLogStore {
             let mut state = self.state.lock();
             state.usable()?;
             let start = state.segments.back().map_or(0, |last| last.header.end());
-            let header = SegmentHeader { sequence: state.next_sequence, start, payload: self.payload };
-            if start.checked_add(self.payload).is_none() {
+            let fit = state.spares.iter().position(|spare| self.fits(spare));
+            let spare = fit.map(|index| state.spares.remove(index));
+            let payload = spare.as_ref().map_or_else(|| self.next_payload(&state), |spare| spare.payload);
+            if start.checked_add(payload).is_none() {
                 return Err(Error::limit("the log would exceed 64-bit positions; start a new log"));
             }
-            let fit = state.spares.iter().position(|spare| spare.payload == self.payload);
-            (header, fit.map(|index| state.spares.remove(index)))
+            (SegmentHeader { sequence: state.next_sequence, start, payload }, spare)
         };
         let file = match spare {
             Some(spare) => self.recycle(spare, header)?,
@@ -133,6 +138,19 @@ impl FileLogStore {
         state.segments.push_back(Segment { header, file, dirty: false });
         state.next_sequence = header.sequence + 1;
         Ok(())
+    }
+
+    /// The payload of the next segment to be made.
+    fn next_payload(&self, state: &State) -> u64 {
+        let grown = state.segments.back().map_or(FIRST_SEGMENT_BYTES, |last| {
+            (last.header.payload + SEGMENT_HEADER_BYTES).saturating_mul(4)
+        });
+        (grown - SEGMENT_HEADER_BYTES).min(self.payload)
+    }
+
+    /// Whether a spare can become a segment.
+    fn fits(&self, spare: &Spare) -> bool {
+        (self.payload.min(FIRST_SEGMENT_BYTES - SEGMENT_HEADER_BYTES)..=self.payload).contains(&spare.payload)
     }
 
     fn recycle(&self, spare: Spare, header: SegmentHeader) -> Result<Arc<dyn RawFile>> {
@@ -180,7 +198,7 @@ impl FileLogStore {
         let surplus: Vec<Spare> = {
             let mut state = self.state.lock();
             let (fit, mut unfit): (Vec<_>, Vec<_>) =
-                state.spares.drain(..).partition(|spare| spare.payload == self.payload);
+                state.spares.drain(..).partition(|spare| self.fits(spare));
             state.spares = fit;
             state.spares.sort_by_key(|spare| spare.sequence);
             let over = state.spares.len().saturating_sub(MAX_SPARES);

@@ -89,18 +89,42 @@ impl<'s> Window<'s> {
     pub(crate) fn find_header(&mut self, mut at: u64) -> Result<Option<(u64, Header)>> {
         while let Some(bytes) = self.get(at, RECORD_HEADER_BYTES)? {
             let last = bytes.len() - RECORD_HEADER_BYTES;
-            for offset in 0..=last {
-                let here = at + offset as u64;
-                let candidate = &bytes[offset..offset + RECORD_HEADER_BYTES];
-                // The position is compared first: it settles all but one in 2^64 places.
-                if candidate[8..16] == here.to_le_bytes()
-                    && let Some(header) = Header::parse(candidate, here)
-                {
+            let mut offset = 0;
+            while let Some(place) = next_place(bytes, at, offset, last) {
+                let here = at + place as u64;
+                if let Some(header) = Header::parse(&bytes[place..place + RECORD_HEADER_BYTES], here) {
                     return Ok(Some((here, header)));
                 }
+                offset = place + 1;
             }
             at += last as u64 + 1;
         }
         Ok(None)
     }
+}
+
+/// The next offset from `offset` to `last` where a header could stand, of bytes whose first lies at position `at`: where the
+/// header's position field says so, which settles all but one in 2^64 places.
+fn next_place(bytes: &[u8], at: u64, mut offset: usize, last: usize) -> Option<usize> {
+    const FIELD: usize = 8;
+    const BLOCK: usize = 64;
+    while offset <= last {
+        // Room that was never written is zeros, and only position 0 is written as such.
+        let zeros = |block: &[u8]| block.iter().fold(0, |any, byte| any | byte) == 0;
+        if at + offset as u64 > 0
+            && let Some(block) = bytes.get(offset + FIELD..offset + FIELD + BLOCK)
+            && zeros(block)
+        {
+            offset += BLOCK - FIELD + 1;
+            continue;
+        }
+        let block = bytes.get(offset + FIELD..)?;
+        for (step, field) in block.windows(8).take(BLOCK.min(last + 1 - offset)).enumerate() {
+            if field == (at + (offset + step) as u64).to_le_bytes() {
+                return Some(offset + step);
+            }
+        }
+        offset += BLOCK;
+    }
+    None
 }
