@@ -277,6 +277,7 @@ impl<S: Storage> Machine<'_, S> {
         let mut op = RowOp::new(kind, &task.child);
         op.old_id = row_id;
         op.refetch = true;
+        op.by_foreign_key = true;
         op.sets = if kind == Kind::Update { task.sets.clone() } else { Vec::new() };
         op.depth = task.depth;
         op.level = task.level;

@@ -51,6 +51,8 @@ pub(crate) struct RowOp {
     pub(crate) returning: Option<Arc<Returning>>,
     /// The row counts in `changes()`.
     pub(crate) counted: bool,
+    /// An action of a foreign key: `total_changes()` counts it, `changes()` does not.
+    pub(crate) by_foreign_key: bool,
     /// Triggers see it.
     pub(crate) fires: bool,
     pub(crate) view: bool,
@@ -78,6 +80,7 @@ impl RowOp {
             insert: None,
             returning: None,
             counted: false,
+            by_foreign_key: false,
             fires: true,
             view: false,
             rowid_given: false,
@@ -246,6 +249,8 @@ impl<S: Storage> Machine<'_, S> {
             if let Some(changed) = self.changed.last_mut() {
                 *changed += 1;
             }
+        }
+        if op.counted || op.by_foreign_key {
             self.counters.total_changes += 1;
         }
         self.note_returned(&op)?;
