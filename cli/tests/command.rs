@@ -1,0 +1,216 @@
+//! The `dosql` command, as a user runs it.
+
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+fn dosql(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dosql"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // A command that fails before it reads closes the pipe.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn complaint(output: &Output) -> String {
+    assert!(!output.status.success());
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+/// A folder that goes away, and the name of a database in it.
+fn folder() -> (tempfile::TempDir, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let database = folder.path().join("test.dosql").to_str().unwrap().to_owned();
+    (folder, database)
+}
+
+#[test]
+fn a_script_loads_and_the_next_run_finds_what_it_left() {
+    let (_folder, db) = folder();
+    let script = include_str!("../../examples/solar.sql");
+    let loaded = dosql(&[&db], script.as_bytes());
+    assert!(loaded.status.success(), "{loaded:?}");
+    assert_eq!(out(&loaded).lines().next(), Some("Mars|7|1964-11-28|Phobos"));
+    let asked = dosql(&[&db, "SELECT count(*) FROM moon; SELECT max(radius_km) FROM planet"], b"");
+    assert_eq!(out(&asked), "26\n69911.0\n");
+    // The example can be run again.
+    assert_eq!(out(&dosql(&[&db], script.as_bytes())), out(&loaded));
+}
+
+#[test]
+fn the_first_error_of_a_script_is_told_with_its_line_and_column() {
+    let (_folder, db) = folder();
+    let script =
+        b"CREATE TABLE t (a);\nINSERT INTO t VALUES (1);\n\nSELECT a,\n       b FROM t;\nSELECT 'never';\n";
+    let output = dosql(&[&db], script);
+    let complaint = complaint(&output);
+    assert!(complaint.contains("stdin line 5, column 8"), "{complaint}");
+    assert!(complaint.contains("no such column: b"), "{complaint}");
+    assert_eq!(out(&output), "");
+    assert_eq!(out(&dosql(&[&db, "SELECT * FROM t"], b"")), "1\n");
+}
+
+#[test]
+fn a_script_that_is_not_utf8_is_refused_with_the_place() {
+    let output = dosql(&[":memory:"], b"SELECT 1;\nSELECT '\xff';\n");
+    assert!(complaint(&output).contains("not UTF-8 at line 2, column 9"), "{output:?}");
+}
+
+#[test]
+fn dot_commands_work_between_statements() {
+    let script = "CREATE TABLE t (a INTEGER, b TEXT);\nCREATE INDEX i ON t(b);\n.tables\n.indexes t\n.schema t\n\
+                  INSERT INTO t VALUES (1, 'x');\n.mode json\nSELECT * FROM t;\n.mode markdown\nSELECT * FROM t;\n.nonsense\n";
+    let output = dosql(&[":memory:"], script.as_bytes());
+    assert_eq!(
+        out(&output),
+        "t\ni\nCREATE TABLE t (a INTEGER, b TEXT);\nCREATE INDEX i ON t(b);\n[{\"a\":1,\"b\":\"x\"}]\n\
+         | a | b |\n|---|---|\n| 1 | x |\n"
+    );
+    assert!(complaint(&output).contains("line 11, column 1"));
+}
+
+#[test]
+fn csv_files_come_in_and_go_out() {
+    let (folder, db) = folder();
+    let file = folder.path().join("people.csv");
+    std::fs::write(&file, "id,name\r\n1,\"Ada, \"\"the\"\" first\"\r\n2,Bob\r\n").unwrap();
+    let script =
+        format!(".import '{}' people\n.mode csv\nSELECT * FROM people ORDER BY id;\n", file.display());
+    let output = dosql(&[&db], script.as_bytes());
+    assert_eq!(out(&output), "2 rows\nid,name\r\n1,\"Ada, \"\"the\"\" first\"\r\n2,Bob\r\n");
+    std::fs::write(&file, "id,name\n3,Cyd\n4\n").unwrap();
+    let output = dosql(&[&db], format!(".import '{}' people\n", file.display()).as_bytes());
+    assert!(complaint(&output).contains("line 3 has 1 fields where the first line has 2"), "{output:?}");
+    assert_eq!(
+        out(&dosql(&[&db, "SELECT count(*) FROM people"], b"")),
+        "2\n",
+        "an import is one transaction"
+    );
+}
+
+#[test]
+fn scripts_read_scripts() {
+    let (folder, db) = folder();
+    let file = folder.path().join("inner.sql");
+    std::fs::write(&file, "SELECT 'inner';\n").unwrap();
+    let output = dosql(&[&db], format!("SELECT 1;\n.read '{}'\nSELECT 2;\n", file.display()).as_bytes());
+    assert_eq!(out(&output), "1\ninner\n2\n");
+    std::fs::write(&file, format!(".read '{}'\n", file.display())).unwrap();
+    let output = dosql(&[&db], format!(".read '{}'\n", file.display()).as_bytes());
+    assert!(complaint(&output).contains("deeper than 16"), "{output:?}");
+}
+
+#[test]
+fn the_pipe_answers_every_line_with_one_line() {
+    let requests = [
+        r#"{"sql": "CREATE TABLE t (i INTEGER, r REAL, s, b BLOB)"}"#,
+        r#"{"sql": "INSERT INTO t VALUES (?1, :r, ?3, ?4)", "params": [9223372036854775807, 1, "ü", {"blob": "00FF"}]}"#,
+        r#"{"sql": "SELECT i, r, s, b, 1e999, NULL FROM t"}"#,
+        r#"{"sql": "SELECT :a || $b AS joined", "params": {"a": "x", "$b": "y"}}"#,
+        r#"{"sql": "SELECT missing"}"#,
+        r#"{"sql": 7}"#,
+        r#"nonsense"#,
+        r#"{"sql": "SELECT 1; SELECT 2 AS two;"}"#,
+        r#"{"sql": ""}"#,
+    ];
+    let output = dosql(&["pipe", ":memory:"], requests.join("\n").as_bytes());
+    let answers: Vec<serde_json::Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers.len(), requests.len());
+    assert_eq!(answers[1]["changes"], 1);
+    let row = r#"[[9223372036854775807,1.0,"ü",{"blob":"00ff"},{"real":"inf"},null]]"#;
+    assert_eq!(answers[2]["rows"].to_string(), row);
+    assert_eq!(answers[2]["types"].to_string(), r#"["INTEGER","REAL","TEXT","BLOB","REAL","NULL"]"#);
+    assert_eq!(answers[3]["rows"].to_string(), r#"[["xy"]]"#);
+    assert_eq!(answers[4]["error"]["offset"], 7);
+    assert_eq!(answers[4]["error"]["message"], "no such column: missing");
+    assert_eq!(answers[5]["error"]["code"], "SQLITE_MISUSE");
+    assert_eq!(answers[6]["error"]["code"], "SQLITE_MISUSE");
+    assert_eq!(answers[7]["columns"].to_string(), r#"["two"]"#);
+    assert_eq!(answers[8]["rows"].to_string(), "[]");
+    assert!(answers[2]["lsn"].as_u64().unwrap() > 1_700_000_000_000_000);
+}
+
+#[test]
+fn pipe_sessions_interleave_their_transactions() {
+    let requests = [
+        r#"{"sql": "CREATE TABLE t (x)"}"#,
+        r#"{"sql": "BEGIN IMMEDIATE", "session": "a"}"#,
+        r#"{"sql": "INSERT INTO t VALUES (1)", "session": "a"}"#,
+        r#"{"sql": "SELECT count(*) FROM t", "session": "b"}"#,
+        r#"{"sql": "INSERT INTO t VALUES (2)", "session": "b"}"#,
+        r#"{"sql": "COMMIT", "session": "a"}"#,
+        r#"{"sql": "SELECT count(*) FROM t", "session": "b"}"#,
+    ];
+    let output = dosql(&["pipe", ":memory:"], requests.join("\n").as_bytes());
+    let answers: Vec<serde_json::Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(answers[3]["rows"].to_string(), "[[0]]");
+    assert_eq!(answers[4]["error"]["code"], "SQLITE_BUSY");
+    assert_eq!(answers[6]["rows"].to_string(), "[[1]]");
+}
+
+#[test]
+fn verify_finds_a_flipped_byte_and_says_where() {
+    let (_folder, db) = folder();
+    let script = "CREATE TABLE t (a PRIMARY KEY, b);
+        INSERT INTO t SELECT value, hex(randomblob(100)) FROM generate_series(1, 500);";
+    assert!(dosql(&[&db], script.as_bytes()).status.success());
+    let sound = dosql(&["verify", &db], b"");
+    assert!(sound.status.success() && out(&sound).ends_with("sound\n"), "{sound:?}");
+    let stats = dosql(&["stats", &db], b"");
+    assert!(stats.status.success() && out(&stats).contains("rows"), "{stats:?}");
+    let pages = Path::new(&db).join("pages");
+    let mut bytes = std::fs::read(&pages).unwrap();
+    // The middle of a page of rows: past the two meta slots, in use.
+    let at = bytes.len() / 2;
+    let at = (at..bytes.len()).find(|&at| bytes[at] != 0).unwrap();
+    bytes[at] ^= 0x40;
+    std::fs::write(&pages, bytes).unwrap();
+    let damaged = dosql(&["verify", &db], b"");
+    assert!(!damaged.status.success(), "{damaged:?}");
+}
+
+#[test]
+fn what_is_no_database_and_bad_arguments_are_told_apart_from_damage() {
+    let (folder, _) = folder();
+    let output = dosql(&["verify", folder.path().join("nowhere").to_str().unwrap()], b"");
+    assert!(complaint(&output).contains("there is no database"), "{output:?}");
+    let file = folder.path().join("file");
+    std::fs::write(&file, "hello").unwrap();
+    assert!(!complaint(&dosql(&[file.to_str().unwrap(), "SELECT 1"], b"")).is_empty());
+    assert_eq!(dosql(&[], b"").status.code(), Some(2));
+    assert_eq!(dosql(&["--mode", "xml", ":memory:"], b"").status.code(), Some(2));
+    assert!(out(&dosql(&["--help"], b"")).contains("dosql pipe DB"));
+}
+
+#[test]
+fn a_second_process_is_told_that_the_database_is_open() {
+    let (_folder, db) = folder();
+    let mut first = Command::new(env!("CARGO_BIN_EXE_dosql"))
+        .args(["pipe", &db])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = first.stdin.take().unwrap();
+    writeln!(input, r#"{{"sql": "CREATE TABLE t (x)"}}"#).unwrap();
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut std::io::BufReader::new(first.stdout.take().unwrap()), &mut line)
+        .unwrap();
+    let second = dosql(&[&db, "SELECT 1"], b"");
+    let complaint = complaint(&second);
+    assert!(complaint.contains("open") || complaint.contains("lock"), "{complaint}");
+    drop(input);
+    assert!(first.wait().unwrap().success());
+    assert!(dosql(&[&db, "SELECT * FROM t"], b"").status.success());
+}
