@@ -219,7 +219,7 @@ fn put_body<'a>(
 }
 #[inline]
 #[cold]
-fn corrupt(what: &str) -> Error {
+pub(super) fn corrupt(what: &str) -> Error {
     Error::corrupt(format!("a row {what}"), "row")
 }
 
@@ -399,7 +399,7 @@ impl<'a> RowReader<'a> {
     }
 }
 
-fn tag_at(tags: &[u8], index: usize) -> Result<Tag> {
+pub(super) fn tag_at(tags: &[u8], index: usize) -> Result<Tag> {
     let byte = tags.get(index / 2).copied().unwrap_or(0xFF);
     let tag = if index.is_multiple_of(2) { byte & 15 } else { byte >> 4 };
     Tag::from_byte(tag).ok_or_else(|| corrupt("has a column of unknown type"))
@@ -422,7 +422,7 @@ static PAIRS: [[u8; 2]; 256] = {
 };
 
 /// The bytes of fixed columns and the number of variable ones among the first `columns`.
-fn measure(tags: &[u8], columns: usize) -> Result<(usize, usize)> {
+pub(super) fn measure(tags: &[u8], columns: usize) -> Result<(usize, usize)> {
     let (mut fixed, mut variable, mut unknown) = (0, 0, false);
     for byte in tags.get(..columns / 2).unwrap_or_default() {
         let [pair_fixed, pair_variable] = PAIRS[usize::from(*byte)];

@@ -6,10 +6,10 @@ use super::batch::Batch;
 use super::column::Column;
 use super::context::{ExecContext, Frame};
 use super::row::{Row, eval, truth};
-use super::scan::{Source, StoredRow, Wants, exact_rowid, put_rowid};
+use super::scan::{Source, StoredRow, Wants, is_point, put_point_key};
 use crate::catalog::layout;
-use crate::codec::encode_key;
-use crate::plan::{Access, Expr, KeyBounds, KeyTerm, Node, Query, Register, Scan};
+use crate::codec::RowLayouts;
+use crate::plan::{Access, Expr, KeyTerm, Node, Query, Register, Scan};
 use crate::storage::Storage;
 use crate::value::Value;
 
@@ -19,6 +19,7 @@ pub(crate) struct Direct {
     sources: Vec<(Source, Register)>,
     wants: Wants,
     key: Vec<u8>,
+    layouts: RowLayouts,
 }
 
 /// What stands above the scan, from the scan up.
@@ -46,13 +47,6 @@ fn take_apart<'q>(root: &'q Node, above: &mut smallvec::SmallVec<[Above<'q>; 2]>
     }
 }
 
-/// Whether a scan looks up one key.
-fn is_point(scan: &Scan) -> bool {
-    let Access::Primary(KeyBounds { equal, lower: None, upper: None }) = &scan.access else { return false };
-    let parts = if scan.table.without_rowid { scan.table.primary_key.len() } else { 1 };
-    equal.len() == parts && equal.iter().all(|term| matches!(term, KeyTerm::Equal(_)))
-}
-
 impl Direct {
     /// How a query goes the direct way; `None` where it can't.
     pub(crate) fn of(query: &Query) -> Option<Direct> {
@@ -64,7 +58,7 @@ impl Direct {
             .map(|(source, register)| (Source::of(&scan.table, *source), *register))
             .collect();
         let wants = Wants::of(sources.iter().map(|(source, _)| *source));
-        Some(Direct { sources, wants, key: Vec::new() })
+        Some(Direct { sources, wants, key: Vec::new(), layouts: RowLayouts::default() })
     }
 
     /// Looks the row up and makes the results of it; whether there are any.
@@ -83,8 +77,9 @@ impl Direct {
         let storage = cx.storage;
         let (sources, wants, key) = (&self.sources, self.wants, &self.key);
         let row_id = layout::row_id(scan.table.space, key)?;
+        let layouts = &mut self.layouts;
         let found = storage.get(scan.point, key, |row| -> Result<()> {
-            let row = StoredRow::new(&scan.table, row_id, row, wants, cx)?;
+            let row = StoredRow::new(&scan.table, row_id, row, wants, layouts, cx)?;
             for (source, register) in sources {
                 if let Some(slot) = frame.bound.get_mut(register.0 as usize) {
                     *slot = row.get(*source)?.to_value();
@@ -133,22 +128,13 @@ impl Direct {
     ) -> Result<bool> {
         let Access::Primary(bounds) = &scan.access else { return Ok(false) };
         self.key.clear();
-        if scan.table.without_rowid {
-            layout::put_space(&mut self.key, scan.table.space);
-        }
         for (number, term) in bounds.equal.iter().enumerate() {
             let KeyTerm::Equal(bound) = term else { return Ok(false) };
             let value = eval(&bound.expr, &Row::bound(frame), cx)?;
             let converted = bound.affinity.and_then(|affinity| affinity.convert(value.get()));
             let value = converted.as_ref().map_or(value.get(), Value::as_ref);
-            if value.is_null() {
+            if !put_point_key(scan, &mut self.key, number, value) {
                 return Ok(false);
-            }
-            if !scan.table.without_rowid {
-                let Some(rowid) = exact_rowid(value) else { return Ok(false) };
-                put_rowid(&mut self.key, scan.table.space, rowid);
-            } else if let Some(part) = scan.table.primary_key.get(number) {
-                encode_key(&mut self.key, value, part.collation, part.descending);
             }
         }
         Ok(true)

@@ -29,12 +29,14 @@ impl SortKeys {
 
     /// Adds the keys of `len` rows.
     pub(crate) fn add(&mut self, keys: &[SortKey], columns: &[Column], len: usize) {
-        for row in 0..len {
-            for (key, column) in keys.iter().zip(columns) {
-                put_sort_key(&mut self.buffer, key, column.get(row));
-            }
-            self.ends.push(self.buffer.len());
+        (0..len).for_each(|row| self.add_row(keys, columns, row));
+    }
+
+    fn add_row(&mut self, keys: &[SortKey], columns: &[Column], row: usize) {
+        for (key, column) in keys.iter().zip(columns) {
+            put_sort_key(&mut self.buffer, key, column.get(row));
         }
+        self.ends.push(self.buffer.len());
     }
 
     pub(crate) fn memory(&self) -> usize {
@@ -56,6 +58,12 @@ impl SortKeys {
             a.0.cmp(&b.0).then_with(rest)
         });
         order.into_iter().map(|(_, row)| row).collect()
+    }
+
+    /// Takes back all keys from `len` on.
+    fn truncate(&mut self, len: usize) {
+        self.ends.truncate(len);
+        self.buffer.truncate(self.ends.last().copied().unwrap_or(0));
     }
 
     /// Only these rows, in this order.
@@ -86,6 +94,8 @@ pub(crate) struct SortOp<S: Storage> {
     pending: Option<Batch>,
     /// How many rows are wanted at most.
     top: Option<usize>,
+    /// With a limit, once so many rows are there: the key of the last of them. Rows that are not before it are dropped.
+    last: Option<Vec<u8>>,
     /// The rows in their order, when all are there.
     order: Option<Vec<u32>>,
     given: usize,
@@ -103,6 +113,7 @@ impl<S: Storage> SortOp<S> {
             keys: SortKeys::default(),
             pending: None,
             top: None,
+            last: None,
             order: None,
             given: 0,
             charge: Charge::default(),
@@ -148,15 +159,14 @@ impl<S: Storage> SortOp<S> {
         while let Some(batch) = take_input(&mut self.pending, &mut self.input, input, BATCH_ROWS, frame, cx)?
         {
             match vector::columns(keys.iter().map(|key| &key.expr), &batch, frame, cx) {
-                Ok(columns) => self.keys.add(keys, &columns, batch.len()),
+                Ok(columns) => self.add(keys, &columns, &batch),
                 Err(error) => {
                     self.pending = Some(batch);
                     return Err(error);
                 }
             }
-            self.rows.append(&batch);
             if let Some(top) = self.top
-                && self.rows.len() > top.saturating_mul(2).saturating_add(BATCH_ROWS)
+                && self.rows.len() > top.saturating_mul(2).saturating_add(64)
             {
                 self.keep_first(top);
             }
@@ -172,11 +182,32 @@ impl<S: Storage> SortOp<S> {
         Ok(())
     }
 
+    /// Adds the rows of a batch that can still be among the first.
+    fn add(&mut self, keys: &[SortKey], columns: &[Column], batch: &Batch) {
+        let Some(last) = &self.last else {
+            self.keys.add(keys, columns, batch.len());
+            self.rows.append(batch);
+            return;
+        };
+        let mut rows = Vec::new();
+        for row in 0..batch.len() {
+            self.keys.add_row(keys, columns, row);
+            let added = self.keys.ends.len() - 1;
+            if self.keys.get(added) < last.as_slice() {
+                rows.push(row as u32);
+            } else {
+                self.keys.truncate(added);
+            }
+        }
+        self.rows.append_rows(batch, &rows);
+    }
+
     /// Drops the rows that can't be among the first `top`.
     fn keep_first(&mut self, top: usize) {
         let mut order = self.keys.order();
         order.truncate(top);
         self.keys = self.keys.gather(&order);
+        self.last = order.len().checked_sub(1).map(|last| self.keys.get(last).to_vec());
         self.rows.keep(&order);
     }
 
@@ -185,6 +216,7 @@ impl<S: Storage> SortOp<S> {
         self.keys = SortKeys::default();
         self.pending = None;
         self.top = None;
+        self.last = None;
         self.order = None;
         self.given = 0;
         self.charge.release();

@@ -6,6 +6,7 @@ use hashbrown::HashMap;
 
 use dosql_base::{Error, Result};
 
+use super::column::{Column, Truth, UNKNOWN};
 use super::context::{ExecContext, Val};
 use super::inset::InSet;
 use super::registers;
@@ -268,6 +269,23 @@ pub(crate) fn contains<S: Storage>(
     with_slot(subquery, row, cx, |slot, arguments, cx| {
         slot.members(arguments, rules, cx)?;
         Ok(slot.set.test(rules, &values))
+    })
+}
+
+/// As [`contains`] for every value of a column, of a query without arguments.
+pub(crate) fn contains_all<S: Storage>(
+    operand: &Column,
+    len: usize,
+    rules: &[Comparison],
+    subquery: &Subquery,
+    row: &Row<'_>,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Vec<Truth>> {
+    let Some(rule) = rules.first() else { return Ok(vec![UNKNOWN; len]) };
+    with_slot(subquery, row, cx, |slot, arguments, cx| {
+        slot.members(arguments, rules, cx)?;
+        let test = |row| slot.set.test_one(rule, operand.get(row)).map_or(UNKNOWN, Truth::from);
+        Ok((0..len).map(test).collect())
     })
 }
 

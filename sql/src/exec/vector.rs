@@ -11,6 +11,7 @@ use super::column::{Column, ColumnBuilder, FALSE, TRUE, Truth, UNKNOWN};
 use super::context::{ExecContext, Frame};
 use super::kernels;
 use super::row::{self, Row, eval};
+use super::subquery;
 use crate::plan::{CompareOp, Expr};
 use crate::storage::Storage;
 use crate::value::{Affinity, Value, ValueRef, to_boolean};
@@ -200,6 +201,16 @@ pub(crate) fn truths<S: Storage>(
             let operand = column(operand, batch, frame, cx)?;
             let pattern = column(pattern, batch, frame, cx)?;
             kernels::like(*kind, *not, &operand, &pattern, len)
+        }
+        Expr::InQuery { not, operands, rules, query }
+            if query.arguments.is_empty() && operands.len() == 1 =>
+        {
+            let operand = column(&operands[0], batch, frame, cx)?;
+            let mut truths = subquery::contains_all(&operand, len, rules, query, &Row::bound(frame), cx)?;
+            if *not {
+                truths.iter_mut().for_each(|truth| *truth = kernels::NOT[usize::from(*truth)]);
+            }
+            Ok(truths)
         }
         Expr::InQuery { .. } | Expr::Exists { .. } | Expr::CompareRows { .. } | Expr::Like { .. } => {
             truths_by_row(expr, batch, frame, cx)

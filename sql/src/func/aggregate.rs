@@ -115,6 +115,31 @@ impl Accumulator {
         Ok(())
     }
 
+    /// As [`Accumulator::step`] for each of many integers. Only of count, sum, total and avg: false where it is another.
+    #[must_use]
+    pub fn step_integers(&mut self, values: &[i64]) -> bool {
+        match &mut self.state {
+            State::Count(rows) => *rows += values.len() as i64,
+            State::Sum(sum) => {
+                sum.rows += values.len() as i64;
+                values.iter().for_each(|value| sum.add_integer(*value));
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// As [`Accumulator::step_integers`], for reals.
+    #[must_use]
+    pub fn step_reals(&mut self, values: &[f64]) -> bool {
+        match &mut self.state {
+            State::Count(rows) => *rows += values.len() as i64,
+            State::Sum(sum) => values.iter().for_each(|value| sum.add(ValueRef::Real(*value))),
+            _ => return false,
+        }
+        true
+    }
+
     /// Whether [`Accumulator::inverse`] can take a row away again.
     #[must_use]
     pub fn can_invert(&self) -> bool {

@@ -2,15 +2,17 @@
 //! columns and its filter is tested for all of them at once; any other right side is rewound with the left row's registers
 //! bound.
 
-use dosql_base::Result;
+use dosql_base::{ErrorKind, Result};
 
 use super::super::batch::{Batch, Rows};
+use super::super::column::Column;
 use super::super::context::{ExecContext, Frame};
 use super::super::operator::Operator;
 use super::super::row::Row;
-use super::super::scan::{Sink, is_quick};
+use super::super::scan::{ScanOp, Sink, is_point, is_quick, put_point_key};
+use super::super::vector;
 use super::{LeftBatch, Pairs, RightRows};
-use crate::plan::{Expr, Join, Node, Register};
+use crate::plan::{Access, Expr, Join, KeyTerm, Node, Register, Scan};
 use crate::storage::Storage;
 
 /// How far a loop has come.
@@ -39,7 +41,7 @@ impl Looped {
         right: &Operator<S>,
     ) -> Option<&'j Expr> {
         let (Node::Scan(scan), Operator::Scan(op)) = (&join.right, right) else { return None };
-        scan.filter.as_ref().filter(|filter| !is_quick(filter, op.registers()))
+        scan.filter.as_ref().filter(|filter| is_point(scan) || !is_quick(filter, op.registers()))
     }
 
     /// The next pairs of a left batch.
@@ -55,6 +57,11 @@ impl Looped {
         cx: &mut ExecContext<'_, S>,
     ) -> Result<Pairs> {
         let scan = matches!((&join.right, &*right), (Node::Scan(_), Operator::Scan(_)));
+        if let (Node::Scan(scan), Operator::Scan(op)) = (&join.right, &mut *right)
+            && is_point(scan)
+        {
+            self.look_up(scan, op, batch, frame, cx)?;
+        }
         while batch.at < batch.rows.len() && self.left.len() < want {
             if scan {
                 self.scan_row(join, right, batch, want, frame, cx)?;
@@ -73,6 +80,47 @@ impl Looped {
         };
         let left = std::mem::take(&mut self.left);
         Ok(Pairs { left, right: RightRows::Own(rows), complete: batch.at })
+    }
+
+    /// Looks up the one row by its key that each left row can match.
+    fn look_up<S: Storage>(
+        &mut self,
+        scan: &Scan,
+        op: &mut ScanOp<S>,
+        batch: &mut LeftBatch,
+        frame: &Frame,
+        cx: &mut ExecContext<'_, S>,
+    ) -> Result<()> {
+        let Access::Primary(bounds) = &scan.access else { return Ok(()) };
+        let mut parts = Vec::with_capacity(bounds.equal.len());
+        for term in &bounds.equal {
+            let KeyTerm::Equal(bound) = term else { return Ok(()) };
+            let column = vector::column(&bound.expr, &batch.rows, frame, cx)?;
+            parts.push(match bound.affinity {
+                Some(affinity) => vector::apply_affinity(affinity, column, batch.rows.len()),
+                None => column,
+            });
+        }
+        let sink = self.sink.get_or_insert_with(|| Sink::new(op.registers().len()));
+        let mut key = Vec::with_capacity(24);
+        while batch.at < batch.rows.len() {
+            if make_key(scan, &parts, batch.at, &mut key)
+                && let Err(error) = op.lookup(scan, &key, sink, cx)
+            {
+                if error.kind() == ErrorKind::WouldBlock {
+                    // Ask for the other rows too, so that they can be fetched together.
+                    for row in batch.at + 1..batch.rows.len() {
+                        if make_key(scan, &parts, row, &mut key) {
+                            let _ = cx.storage.get(scan.point, &key, |_| ());
+                        }
+                    }
+                }
+                return Err(error);
+            }
+            self.left.resize(sink.rows, batch.at as u32);
+            batch.at += 1;
+        }
+        Ok(())
     }
 
     /// Looks up the left row that is under way.
@@ -148,4 +196,10 @@ impl Looped {
         self.rows = Rows::new(self.registers.clone());
         self.sink = None;
     }
+}
+
+/// Makes the key to look up for a left row; whether there can be one.
+fn make_key(scan: &Scan, parts: &[Column], row: usize, key: &mut Vec<u8>) -> bool {
+    key.clear();
+    parts.iter().enumerate().all(|(part, column)| put_point_key(scan, key, part, column.get(row)))
 }

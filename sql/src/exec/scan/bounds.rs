@@ -10,7 +10,7 @@ use super::super::row::{Row, eval};
 use super::super::subquery;
 use crate::catalog::layout;
 use crate::catalog::schema::{IndexColumn, Table};
-use crate::codec::{encode_key, encode_rowid};
+use crate::codec::encode_key;
 use crate::plan::{Access, Bound, KeyBounds, KeyTerm};
 use crate::storage::{KeyRange, Storage};
 use crate::value::{Affinity, Collation, Value, ValueRef, compare_integer_real};
@@ -205,12 +205,6 @@ fn last_rowid(value: &Value, inclusive: bool) -> Option<i64> {
         Value::Null => None,
         Value::Text(_) | Value::Blob(_) => Some(i64::MAX),
     }
-}
-
-/// The key of a row by its rowid.
-pub(crate) fn put_rowid(out: &mut Vec<u8>, space: u32, rowid: i64) {
-    layout::put_space(out, space);
-    encode_rowid(out, rowid);
 }
 
 // ---------------------------------------------------------------- keys of several parts

@@ -7,7 +7,7 @@ use super::super::context::ExecContext;
 use super::super::row::{Row, eval};
 use crate::catalog::layout::{self, IndexPlace};
 use crate::catalog::schema::{Index, Place, Table};
-use crate::codec::{RowReader, skip_key};
+use crate::codec::{LaidOutRow, RowLayouts, skip_key};
 use crate::plan::ColumnSource;
 use crate::storage::Storage;
 use crate::value::{Affinity, Value, ValueRef};
@@ -45,7 +45,7 @@ impl Source {
 /// A row of a table as bytes, read field by field.
 pub(crate) struct StoredRow<'r> {
     table: &'r Table,
-    reader: RowReader<'r>,
+    reader: Option<LaidOutRow<'r>>,
     rowid: i64,
     key: Vec<Value>,
     /// All columns, where a virtual one is wanted.
@@ -59,9 +59,10 @@ impl<'r> StoredRow<'r> {
         row_id: &'r [u8],
         row: &'r [u8],
         wants: Wants,
+        layouts: &'r mut RowLayouts,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<StoredRow<'r>> {
-        let reader = RowReader::new(row)?;
+        let reader = if wants.fields { Some(layouts.read(row)?) } else { None };
         let rowid = if wants.rowid && !table.without_rowid { layout::rowid_of(row_id)? } else { 0 };
         let key = if wants.key { layout::read_primary_key(table, row_id)? } else { Vec::new() };
         let whole = if wants.whole { whole_row(table, row_id, row, cx)? } else { Vec::new() };
@@ -73,12 +74,14 @@ impl<'r> StoredRow<'r> {
     pub(crate) fn get(&self, source: Source) -> Result<ValueRef<'_>> {
         Ok(match source {
             Source::Rowid => ValueRef::Integer(self.rowid),
-            Source::Field { field, column } => match self.reader.column(field)? {
-                Some(value) => value,
-                None => {
-                    self.table.columns.get(column).map_or(ValueRef::Null, |column| column.absent.as_ref())
+            Source::Field { field, column } => {
+                match self.reader.map(|row| row.column(field)).transpose()?.flatten() {
+                    Some(value) => value,
+                    None => {
+                        self.table.columns.get(column).map_or(ValueRef::Null, |column| column.absent.as_ref())
+                    }
                 }
-            },
+            }
             Source::Key(part) => self.key.get(part).map_or(ValueRef::Null, Value::as_ref),
             Source::Virtual(column) => self.whole.get(column).map_or(ValueRef::Null, Value::as_ref),
         })
@@ -88,6 +91,7 @@ impl<'r> StoredRow<'r> {
 /// Which parts of a row are needed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Wants {
+    pub(crate) fields: bool,
     pub(crate) rowid: bool,
     pub(crate) key: bool,
     pub(crate) whole: bool,
@@ -101,7 +105,7 @@ impl Wants {
                 Source::Rowid => wants.rowid = true,
                 Source::Key(_) => wants.key = true,
                 Source::Virtual(_) => wants.whole = true,
-                Source::Field { .. } => {}
+                Source::Field { .. } => wants.fields = true,
             }
         }
         wants

@@ -19,7 +19,7 @@ use dosql_base::{Error, ErrorKind, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
-pub(crate) use bounds::{Probe, exact_rowid, put_rowid};
+use bounds::{Probe, exact_rowid};
 pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 
 use super::batch::Batch;
@@ -30,9 +30,10 @@ use super::row::Row;
 use super::vector;
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, Table};
-use crate::plan::{Access, ColumnSource, Expr, Register, Scan};
+use crate::codec::RowLayouts;
+use crate::plan::{Access, ColumnSource, Expr, KeyBounds, KeyTerm, Register, Scan};
 use crate::storage::{Direction, Storage};
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 use fields::EntryReader;
 use quick::Test;
 
@@ -58,6 +59,7 @@ pub(crate) struct ScanOp<S: Storage> {
     fetched: usize,
     /// The row ids that a union has given.
     seen: HashSet<Vec<u8>, FixedState>,
+    layouts: RowLayouts,
     /// Rows for which the rest of the filter has to be evaluated again.
     pending: Option<Batch>,
 }
@@ -96,6 +98,7 @@ impl<S: Storage> ScanOp<S> {
             found: Vec::new(),
             fetched: 0,
             seen: HashSet::default(),
+            layouts: RowLayouts::default(),
             pending: None,
         }
     }
@@ -269,8 +272,13 @@ impl<S: Storage> ScanOp<S> {
         let row_id = layout::row_id(scan.table.space, key)?;
         if !self.seen.contains(row_id) {
             let union = matches!(scan.access, Access::Union(_));
-            let reader =
-                Reader { table: &scan.table, sources: &self.sources, tests: &self.tests, wants: self.wants };
+            let mut reader = Reader {
+                table: &scan.table,
+                sources: &self.sources,
+                tests: &self.tests,
+                wants: self.wants,
+                layouts: &mut self.layouts,
+            };
             let storage = cx.storage;
             if let Some(read) = storage.get(scan.point, key, |row| reader.take(row_id, row, sink, cx))? {
                 read?;
@@ -281,6 +289,29 @@ impl<S: Storage> ScanOp<S> {
         }
         self.at += 1;
         Ok(())
+    }
+
+    /// Appends the row of a key, if there is one, whatever the filter says.
+    pub(crate) fn lookup(
+        &mut self,
+        scan: &Scan,
+        key: &[u8],
+        sink: &mut Sink,
+        cx: &mut ExecContext<'_, S>,
+    ) -> Result<()> {
+        let row_id = layout::row_id(scan.table.space, key)?;
+        let mut reader = Reader {
+            table: &scan.table,
+            sources: &self.sources,
+            tests: &[],
+            wants: self.wants,
+            layouts: &mut self.layouts,
+        };
+        let storage = cx.storage;
+        match storage.get(scan.point, key, |row| reader.take(row_id, row, sink, cx))? {
+            Some(read) => read,
+            None => Ok(()),
+        }
     }
 
     fn visit_rows(
@@ -298,8 +329,13 @@ impl<S: Storage> ScanOp<S> {
         }
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let union = matches!(scan.access, Access::Union(_));
-        let reader =
-            Reader { table: &scan.table, sources: &self.sources, tests: &self.tests, wants: self.wants };
+        let mut reader = Reader {
+            table: &scan.table,
+            sources: &self.sources,
+            tests: &self.tests,
+            wants: self.wants,
+            layouts: &mut self.layouts,
+        };
         let mut new = Vec::new();
         let seen = &self.seen;
         let space = scan.table.space;
@@ -369,8 +405,13 @@ impl<S: Storage> ScanOp<S> {
     /// Reads rows that an index has found. Where the storage blocks, it is asked for all of them before this gives up, so
     /// that it can fetch them at once.
     fn fetch(&mut self, scan: &Scan, end: usize, sink: &mut Sink, cx: &mut ExecContext<'_, S>) -> Result<()> {
-        let reader =
-            Reader { table: &scan.table, sources: &self.sources, tests: &self.tests, wants: self.wants };
+        let mut reader = Reader {
+            table: &scan.table,
+            sources: &self.sources,
+            tests: &self.tests,
+            wants: self.wants,
+            layouts: &mut self.layouts,
+        };
         let storage = cx.storage;
         let mut key = Vec::with_capacity(24);
         let first = self.fetched;
@@ -408,18 +449,19 @@ struct Reader<'r> {
     sources: &'r [Source],
     tests: &'r [Test],
     wants: Wants,
+    layouts: &'r mut RowLayouts,
 }
 
 impl Reader<'_> {
     #[inline]
     fn take<S: Storage>(
-        &self,
+        &mut self,
         row_id: &[u8],
         row: &[u8],
         sink: &mut Sink,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<()> {
-        let row = StoredRow::new(self.table, row_id, row, self.wants, cx)?;
+        let row = StoredRow::new(self.table, row_id, row, self.wants, self.layouts, cx)?;
         if !quick::all_pass(self.tests, &row)? {
             return Ok(());
         }
@@ -463,6 +505,32 @@ fn index_of(access: &Access, number: usize) -> Option<&Index> {
         Access::Index { index, .. } => Some(index),
         _ => None,
     }
+}
+
+/// Whether a scan looks up one key, which it makes of one value for each part.
+pub(crate) fn is_point(scan: &Scan) -> bool {
+    let Access::Primary(KeyBounds { equal, lower: None, upper: None }) = &scan.access else { return false };
+    let parts = if scan.table.without_rowid { scan.table.primary_key.len() } else { 1 };
+    equal.len() == parts && equal.iter().all(|term| matches!(term, KeyTerm::Equal(_)))
+}
+
+/// Makes the key that a point scan looks up from the value of each part; whether there can be such a row.
+pub(crate) fn put_point_key(scan: &Scan, key: &mut Vec<u8>, part: usize, value: ValueRef<'_>) -> bool {
+    if value.is_null() {
+        return false;
+    }
+    if !scan.table.without_rowid {
+        let Some(rowid) = exact_rowid(value) else { return false };
+        layout::put_rowid_key(key, scan.table.space, rowid);
+        return true;
+    }
+    if part == 0 {
+        layout::put_space(key, scan.table.space);
+    }
+    if let Some(column) = scan.table.primary_key.get(part) {
+        layout::put_part(key, column, value);
+    }
+    true
 }
 
 /// Whether a filter has nothing but early tests.
