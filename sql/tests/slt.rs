@@ -14,7 +14,8 @@ use std::path::{Path, PathBuf};
 use common::Db;
 use script::{Record, check, parse};
 
-const CORPORA: &[&str] = &["../../shared/slt", "/work/shared/slt"];
+/// Where the corpora are, from this crate.
+const CORPORA: &[&str] = &["../slt", "../../shared/slt"];
 /// Only some of the classic files: the whole takes minutes.
 const CLASSIC: &[&str] = &["classic/select1.test", "classic/evidence"];
 

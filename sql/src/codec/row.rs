@@ -217,7 +217,7 @@ fn put_body<'a>(
         out.extend_from_slice(bytes);
     }
 }
-#[inline]
+
 #[cold]
 pub(super) fn corrupt(what: &str) -> Error {
     Error::corrupt(format!("a row {what}"), "row")
@@ -291,8 +291,8 @@ impl<'a> RowReader<'a> {
         let (fixed, variable) = measure(tags, columns)?;
         RowReader::of_body(Layout::Tags { tags, columns }, body, fixed, variable, width)
     }
-    #[inline]
 
+    #[inline]
     fn of_body(
         layout: Layout<'a>,
         body: &'a [u8],
@@ -353,8 +353,8 @@ impl<'a> RowReader<'a> {
             reader.read(slot)
         })
     }
-    #[inline]
 
+    #[inline]
     fn read(&self, slot: Slot) -> Result<ValueRef<'a>> {
         let at = slot.at as usize;
         Ok(match slot.tag {
@@ -373,22 +373,22 @@ impl<'a> RowReader<'a> {
             }
         })
     }
-    #[inline]
 
+    #[inline]
     fn fixed<const N: usize>(&self, at: usize) -> Result<[u8; N]> {
         let bytes = self.body.get(at..at + N).and_then(|bytes| bytes.try_into().ok());
         bytes.ok_or_else(|| corrupt("ends inside a column"))
     }
-    #[inline]
 
+    #[inline]
     fn variable(&self, number: usize) -> Result<&'a [u8]> {
         let bytes = self.body.get(self.bytes..).unwrap_or_default();
         let start = if number == 0 { 0 } else { self.end(number - 1)? };
         let end = if number + 1 == self.variable { bytes.len() } else { self.end(number)? };
         bytes.get(start..end).ok_or_else(|| corrupt("has a column that ends beyond it"))
     }
-    #[inline]
 
+    #[inline]
     fn end(&self, number: usize) -> Result<usize> {
         let at = self.ends + number * self.width.bytes();
         Ok(match self.width {

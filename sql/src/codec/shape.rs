@@ -43,13 +43,13 @@ impl Shape {
         }
         Shape { slots, width, fixed, variable }
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn len(&self) -> usize {
         self.slots.len()
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn slot(&self, index: usize) -> Option<Slot> {
         self.slots.get(index).map(|&(tag, at)| Slot { tag, at })
     }
@@ -57,18 +57,18 @@ impl Shape {
     pub(super) fn tags(&self) -> impl Iterator<Item = Tag> {
         self.slots.iter().map(|&(tag, _)| tag)
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn width(&self) -> EndWidth {
         self.width
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn fixed(&self) -> usize {
         self.fixed
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn variable(&self) -> usize {
         self.variable
     }
@@ -117,8 +117,8 @@ impl ShapeTable {
     pub fn is_empty(&self) -> bool {
         self.shapes.is_empty()
     }
-    #[inline]
 
+    #[inline]
     pub(super) fn get(&self, id: u8) -> Option<&Shape> {
         self.shapes.get(usize::from(id).checked_sub(1)?)
     }

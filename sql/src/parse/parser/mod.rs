@@ -42,7 +42,7 @@ pub const MAX_LENGTH: usize = 1_000_000_000;
 
 /// What one level of parentheses or operators takes from [`MAX_DEPTH`].
 const EXPRESSION_DEPTH: u32 = 1;
-/// What a function call, a CASE or a list takes: more, since it takes more stack.
+/// What a function call, a CASE or a list takes.
 const CALL_DEPTH: u32 = 1;
 /// What a SELECT within a SELECT takes.
 const SELECT_DEPTH: u32 = 8;
