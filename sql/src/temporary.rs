@@ -1,20 +1,25 @@
 //! Temporary tables: a transaction's storage with a map of the connection's own beside it. Keys of temporary spaces
 //! ([`crate::catalog::temp`]) go there, all others to the transaction.
 //!
-//! The owner of the connection keeps the [`TemporaryStore`], puts it beside each transaction that it begins, and
-//! calls [`TemporaryStore::commit`] or [`TemporaryStore::rollback`] when that ends.
+//! The owner of the connection keeps the [`TemporaryStore`], puts a clone of it (they share the rows) beside each transaction that
+//! it begins, and calls [`TemporaryStore::commit`] or [`TemporaryStore::rollback`] when one that writes ends. Savepoints are
+//! those of the one transaction that writes.
 
 use std::collections::BTreeMap;
 use std::ops::{Bound, ControlFlow};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::catalog::temp::is_temporary_key;
 use crate::storage::{Direction, KeyRange, Point, Storage};
 
-/// The temporary rows of one connection.
+/// The temporary rows of one connection. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct TemporaryStore(Arc<Mutex<Rows>>);
+
 #[derive(Debug, Default)]
-pub struct TemporaryStore {
+struct Rows {
     rows: BTreeMap<Vec<u8>, Vec<u8>>,
     /// What each write of the transaction replaced.
     undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
@@ -30,17 +35,26 @@ impl TemporaryStore {
     }
 
     /// Keeps what the transaction has written.
-    pub fn commit(&mut self) {
-        self.undo.clear();
-        self.marks.clear();
+    pub fn commit(&self) {
+        let mut rows = self.lock();
+        rows.undo.clear();
+        rows.marks.clear();
     }
 
     /// Undoes what the transaction has written.
-    pub fn rollback(&mut self) {
-        self.undo_to(0);
-        self.marks.clear();
+    pub fn rollback(&self) {
+        let mut rows = self.lock();
+        rows.undo_to(0);
+        rows.marks.clear();
     }
 
+    fn lock(&self) -> MutexGuard<'_, Rows> {
+        // Nothing is ever left half changed, so a panic elsewhere does no harm.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Rows {
     fn undo_to(&mut self, len: usize) {
         for (key, old) in self.undo.split_off(len).into_iter().rev() {
             match old {
@@ -167,7 +181,7 @@ impl<S: Storage> Storage for WithTemporary<S> {
     ) -> Result<bool> {
         match cursor {
             EitherCursor::Main(cursor) => self.main.visit(cursor, limit, entry),
-            EitherCursor::Temporary(cursor) => self.temporary.visit(cursor, limit, entry),
+            EitherCursor::Temporary(cursor) => self.temporary.lock().visit(cursor, limit, entry),
         }
     }
 
@@ -192,14 +206,14 @@ impl<S: Storage> Storage for WithTemporary<S> {
 
     fn get<R>(&self, point: Point, key: &[u8], value: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         if is_temporary_key(key) {
-            return Ok(self.temporary.rows.get(key).map(|bytes| value(bytes)));
+            return Ok(self.temporary.lock().rows.get(key).map(|bytes| value(bytes)));
         }
         self.main.get(point, key, value)
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         if is_temporary_key(key) {
-            self.temporary.replace(key, Some(value));
+            self.temporary.lock().replace(key, Some(value));
             return Ok(());
         }
         self.main.put(key, value)
@@ -207,7 +221,7 @@ impl<S: Storage> Storage for WithTemporary<S> {
 
     fn delete(&mut self, key: &[u8]) -> Result<()> {
         if is_temporary_key(key) {
-            self.temporary.replace(key, None);
+            self.temporary.lock().replace(key, None);
             return Ok(());
         }
         self.main.delete(key)
@@ -215,23 +229,27 @@ impl<S: Storage> Storage for WithTemporary<S> {
 
     fn savepoint(&mut self) -> Result<u64> {
         let mark = self.main.savepoint()?;
-        self.temporary.marks.push((mark, self.temporary.undo.len()));
+        let mut rows = self.temporary.lock();
+        let len = rows.undo.len();
+        rows.marks.push((mark, len));
         Ok(mark)
     }
 
     fn rollback_to(&mut self, mark: u64) -> Result<()> {
-        let index = self.temporary.mark_index(mark)?;
+        let mut rows = self.temporary.lock();
+        let index = rows.mark_index(mark)?;
         self.main.rollback_to(mark)?;
-        let len = self.temporary.marks[index].1;
-        self.temporary.marks.truncate(index + 1);
-        self.temporary.undo_to(len);
+        let len = rows.marks[index].1;
+        rows.marks.truncate(index + 1);
+        rows.undo_to(len);
         Ok(())
     }
 
     fn release(&mut self, mark: u64) -> Result<()> {
-        let index = self.temporary.mark_index(mark)?;
+        let mut rows = self.temporary.lock();
+        let index = rows.mark_index(mark)?;
         self.main.release(mark)?;
-        self.temporary.marks.truncate(index);
+        rows.marks.truncate(index);
         Ok(())
     }
 
@@ -239,7 +257,7 @@ impl<S: Storage> Storage for WithTemporary<S> {
         if is_temporary_key(&range.start) {
             let bounds = (Bound::Included(range.start.as_slice()), Bound::Excluded(range.end.as_slice()));
             return Ok(if range.start < range.end {
-                self.temporary.rows.range::<[u8], _>(bounds).count() as u64
+                self.temporary.lock().rows.range::<[u8], _>(bounds).count() as u64
             } else {
                 0
             });
