@@ -171,7 +171,9 @@ impl Connection {
     #[must_use]
     pub fn last_commit(&self) -> Timestamp {
         let core = self.core.lock();
-        core.open.as_ref().map_or_else(|| core.database.last_commit(), |open| open.transaction.snapshot())
+        core.open
+            .as_ref()
+            .map_or_else(|| core.database.last_commit(), |open| open.transaction.main.snapshot())
     }
 
     /// How long a statement waits for the writer's turn before it fails with [`ErrorKind::Busy`]; 5 seconds unless set.

@@ -7,6 +7,8 @@ use std::time::Duration;
 use dosql_base::{Code, Env, Error, ErrorKind, Result};
 use dosql_sql::parse::ast::{BeginMode, Parsed};
 use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction as TransactionStatement};
+use dosql_sql::storage::Storage;
+use dosql_sql::temporary::{TemporaryStore, WithTemporary};
 use dosql_sql::value::{Text, Value};
 
 use super::statement_cache::StatementCache;
@@ -17,6 +19,9 @@ use crate::transaction::{Begin, Transaction};
 /// How long a connection waits for the writer's turn unless told otherwise; rusqlite's default.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// A transaction with the connection's temporary tables beside it.
+type Beside = WithTemporary<Transaction>;
+
 /// The shared part of a connection.
 pub(super) struct Core {
     pub(super) database: Database,
@@ -26,11 +31,12 @@ pub(super) struct Core {
     pub(super) busy_timeout: Duration,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) cache: StatementCache,
+    temporary: TemporaryStore,
 }
 
 /// A transaction that goes on from statement to statement.
 pub(super) struct Open {
-    pub(super) transaction: Transaction,
+    pub(super) transaction: Beside,
     /// Names and marks, the outermost first.
     savepoints: Vec<(Text, u64)>,
     /// It began with SAVEPOINT rather than BEGIN: releasing the outermost commits.
@@ -48,7 +54,13 @@ impl Core {
             busy_timeout: BUSY_TIMEOUT,
             interrupt: Arc::default(),
             cache: StatementCache::default(),
+            temporary: TemporaryStore::new(),
         }
+    }
+
+    /// A transaction with the temporary tables beside it.
+    fn beside(&self, transaction: Transaction) -> Beside {
+        WithTemporary::new(transaction, self.temporary.clone())
     }
 
     /// Prepares one parsed statement of `sql` in the open transaction, or else against the present.
@@ -58,7 +70,7 @@ impl Core {
         let prepared = match &self.open {
             Some(open) => self.session.prepare(&open.transaction, &self.env, now, sql, parsed, None)?,
             None => {
-                let reader = self.database.begin(Begin::Read)?;
+                let reader = self.beside(self.database.begin(Begin::Read)?);
                 self.session.prepare(&reader, &self.env, now, sql, parsed, None)?
             }
         };
@@ -79,7 +91,7 @@ impl Core {
             return Ok(Started { run, reader: None, first });
         }
         if prepared.is_readonly() {
-            let reader = self.database.begin(Begin::Read)?;
+            let reader = self.beside(self.database.begin(Begin::Read)?);
             run.bind(&mut self.session, &reader, &self.env)?;
             return Ok(Started { run, reader: Some(reader), first: None });
         }
@@ -88,17 +100,23 @@ impl Core {
     }
 
     /// Runs a statement that writes in a transaction of its own.
-    fn autocommit(&mut self, run: &mut Run<Transaction>) -> Result<Stepped> {
-        let mut transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
+    fn autocommit(&mut self, run: &mut Run<Beside>) -> Result<Stepped> {
+        let transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
+        let mut transaction = self.beside(transaction);
         let result =
             run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
         // A statement that failed has undone what it wrote, but where it was told to keep that (ON CONFLICT FAIL).
         let result = match result {
-            Err(error) if !transaction.has_writes() => Err(error),
+            Err(error) if !transaction.main.has_writes() => {
+                self.temporary.commit();
+                Err(error)
+            }
             result => self
                 .session
                 .check_deferred(&mut transaction, &self.env, self.database.now())
-                .and_then(|()| transaction.commit())
+                .and_then(|()| transaction.main.commit())
+                .inspect(|_| self.temporary.commit())
+                .inspect_err(|_| self.temporary.rollback())
                 .and(result),
         };
         if result.is_err() {
@@ -109,7 +127,7 @@ impl Core {
     }
 
     /// A step in the open transaction.
-    fn step_open(&mut self, run: &mut Run<Transaction>) -> Result<Stepped> {
+    fn step_open(&mut self, run: &mut Run<Beside>) -> Result<Stepped> {
         let Some(open) = &mut self.open else {
             return Err(misuse("the transaction in which the statement began has ended"));
         };
@@ -134,7 +152,7 @@ impl Core {
             None if self.open.is_some() => self.step_open(&mut started.run),
             None => {
                 // The statement's own transaction is committed; its rows are in memory and need none.
-                let mut reader = self.database.begin(Begin::Read)?;
+                let mut reader = self.beside(self.database.begin(Begin::Read)?);
                 let step = started.run.step(&mut self.session, &mut reader, &self.env, &self.interrupt);
                 step.map(Stepped::from)
             }
@@ -168,6 +186,7 @@ impl Core {
     fn open_with(&mut self, begin: Begin, by_savepoint: bool) -> Result<()> {
         let mut transaction = self.database.begin(begin).map_err(locked)?;
         transaction.set_patience(Some(self.busy_timeout));
+        let transaction = self.beside(transaction);
         self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint });
         Ok(())
     }
@@ -179,9 +198,12 @@ impl Core {
             return Err(Error::invalid("cannot commit - no transaction is active"));
         };
         self.session.check_deferred(&mut open.transaction, &self.env, now)?;
-        let result = open.transaction.commit();
+        let result = open.transaction.main.commit();
         if result.is_err() {
+            self.temporary.rollback();
             self.session.forget_catalog();
+        } else {
+            self.temporary.commit();
         }
         self.open = None;
         self.session.end_transaction();
@@ -199,6 +221,7 @@ impl Core {
     /// Ends the open transaction without a trace.
     pub(super) fn end(&mut self) {
         self.open = None;
+        self.temporary.rollback();
         self.session.forget_catalog();
         self.session.end_transaction();
     }
@@ -245,8 +268,8 @@ impl Core {
 
 /// A statement under way, and where it reads.
 pub(super) struct Started {
-    pub(super) run: Run<Transaction>,
-    reader: Option<Transaction>,
+    pub(super) run: Run<Beside>,
+    reader: Option<Beside>,
     /// What the first step came to, where it was taken already.
     first: Option<Stepped>,
 }

@@ -317,17 +317,6 @@ fn read_default(ast: &Ast, sql: &str, expr: ExprId, column: &str) -> Result<Defa
     Ok(default)
 }
 
-/// Whether a DEFAULT is a plain value: what ADD COLUMN asks for.
-pub(crate) fn is_literal(ast: &Ast, mut expr: ExprId) -> bool {
-    loop {
-        match &ast[expr].kind {
-            ExprKind::Unary { op: UnaryOp::Negate | UnaryOp::Plus, operand } => expr = *operand,
-            ExprKind::Literal(_) | ExprKind::Column { .. } => return true,
-            _ => return false,
-        }
-    }
-}
-
 fn key_parts(table: &TableDefinition, ast: &Ast, columns: List<OrderTerm>) -> Result<Vec<KeyPart>> {
     let mut parts = Vec::with_capacity(columns.len());
     for term in ast.list(columns) {

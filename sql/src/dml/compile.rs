@@ -41,7 +41,12 @@ pub(crate) fn compile(cx: &BindContext<'_>, statement: &Statement, outer: &[RowS
 }
 
 /// Finds what a statement wants to change. Views count where they have a trigger instead.
-pub(crate) fn find_changed(cx: &BindContext<'_>, name: &QualifiedName, event: &str) -> Result<Changed> {
+pub(crate) fn find_changed(
+    cx: &BindContext<'_>,
+    name: &QualifiedName,
+    event: &str,
+    outer: &[RowScope],
+) -> Result<Changed> {
     let (catalog, text) = (cx.catalog.live(), &cx.ast[name.name].text);
     let offset = cx.ast[name.name].span.start as usize;
     if let Some(schema) = name.schema {
@@ -54,7 +59,10 @@ pub(crate) fn find_changed(cx: &BindContext<'_>, name: &QualifiedName, event: &s
         return Ok(Changed { table: Arc::clone(table), view: false });
     }
     let Some(view) = catalog.view(text) else {
-        return Err(Error::invalid(format!("no such table: {}", full_name(cx, name))).at_offset(offset));
+        // Inside a trigger a name means a table of the trigger's own database, and errors say so.
+        let prefix = if outer.is_empty() { "" } else { "main." };
+        let full = full_name(cx, name);
+        return Err(Error::invalid(format!("no such table: {prefix}{full}")).at_offset(offset));
     };
     let triggers = catalog.triggers_of(&lower(text));
     if !triggers.iter().any(|trigger| super::trigger::replaces(trigger, event)) {
@@ -146,7 +154,7 @@ fn returning(
 }
 
 fn compile_insert(cx: &BindContext<'_>, insert: &Insert, outer: &[RowScope]) -> Result<InsertPlan> {
-    let Changed { table, view } = find_changed(cx, &insert.table, "INSERT")?;
+    let Changed { table, view } = find_changed(cx, &insert.table, "INSERT", outer)?;
     let source = match &insert.source {
         InsertSource::Select(select) => Some(Arc::new(bind_select_with(cx, insert.with, *select, outer)?)),
         InsertSource::DefaultValues => None,
@@ -239,7 +247,7 @@ fn named_columns(
 }
 
 fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> Result<UpdatePlan> {
-    let Changed { table, view } = find_changed(cx, &update.table, "UPDATE")?;
+    let Changed { table, view } = find_changed(cx, &update.table, "UPDATE", outer)?;
     let (mut extra, mut sets) = (Vec::new(), Vec::new());
     for assignment in cx.ast.list(update.assignments) {
         let targets = assigned(cx, &table, assignment)?;
@@ -318,7 +326,7 @@ fn assigned(cx: &BindContext<'_>, table: &Table, assignment: &Assignment) -> Res
 }
 
 fn compile_delete(cx: &BindContext<'_>, delete: &Delete, outer: &[RowScope]) -> Result<DeletePlan> {
-    let Changed { table, view } = find_changed(cx, &delete.table, "DELETE")?;
+    let Changed { table, view } = find_changed(cx, &delete.table, "DELETE", outer)?;
     let target = Target {
         table: &table,
         view,
