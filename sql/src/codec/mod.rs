@@ -1,10 +1,10 @@
 //! How rows and keys become bytes.
 //!
 //! ```text
-//! key.rs    keys whose bytes order as SQL orders their values
-//! row.rs    rows: one byte names the layout, then the columns
+//! key.rs      keys whose bytes order as SQL orders their values
+//! row.rs      rows: one byte names the layout, then the columns
 //! layouts.rs  reading many rows of one table
-//! shape.rs  the layouts that rows of one table have had
+//! shape.rs    the layouts that rows of one table have had
 //! ```
 
 pub mod key;
