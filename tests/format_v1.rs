@@ -1,0 +1,152 @@
+//! A database that format version 1 left behind still opens, whatever became of the code: its rows, its past, its log that was
+//! not yet checkpointed. `tests/data/format-1.txt` holds its files, a run of bytes a line; it is never made anew, a new format
+//! gets a file of its own beside it.
+
+mod common;
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use common::at;
+use dosql::{Database, Env, ManualClock, Options, SeededEntropy, Storage};
+
+const FIXTURE: &str = include_str!("data/format-1.txt");
+/// The clock when it was made.
+const START: u64 = 1_767_225_600_000_000;
+
+fn options() -> Options {
+    let env = Env::new(Arc::new(ManualClock::at(at(START))), Arc::new(SeededEntropy::new(1)));
+    Options { env: Some(env), page_size: 4096, ..Options::default() }
+}
+
+fn open(path: &Path) -> Database {
+    Database::open(Storage::directory_with(path, &options()).unwrap(), options()).unwrap()
+}
+
+/// What is in the database. Every Timestamp follows from the clock, which stands still.
+fn fill(database: &Database) {
+    let sql = database.connect().unwrap();
+    sql.execute_batch(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT COLLATE NOCASE, r REAL, b BLOB, n INT DEFAULT 7);
+         CREATE INDEX i ON t (name, r DESC) WHERE n > 0;
+         CREATE TABLE w (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+         CREATE VIEW v AS SELECT name FROM t;
+         PRAGMA user_version = 42;
+         INSERT INTO t VALUES (1, 'Ada', 1.5, x'00FF', 1), (300, 'b', -0.25, NULL, 0), (-5, NULL, 1e300, x'', 70000);
+         INSERT INTO w VALUES ('x', 1), ('y', 9223372036854775807);
+         INSERT INTO t (id, b) VALUES (9, replace(hex(zeroblob(1500)), '00', 'long'));",
+    )
+    .unwrap();
+    let space = database.keyspace("space").unwrap();
+    database.write(|tx| tx.put(&space, "key", "first")).unwrap();
+    database.checkpoint().unwrap();
+    sql.execute_batch("UPDATE t SET name = 'Grace' WHERE id = 1; DELETE FROM w WHERE k = 'x'").unwrap();
+    database.write(|tx| tx.put(&space, "key", "second")).unwrap();
+    database.checkpoint().unwrap();
+    sql.execute_batch("INSERT INTO w VALUES ('z', 'only in the log'); UPDATE t SET n = 8 WHERE id = 9")
+        .unwrap();
+}
+
+/// One statement's rows, as literals of SQL.
+fn rows(database: &Database, sql: &str) -> Vec<String> {
+    let connection = database.connect().unwrap();
+    let mut statement = connection.prepare(sql).unwrap();
+    let width = statement.column_count();
+    let mut rows = statement.query(()).unwrap();
+    let mut lines = Vec::new();
+    while let Some(row) = rows.next().unwrap() {
+        let cells: Vec<String> =
+            (0..width).map(|i| row.get::<dosql::Value>(i).unwrap().to_string()).collect();
+        lines.push(cells.join("|"));
+    }
+    lines
+}
+
+fn check(database: &Database) {
+    assert!(database.verify().unwrap().is_sound());
+    let t = "SELECT id, name, r, length(b), hex(substr(b, 1, 2)), n FROM t";
+    let expected = [
+        "-5|NULL|1.0e+300|0|''|70000",
+        "1|'Grace'|1.5|2|'00FF'|1",
+        "9|NULL|NULL|6000|'6C6F'|8",
+        "300|'b'|-0.25|NULL|''|0",
+    ];
+    assert_eq!(rows(database, &format!("{t} ORDER BY id")), expected);
+    assert_eq!(rows(database, "SELECT id FROM t INDEXED BY i WHERE name = 'GRACE' AND n > 0"), ["1"]);
+    assert_eq!(rows(database, "SELECT k, v FROM w"), ["'y'|9223372036854775807", "'z'|'only in the log'"]);
+    assert_eq!(rows(database, "PRAGMA user_version"), ["42"]);
+    assert_eq!(rows(database, "PRAGMA integrity_check"), ["'ok'"]);
+    assert_eq!(rows(database, "SELECT name FROM sqlite_schema WHERE type = 'view'"), ["'v'"]);
+    // The clock stood still, so commits count on from its moment: the creation, then one each.
+    let past = START + 8;
+    let then = format!("FOR SYSTEM_TIME AS OF LSN {past}");
+    assert_eq!(rows(database, &format!("SELECT name FROM t {then} WHERE id = 1")), ["'Ada'"]);
+    assert_eq!(rows(database, &format!("SELECT k FROM w {then}")), ["'x'", "'y'"]);
+    let space = database.keyspace("space").unwrap();
+    let value = |read: dosql::ReadTransaction| read.get(&space, "key").unwrap().map(|value| value.to_vec());
+    assert_eq!(value(database.read().unwrap()), Some(b"second".to_vec()));
+    let first = database.last_commit();
+    assert!(first > at(past));
+}
+
+fn restore(directory: &Path) {
+    for line in FIXTURE.lines().filter(|line| !line.is_empty()) {
+        let fields: Vec<&str> = line.split(' ').collect();
+        let (name, length, offset, hex) = (fields[0], fields[1], fields[2], fields[3]);
+        let path = directory.join(name);
+        let mut bytes = fs::read(&path).unwrap_or_else(|_| vec![0; length.parse().unwrap()]);
+        let offset: usize = offset.parse().unwrap();
+        for (i, pair) in hex.as_bytes().chunks(2).enumerate() {
+            bytes[offset + i] = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        }
+        fs::write(&path, bytes).unwrap();
+    }
+}
+
+#[test]
+fn a_database_of_version_1_opens_with_its_rows_its_past_and_its_log() {
+    let directory = tempfile::tempdir().unwrap();
+    restore(directory.path());
+    let database = open(directory.path());
+    assert_eq!(database.stats().replayed, 2, "two commits are in the log alone");
+    check(&database);
+    // It can be written on, closed and opened again.
+    let connection = database.connect().unwrap();
+    connection.execute_batch("INSERT INTO w VALUES ('after', 1); DELETE FROM w WHERE k = 'after'").unwrap();
+    drop(connection);
+    database.close().unwrap();
+    check(&open(directory.path()));
+}
+
+#[test]
+fn what_is_written_today_reads_the_same() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.dosql");
+    let database = open(&path);
+    fill(&database);
+    check(&database);
+}
+
+#[test]
+#[ignore = "writes the files of a new version of the format, to be put beside the old ones"]
+fn write_the_files_of_this_version() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("new.dosql");
+    let database = open(&path);
+    fill(&database);
+    let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
+    names.sort();
+    let mut text = String::new();
+    for file in names.iter().filter(|path| path.is_file()) {
+        let bytes = fs::read(file).unwrap();
+        let name = file.file_name().unwrap().to_string_lossy();
+        for (number, piece) in
+            bytes.chunks(64).enumerate().filter(|(_, piece)| piece.iter().any(|&byte| byte != 0))
+        {
+            let hex: String = piece.iter().map(|byte| format!("{byte:02x}")).collect();
+            text += &format!("{name} {} {} {hex}\n", bytes.len(), number * 64);
+        }
+    }
+    fs::write(std::env::temp_dir().join("dosql-format.txt"), text).unwrap();
+}
