@@ -4,6 +4,7 @@
 
 mod common;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,17 +91,19 @@ fn check(database: &Database) {
     assert!(first > at(past));
 }
 
+/// Writes the files: a line is a file's name and length, an offset, and the bytes there; all others are zeros.
 fn restore(directory: &Path) {
+    let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
     for line in FIXTURE.lines().filter(|line| !line.is_empty()) {
-        let fields: Vec<&str> = line.split(' ').collect();
-        let (name, length, offset, hex) = (fields[0], fields[1], fields[2], fields[3]);
-        let path = directory.join(name);
-        let mut bytes = fs::read(&path).unwrap_or_else(|_| vec![0; length.parse().unwrap()]);
+        let [name, length, offset, hex] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
+        let bytes = files.entry(name).or_insert_with(|| vec![0; length.parse().unwrap()]);
         let offset: usize = offset.parse().unwrap();
         for (i, pair) in hex.as_bytes().chunks(2).enumerate() {
             bytes[offset + i] = u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
         }
-        fs::write(&path, bytes).unwrap();
+    }
+    for (name, bytes) in files {
+        fs::write(directory.join(name), bytes).unwrap();
     }
 }
 
