@@ -52,7 +52,8 @@ fn every_pragma_is_named_and_no_other() {
     let named = words(page);
     let missing: Vec<_> = listed.difference(&named).collect();
     assert!(missing.is_empty(), "not in docs/SQL.md: {missing:?}");
+    let bare = |word: &String| word.strip_prefix("pragma_").unwrap_or(word).to_owned();
     let invented: Vec<String> =
-        named.into_iter().filter(|word| word.contains('_') && !listed.contains(word)).collect();
+        named.iter().map(bare).filter(|word| word.contains('_') && !listed.contains(word)).collect();
     assert!(invented.is_empty(), "no such PRAGMAs: {invented:?}");
 }
