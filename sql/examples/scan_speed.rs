@@ -1,13 +1,14 @@
 //! How fast plans run over a map in memory, beside SQLite in memory: 20,000 rows, six columns.
 //!
-//! `cargo run --release --example scan_speed -p dosql-sql`
+//! `cargo run --release --example scan_speed -p dosql-sql [part of a query]`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
-use dosql_base::{Env, ManualClock, SeededEntropy, Timestamp};
+use dosql_base::{Env, Error, ManualClock, Result, SeededEntropy, Timestamp};
 use dosql_sql::bind::{BindContext, Catalogs, bind_select};
 use dosql_sql::catalog::layout;
 use dosql_sql::catalog::schema::{Catalog, Column, Place, Table};
@@ -15,11 +16,105 @@ use dosql_sql::exec::{ExecContext, Limits, QueryRun, StatementState};
 use dosql_sql::func;
 use dosql_sql::parse::ast::Statement;
 use dosql_sql::parse::parse_one;
-use dosql_sql::storage::{Point, Storage};
-use dosql_sql::testkit::MemoryStorage;
+use dosql_sql::storage::{Direction, KeyRange, Point, Storage};
 use dosql_sql::value::{Affinity, Collation, Text, Value};
 
 const ROWS: i64 = 20_000;
+
+/// Rows one after the other in one buffer, as in pages, so that what is measured is the executor.
+#[derive(Default)]
+struct Flat {
+    bytes: Vec<u8>,
+    /// Where each entry's key starts, where its value does, and where it ends; in the order of the keys.
+    entries: Vec<(usize, usize, usize)>,
+}
+
+impl Flat {
+    fn add(&mut self, key: &[u8], value: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(key);
+        let middle = self.bytes.len();
+        self.bytes.extend_from_slice(value);
+        self.entries.push((start, middle, self.bytes.len()));
+    }
+
+    fn key(&self, at: usize) -> &[u8] {
+        let (start, middle, _) = self.entries[at];
+        &self.bytes[start..middle]
+    }
+
+    fn value(&self, at: usize) -> &[u8] {
+        let (_, middle, end) = self.entries[at];
+        &self.bytes[middle..end]
+    }
+
+    fn find(&self, key: &[u8]) -> usize {
+        self.entries.partition_point(|&(start, middle, _)| &self.bytes[start..middle] < key)
+    }
+}
+
+impl Storage for Flat {
+    type Cursor = (usize, usize);
+
+    fn open_cursor(&self, _: Point, range: KeyRange, _: Direction) -> Result<Self::Cursor> {
+        Ok((self.find(&range.start), self.find(&range.end)))
+    }
+
+    fn visit(
+        &self,
+        cursor: &mut Self::Cursor,
+        limit: usize,
+        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+    ) -> Result<bool> {
+        let end = cursor.1.min(cursor.0 + limit);
+        while cursor.0 < end {
+            let at = cursor.0;
+            cursor.0 += 1;
+            if entry(self.key(at), self.value(at))?.is_break() {
+                break;
+            }
+        }
+        Ok(cursor.0 >= cursor.1)
+    }
+
+    fn seek(&self, cursor: &mut Self::Cursor, key: &[u8]) -> Result<()> {
+        cursor.0 = cursor.0.max(self.find(key));
+        Ok(())
+    }
+
+    fn get<R>(&self, _: Point, key: &[u8], value: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        let at = self.find(key);
+        Ok((at < self.entries.len() && self.key(at) == key).then(|| value(self.value(at))))
+    }
+
+    fn put(&mut self, _: &[u8], _: &[u8]) -> Result<()> {
+        Err(Error::unsupported("only reads"))
+    }
+
+    fn delete(&mut self, _: &[u8]) -> Result<()> {
+        Err(Error::unsupported("only reads"))
+    }
+
+    fn savepoint(&mut self) -> Result<u64> {
+        Err(Error::unsupported("only reads"))
+    }
+
+    fn rollback_to(&mut self, _: u64) -> Result<()> {
+        Err(Error::unsupported("only reads"))
+    }
+
+    fn release(&mut self, _: u64) -> Result<()> {
+        Err(Error::unsupported("only reads"))
+    }
+
+    fn estimate(&self, range: &KeyRange) -> Result<u64> {
+        Ok((self.find(&range.end) - self.find(&range.start)) as u64)
+    }
+
+    fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {
+        Ok(Point::Past(wanted))
+    }
+}
 
 struct Live(Arc<Catalog>);
 
@@ -28,12 +123,12 @@ impl Catalogs for Live {
         &self.0
     }
 
-    fn at(&self, point: Timestamp) -> dosql_base::Result<(Point, Arc<Catalog>)> {
+    fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)> {
         Ok((Point::Past(point), self.0.clone()))
     }
 
-    fn rows(&self, _: u32) -> Option<u64> {
-        Some(ROWS as u64)
+    fn rows(&self, space: u32) -> Option<u64> {
+        Some(if space == 20 { ROWS as u64 } else { 100 })
     }
 }
 
@@ -71,12 +166,12 @@ fn table(name: &str, space: u32, columns: &[(&str, &str)]) -> Table {
     }
 }
 
-fn put(storage: &mut MemoryStorage, table: &Table, values: &[Value]) {
+fn put(storage: &mut Flat, table: &Table, values: &[Value]) {
     let Value::Integer(rowid) = values[0] else { return };
     let (mut key, mut row) = (Vec::new(), Vec::new());
     layout::put_rowid_key(&mut key, table.space, rowid);
     layout::put_row(&mut row, table, values).unwrap();
-    storage.put(&key, &row).unwrap();
+    storage.add(&key, &row);
 }
 
 fn main() {
@@ -93,7 +188,7 @@ fn main() {
         &[("id", "INTEGER"), ("a", "INT"), ("b", "REAL"), ("c", "TEXT"), ("d", "INT"), ("g", "INT")],
     );
     let dim = table("dim", 21, &[("id", "INTEGER"), ("name", "TEXT")]);
-    let mut storage = MemoryStorage::new();
+    let mut storage = Flat::default();
     let mut insert = sqlite.prepare("INSERT INTO t VALUES (?,?,?,?,?,?)").unwrap();
     for id in 0..ROWS {
         let (a, d, g) = (id * 7919 % 1000, id * 104_729 % 200_000, id % 100);
@@ -138,6 +233,9 @@ fn main() {
         ("SELECT a, c FROM t WHERE id BETWEEN 700 AND 709", 1),
         ("SELECT a FROM t WHERE a = 3 LIMIT 1", 1),
     ] {
+        if std::env::args().nth(1).is_some_and(|part| !sql.contains(&part)) {
+            continue;
+        }
         let ours = ours(&storage, &live, sql);
         let theirs = theirs(&sqlite, sql);
         let star = if per == 1 { "*" } else { " " };
@@ -163,7 +261,7 @@ fn least(mut run: impl FnMut()) -> f64 {
     least
 }
 
-fn ours(storage: &MemoryStorage, live: &Live, sql: &str) -> f64 {
+fn ours(storage: &Flat, live: &Live, sql: &str) -> f64 {
     let env = Env::new(Arc::new(ManualClock::default()), Arc::new(SeededEntropy::new(1)));
     let parsed = parse_one(sql).unwrap();
     let Statement::Select(select) = parsed.statement else { return 0.0 };
