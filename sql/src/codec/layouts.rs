@@ -23,6 +23,9 @@ pub struct RowLayouts {
 #[derive(Debug)]
 struct Known {
     head: Vec<u8>,
+    /// The first bytes of the head after the shape, as [`first_word`] reads them, and its length.
+    word: u64,
+    len: usize,
     slots: Vec<Slot>,
     /// From the body's start: where the ends start, and where the variable bytes do.
     ends: usize,
@@ -43,22 +46,40 @@ enum Inner<'a> {
 
 impl RowLayouts {
     /// Ready to read the columns of a row. Fails with [`dosql_base::ErrorKind::Corrupt`] where it can't be one.
-    #[inline]
+    #[inline(always)]
     pub fn read<'a>(&'a mut self, row: &'a [u8]) -> Result<LaidOutRow<'a>> {
         let Some(len) = head_len(row) else { return Ok(LaidOutRow(Inner::Other(RowReader::new(row)?))) };
-        let (head, body) = row.split_at(len);
-        let place = place_of(head);
+        let word = first_word(row, len);
         if self.places.is_empty() {
             self.places.resize_with(PLACES, || None);
         }
-        let slot = &mut self.places[place];
-        if slot.as_ref().is_none_or(|known| known.head != head) {
-            *slot = Some(Box::new(Known::of(head)?));
+        let slot = &mut self.places[(word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize];
+        let same = |known: &Known| {
+            known.word == word && known.len == len && (len <= 9 || known.head[9..] == row[9..len])
+        };
+        if !slot.as_ref().is_some_and(|known| same(known)) {
+            *slot = Some(Box::new(Known::of(&row[..len], word)?));
         }
+        let body = &row[len..];
         match slot {
             Some(known) if known.fits(body) => Ok(LaidOutRow(Inner::Known { known, body })),
             // Says what is wrong with it.
             _ => Ok(LaidOutRow(Inner::Other(RowReader::new(row)?))),
+        }
+    }
+}
+
+/// Up to eight bytes of the head, from the column count on.
+#[inline]
+fn first_word(row: &[u8], len: usize) -> u64 {
+    let bytes = (len - 1).min(8);
+    match row.get(1..).and_then(|rest| rest.first_chunk::<8>()) {
+        Some(eight) if bytes == 8 => u64::from_le_bytes(*eight),
+        Some(eight) => u64::from_le_bytes(*eight) & ((1 << (8 * bytes)) - 1),
+        None => {
+            let mut word = [0; 8];
+            word[..bytes].copy_from_slice(&row[1..1 + bytes]);
+            u64::from_le_bytes(word)
         }
     }
 }
@@ -74,19 +95,8 @@ fn head_len(row: &[u8]) -> Option<usize> {
     (len <= row.len() && len <= MAX_HEAD).then_some(len)
 }
 
-#[inline]
-fn place_of(head: &[u8]) -> usize {
-    let mut hash = 0u64;
-    for chunk in head[1..].chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = (hash ^ u64::from_le_bytes(word)).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-    (hash >> 56) as usize
-}
-
 impl Known {
-    fn of(head: &[u8]) -> Result<Known> {
+    fn of(head: &[u8], word: u64) -> Result<Known> {
         let (count, tags) = (head[1], &head[2..]);
         let columns = usize::from(count >> 2);
         let width =
@@ -99,7 +109,7 @@ impl Known {
         }
         let (ends, variable) = measure(tags, columns)?;
         let bytes = ends + variable.saturating_sub(1) * width.bytes();
-        Ok(Known { head: head.to_vec(), slots, ends, bytes, width, variable })
+        Ok(Known { head: head.to_vec(), word, len: head.len(), slots, ends, bytes, width, variable })
     }
 
     fn fits(&self, body: &[u8]) -> bool {
@@ -109,7 +119,7 @@ impl Known {
 
 impl<'a> LaidOutRow<'a> {
     /// The column at `index` (from 0); `None` where the row ends before it. Fails on corrupt bytes.
-    #[inline]
+    #[inline(always)]
     pub fn column(&self, index: usize) -> Result<Option<ValueRef<'a>>> {
         let (known, body) = match self.0 {
             Inner::Known { known, body } => (known, body),

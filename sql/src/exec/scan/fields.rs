@@ -47,6 +47,12 @@ pub(crate) struct StoredRow<'r> {
     table: &'r Table,
     reader: Option<LaidOutRow<'r>>,
     rowid: i64,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few scans read.
+struct Rare {
+    /// The parts of the key of a WITHOUT ROWID table.
     key: Vec<Value>,
     /// All columns, where a virtual one is wanted.
     whole: Vec<Value>,
@@ -54,6 +60,7 @@ pub(crate) struct StoredRow<'r> {
 
 impl<'r> StoredRow<'r> {
     /// A row under its row id; `key` and `whole` say whether parts of the key or virtual columns will be read.
+    #[inline(always)]
     pub(crate) fn new<S: Storage>(
         table: &'r Table,
         row_id: &'r [u8],
@@ -64,27 +71,54 @@ impl<'r> StoredRow<'r> {
     ) -> Result<StoredRow<'r>> {
         let reader = if wants.fields { Some(layouts.read(row)?) } else { None };
         let rowid = if wants.rowid && !table.without_rowid { layout::rowid_of(row_id)? } else { 0 };
-        let key = if wants.key { layout::read_primary_key(table, row_id)? } else { Vec::new() };
-        let whole = if wants.whole { whole_row(table, row_id, row, cx)? } else { Vec::new() };
-        Ok(StoredRow { table, reader, rowid, key, whole })
+        let rare =
+            if wants.key || wants.whole { Some(Rare::of(table, row_id, row, wants, cx)?) } else { None };
+        Ok(StoredRow { table, reader, rowid, rare })
     }
 
     /// What a source gives.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn get(&self, source: Source) -> Result<ValueRef<'_>> {
         Ok(match source {
             Source::Rowid => ValueRef::Integer(self.rowid),
             Source::Field { field, column } => {
-                match self.reader.map(|row| row.column(field)).transpose()?.flatten() {
+                let Some(row) = &self.reader else { return Ok(ValueRef::Null) };
+                match row.column(field)? {
                     Some(value) => value,
-                    None => {
-                        self.table.columns.get(column).map_or(ValueRef::Null, |column| column.absent.as_ref())
-                    }
+                    None => self.absent(column),
                 }
             }
-            Source::Key(part) => self.key.get(part).map_or(ValueRef::Null, Value::as_ref),
-            Source::Virtual(column) => self.whole.get(column).map_or(ValueRef::Null, Value::as_ref),
+            Source::Key(_) | Source::Virtual(_) => self.get_rare(source),
         })
+    }
+
+    /// What a column reads as in a row that was written before it was added.
+    #[cold]
+    fn absent(&self, column: usize) -> ValueRef<'_> {
+        self.table.columns.get(column).map_or(ValueRef::Null, |column| column.absent.as_ref())
+    }
+
+    fn get_rare(&self, source: Source) -> ValueRef<'_> {
+        let value = self.rare.as_ref().and_then(|rare| match source {
+            Source::Key(part) => rare.key.get(part),
+            Source::Virtual(column) => rare.whole.get(column),
+            Source::Rowid | Source::Field { .. } => None,
+        });
+        value.map_or(ValueRef::Null, Value::as_ref)
+    }
+}
+
+impl Rare {
+    fn of<S: Storage>(
+        table: &Table,
+        row_id: &[u8],
+        row: &[u8],
+        wants: Wants,
+        cx: &mut ExecContext<'_, S>,
+    ) -> Result<Box<Rare>> {
+        let key = if wants.key { layout::read_primary_key(table, row_id)? } else { Vec::new() };
+        let whole = if wants.whole { whole_row(table, row_id, row, cx)? } else { Vec::new() };
+        Ok(Box::new(Rare { key, whole }))
     }
 }
 

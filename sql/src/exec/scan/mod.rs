@@ -25,7 +25,6 @@ pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 use super::batch::Batch;
 use super::context::{ExecContext, Frame};
 use super::operator::{BATCH_ROWS, Build};
-use super::registers::RegisterSet;
 use super::row::Row;
 use super::vector;
 use crate::catalog::layout;
@@ -39,16 +38,24 @@ use quick::Test;
 
 /// A batch is handed up before it has more bytes of text than this.
 const BATCH_BYTES: usize = 4 << 20;
+/// Entries to look at between two looks at the interrupt flag.
+const VISIT_ROWS: usize = 16_384;
 
 /// A scan of one table.
 pub(crate) struct ScanOp<S: Storage> {
-    /// The registers to fill, and where from.
-    registers: Vec<Register>,
+    /// The registers that are read above or by the filter.
+    all: Vec<Register>,
+    /// Where each of them is found.
     sources: Vec<Source>,
+    /// Which of them go into the batch, and their registers.
+    fill: Vec<usize>,
+    registers: Vec<Register>,
     wants: Wants,
     /// For each access (of a union, else one) how its index entries are read; `None`: by way of the row.
     entries: Vec<Option<EntryReader>>,
     opened: bool,
+    /// Nothing is left to pull.
+    ended: bool,
     tests: Vec<Test>,
     probes: Vec<Probe>,
     /// The probe that is under way, and its cursor where it is a range.
@@ -66,16 +73,18 @@ pub(crate) struct ScanOp<S: Storage> {
 
 impl<S: Storage> ScanOp<S> {
     pub(crate) fn build(scan: &Scan, build: &Build<'_>) -> ScanOp<S> {
-        let mut needed = build.needed.clone();
-        needed.add_all(&scan.filter);
-        Self::of(scan, &needed)
-    }
-
-    /// A scan that fills those of its registers that are in `needed`.
-    pub(crate) fn of(scan: &Scan, needed: &RegisterSet) -> ScanOp<S> {
-        let columns = || scan.columns.iter().filter(|(_, register)| needed.contains(*register));
+        let mut read = build.needed.clone();
+        read.add_all(&scan.filter);
+        let columns = || scan.columns.iter().filter(|(_, register)| read.contains(*register));
         let wanted: Vec<ColumnSource> = columns().map(|(source, _)| *source).collect();
+        let all: Vec<Register> = columns().map(|(_, register)| *register).collect();
         let sources: Vec<Source> = wanted.iter().map(|source| Source::of(&scan.table, *source)).collect();
+        // What the early tests alone read is not kept.
+        let mut filled = build.needed.clone();
+        if let Some(filter) = &scan.filter {
+            filled.add_all(quick::split(filter, &all).rest);
+        }
+        let fill: Vec<usize> = (0..all.len()).filter(|&at| filled.contains(all[at])).collect();
         let accesses = match &scan.access {
             Access::Union(accesses) => accesses.as_slice(),
             single => std::slice::from_ref(single),
@@ -86,11 +95,14 @@ impl<S: Storage> ScanOp<S> {
             _ => None,
         };
         ScanOp {
-            registers: columns().map(|(_, register)| *register).collect(),
+            registers: fill.iter().map(|&at| all[at]).collect(),
+            all,
+            fill,
             wants: Wants::of(sources.iter().copied()),
             entries: accesses.iter().map(entry_reader).collect(),
             sources,
             opened: false,
+            ended: false,
             tests: Vec::new(),
             probes: Vec::new(),
             at: 0,
@@ -124,25 +136,23 @@ impl<S: Storage> ScanOp<S> {
                     if !self.opened {
                         self.open(scan, &Row::bound(frame), true, cx)?;
                     }
+                    if self.ended {
+                        return Ok(None);
+                    }
                     let mut sink = Sink::new(self.registers.len());
-                    let more = self.pull(scan, ask, &mut sink, cx)?;
+                    self.ended = !self.pull(scan, ask, &mut sink, cx)?;
                     if sink.rows == 0 {
-                        if !more {
-                            return Ok(None);
-                        }
                         continue;
                     }
                     self.batch(sink)
                 }
             };
-            match self.filter_rest(scan, &batch, frame, cx) {
-                Ok(None) => return Ok(Some(batch)),
-                Ok(Some(truths)) => {
-                    let kept = batch.keep(&truths);
-                    if !kept.is_empty() {
-                        return Ok(Some(kept));
-                    }
-                }
+            if scan.filter.is_none() {
+                return Ok(Some(batch));
+            }
+            match self.filter_rest(scan, batch.clone(), frame, cx) {
+                Ok(kept) if kept.is_empty() => {}
+                Ok(kept) => return Ok(Some(kept)),
                 Err(error) => {
                     self.pending = Some(batch);
                     return Err(error);
@@ -152,25 +162,23 @@ impl<S: Storage> ScanOp<S> {
         }
     }
 
-    /// The truth of what is left of the filter after the early tests.
+    /// The rows for which what is left of the filter after the early tests is true.
     fn filter_rest(
         &self,
         scan: &Scan,
-        batch: &Batch,
+        mut batch: Batch,
         frame: &Frame,
         cx: &mut ExecContext<'_, S>,
-    ) -> Result<Option<Vec<super::column::Truth>>> {
-        let Some(filter) = &scan.filter else { return Ok(None) };
-        let split = quick::split(filter, &self.registers);
-        let mut result: Option<Vec<super::column::Truth>> = None;
-        for expr in split.rest {
-            let truths = vector::truths(expr, batch, frame, cx)?;
-            result = Some(match result {
-                None => truths,
-                Some(before) => before.iter().zip(truths).map(|(a, b)| super::kernels::and(*a, b)).collect(),
-            });
+    ) -> Result<Batch> {
+        let Some(filter) = &scan.filter else { return Ok(batch) };
+        for expr in quick::split(filter, &self.all).rest {
+            let truths = vector::truths(expr, &batch, frame, cx)?;
+            batch = batch.keep(&truths);
+            if batch.is_empty() {
+                break;
+            }
         }
-        Ok(result)
+        Ok(batch)
     }
 
     pub(crate) fn batch(&self, sink: Sink) -> Batch {
@@ -183,6 +191,7 @@ impl<S: Storage> ScanOp<S> {
 
     pub(crate) fn rewind(&mut self) {
         self.opened = false;
+        self.ended = false;
         self.pending = None;
         self.cursor = None;
         self.found.clear();
@@ -201,7 +210,7 @@ impl<S: Storage> ScanOp<S> {
         self.rewind();
         self.tests.clear();
         if let (Some(filter), true) = (&scan.filter, quick) {
-            for (at, ask) in &quick::split(filter, &self.registers).quick {
+            for (at, ask) in &quick::split(filter, &self.all).quick {
                 self.tests.push(Test::new(self.sources[*at], ask, row, cx)?);
             }
         }
@@ -275,6 +284,7 @@ impl<S: Storage> ScanOp<S> {
             let mut reader = Reader {
                 table: &scan.table,
                 sources: &self.sources,
+                fill: &self.fill,
                 tests: &self.tests,
                 wants: self.wants,
                 layouts: &mut self.layouts,
@@ -303,6 +313,7 @@ impl<S: Storage> ScanOp<S> {
         let mut reader = Reader {
             table: &scan.table,
             sources: &self.sources,
+            fill: &self.fill,
             tests: &[],
             wants: self.wants,
             layouts: &mut self.layouts,
@@ -332,6 +343,7 @@ impl<S: Storage> ScanOp<S> {
         let mut reader = Reader {
             table: &scan.table,
             sources: &self.sources,
+            fill: &self.fill,
             tests: &self.tests,
             wants: self.wants,
             layouts: &mut self.layouts,
@@ -339,8 +351,9 @@ impl<S: Storage> ScanOp<S> {
         let mut new = Vec::new();
         let seen = &self.seen;
         let space = scan.table.space;
-        let done = storage.visit(cursor, visit_limit(end - sink.rows), &mut |key, row| {
-            let row_id = layout::row_id(space, key)?;
+        let by_id = union || self.wants.rowid || self.wants.key || self.wants.whole;
+        let done = storage.visit(cursor, VISIT_ROWS, &mut |key, row| {
+            let row_id = if by_id { layout::row_id(space, key)? } else { &[] };
             if union {
                 if seen.contains(row_id) {
                     return Ok(ControlFlow::Continue(()));
@@ -376,15 +389,15 @@ impl<S: Storage> ScanOp<S> {
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let entries = self.entries.get(access).and_then(Option::as_ref);
         let union = matches!(scan.access, Access::Union(_));
-        let (tests, sources, seen) = (&self.tests, &self.sources, &self.seen);
+        let (tests, sources, fill, seen) = (&self.tests, &self.sources, &self.fill, &self.seen);
         let (mut values, mut found): (Vec<Value>, Vec<Vec<u8>>) = (Vec::new(), Vec::new());
         let room = end - sink.rows;
-        let done = storage.visit(cursor, visit_limit(room), &mut |key, _| {
+        let done = storage.visit(cursor, VISIT_ROWS, &mut |key, _| {
             let row_id = layout::index_row_id(index, key)?;
             if let Some(entries) = entries {
                 let key = layout::row_id(index.space, key)?;
                 entries.read(&scan.table, index, key, row_id, &mut values)?;
-                take_values(sources, tests, &values, sink);
+                take_values(sources, fill, tests, &values, sink);
             } else if !union || !seen.contains(row_id) {
                 found.push(row_id.to_vec());
             }
@@ -408,6 +421,7 @@ impl<S: Storage> ScanOp<S> {
         let mut reader = Reader {
             table: &scan.table,
             sources: &self.sources,
+            fill: &self.fill,
             tests: &self.tests,
             wants: self.wants,
             layouts: &mut self.layouts,
@@ -447,6 +461,7 @@ impl<S: Storage> ScanOp<S> {
 struct Reader<'r> {
     table: &'r Table,
     sources: &'r [Source],
+    fill: &'r [usize],
     tests: &'r [Test],
     wants: Wants,
     layouts: &'r mut RowLayouts,
@@ -465,30 +480,25 @@ impl Reader<'_> {
         if !quick::all_pass(self.tests, &row)? {
             return Ok(());
         }
-        for (source, builder) in self.sources.iter().zip(&mut sink.builders) {
-            builder.push(row.get(*source)?);
+        for (at, builder) in self.fill.iter().zip(&mut sink.builders) {
+            builder.push(row.get(self.sources[*at])?);
         }
         sink.rows += 1;
         Ok(())
     }
 }
 
-fn take_values(sources: &[Source], tests: &[Test], values: &[Value], sink: &mut Sink) {
+fn take_values(sources: &[Source], fill: &[usize], tests: &[Test], values: &[Value], sink: &mut Sink) {
     let passes = |test: &Test| {
         let at = sources.iter().position(|source| *source == test.source);
         at.and_then(|at| values.get(at)).is_none_or(|value| test.passes(value.as_ref()))
     };
     if tests.iter().all(passes) {
-        for (value, builder) in values.iter().zip(&mut sink.builders) {
-            builder.push(value.as_ref());
+        for (at, builder) in fill.iter().zip(&mut sink.builders) {
+            builder.push(values.get(*at).map_or(ValueRef::Null, Value::as_ref));
         }
         sink.rows += 1;
     }
-}
-
-/// How many entries to look at for `room` rows: some more, since not all will pass.
-fn visit_limit(room: usize) -> usize {
-    room.saturating_mul(4).max(16)
 }
 
 fn is_full(sink: &Sink, end: usize) -> bool {
