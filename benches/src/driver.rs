@@ -36,6 +36,13 @@ pub fn kv(arguments: &Arguments) -> Result<()> {
     })
 }
 
+/// Measures the SQL workloads and prints the table.
+pub fn sql(arguments: &Arguments) -> Result<()> {
+    interleave(arguments, &["dosql", "dosql-r0", "sqlite"], |table, column, engine, directory| {
+        gather(start("measure-sql", engine, arguments.scale, directory, &[])?, table, column)
+    })
+}
+
 /// Goes round the engines, the order moving on by one a round, and prints the table after each round.
 fn interleave(
     arguments: &Arguments,
@@ -81,7 +88,7 @@ fn gather(mut child: Child, table: &mut Table, column: usize) -> Result<()> {
     for line in BufReader::new(output).lines() {
         let line = line?;
         if !table.take_line(column, &line) {
-            eprintln!("{line}");
+            eprintln!("disagrees, or is no figure: {line}");
         }
     }
     let status = child.wait()?;

@@ -15,6 +15,7 @@ mod engines;
 mod kv;
 mod measure;
 mod report;
+mod sql;
 
 use std::path::PathBuf;
 
@@ -76,11 +77,22 @@ fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
 
 fn main() -> Result<()> {
     let arguments = arguments()?;
-    if arguments.command == "kv" {
-        return driver::kv(&arguments);
+    match arguments.command.as_str() {
+        "kv" => return driver::kv(&arguments),
+        "sql" => return driver::sql(&arguments),
+        _ => {}
     }
     let directory = arguments.directory.clone().ok_or("a measuring process needs --dir")?;
     let plan = Plan { directory, scale: arguments.scale };
+    if arguments.command == "measure-sql" {
+        let session: fn(&Plan, &mut Sheet) -> Result<()> = match arguments.engine.as_str() {
+            "dosql" => sql::session::<sql::engines::DosqlSql<{ 7 * dosql::DAY }>>,
+            "dosql-r0" => sql::session::<sql::engines::DosqlSql<0>>,
+            "sqlite" => sql::session::<sql::engines::SqliteSql>,
+            other => return Err(format!("no such SQL engine: {other}").into()),
+        };
+        return session(&plan, &mut Sheet::default());
+    }
     let measure: fn(&Arguments, &Plan) -> Result<()> = match arguments.engine.as_str() {
         engines::dosql::Shipped::NAME => measure::<engines::dosql::Shipped>,
         engines::dosql::Forgetful::NAME => measure::<engines::dosql::Forgetful>,

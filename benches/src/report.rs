@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! more|less TAB what TAB value        a line a figure, on the standard output of the measuring process
+//! same TAB what TAB value             something that every engine must agree on
 //! ```
 
 use std::fmt::Write as _;
@@ -30,6 +31,11 @@ impl Sheet {
         self.enter(what, Better::Less, value);
     }
 
+    /// Enters what every engine must find the same.
+    pub fn same(&mut self, what: &str, value: u64) {
+        println!("same\t{what}\t{value}");
+    }
+
     fn enter(&mut self, what: &str, better: Better, value: f64) {
         self.0.push((what.to_owned(), better, value));
         let word = if better == Better::More { "more" } else { "less" };
@@ -41,6 +47,8 @@ impl Sheet {
 pub struct Table {
     columns: Vec<String>,
     rows: Vec<Row>,
+    /// What the first engine found that every engine must find the same.
+    agreed: Vec<(String, String)>,
 }
 
 struct Row {
@@ -53,7 +61,7 @@ struct Row {
 impl Table {
     /// An empty table with these engines.
     pub fn new(columns: &[String]) -> Self {
-        Table { columns: columns.to_vec(), rows: Vec::new() }
+        Table { columns: columns.to_vec(), rows: Vec::new(), agreed: Vec::new() }
     }
 
     /// Takes a line of a measuring process of the engine in `column`; whether it was one.
@@ -62,6 +70,7 @@ impl Table {
         let better = match parts.next() {
             Some("more") => Better::More,
             Some("less") => Better::Less,
+            Some("same") => return self.agree(line),
             _ => return false,
         };
         let (Some(what), Some(value)) = (parts.next(), parts.next().and_then(|text| text.parse().ok()))
@@ -75,6 +84,18 @@ impl Table {
         });
         self.rows[place].values[column].push(value);
         true
+    }
+
+    /// Whether the line says what the first engine said; its own line counts as one that does.
+    fn agree(&mut self, line: &str) -> bool {
+        let Some((what, value)) = line.rsplit_once('\t') else { return false };
+        match self.agreed.iter().find(|(known, _)| known == what) {
+            Some((_, agreed)) => agreed == value,
+            None => {
+                self.agreed.push((what.to_owned(), value.to_owned()));
+                true
+            }
+        }
     }
 
     /// The medians as Markdown. The last column is how many times better the first engine is than the best whose name does not

@@ -34,6 +34,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// 1 is the full size.
+    pub fn scale(&self) -> f64 {
+        self.scale
+    }
+
     fn entries(&self) -> u64 {
         (ENTRIES * self.scale) as u64
     }
@@ -43,11 +48,12 @@ impl Plan {
     }
 
     /// How long a workload goes on that is bounded by time.
-    fn spell(&self) -> Duration {
+    pub fn spell(&self) -> Duration {
         Duration::from_secs_f64((self.scale * 10.0).clamp(0.2, 5.0))
     }
 
-    fn sub(&self, name: &str) -> Result<PathBuf> {
+    /// A directory in the plan's own, which is made.
+    pub fn sub(&self, name: &str) -> Result<PathBuf> {
         let path = self.directory.join(name);
         std::fs::create_dir_all(&path)?;
         Ok(path)
