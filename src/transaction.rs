@@ -16,7 +16,7 @@ use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::{Direction, KeyRange};
 
 use crate::commit::Validation;
-use crate::engine::Engine;
+use crate::engine::{Engine, busy};
 use crate::limits::{check_key, check_value, too_big};
 use crate::options::{Durability, Isolation};
 use crate::read_set::{ReadSet, after};
@@ -370,7 +370,7 @@ impl Transaction {
         let engine = Arc::clone(&self.engine);
         let committed = match &self.mode {
             Mode::Concurrent(reads, isolation) => {
-                let turn = engine.take_turn(self.patience)?;
+                let turn = engine.turn.take_briefly(self.patience).ok_or_else(busy)?;
                 let set = reads.set.borrow();
                 let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
                 let committed = engine.commit(&mut self.writes, Some(check));
