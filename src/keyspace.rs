@@ -9,7 +9,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use dosql_base::codec::{get_ordered_u32, put_ordered_u32};
+use dosql_base::codec::{get_ordered_u32, ordered_u32};
 use dosql_base::{Error, Result};
 use smallvec::SmallVec;
 
@@ -71,17 +71,16 @@ pub(crate) const NEXT_NUMBER: &[u8] = &[CATALOG, b'n'];
 
 /// `key` in the map of this number.
 pub(crate) fn full_key(number: u32, key: &[u8]) -> FullKey {
-    let mut prefix = Vec::with_capacity(5);
-    put_ordered_u32(&mut prefix, number);
-    let mut full = FullKey::with_capacity(prefix.len() + key.len());
-    full.extend_from_slice(&prefix);
+    let (prefix, len) = ordered_u32(number);
+    let mut full = FullKey::with_capacity(len + key.len());
+    full.extend_from_slice(&prefix[..len]);
     full.extend_from_slice(key);
     full
 }
 
 /// The length of the number in front of every key of the map.
 pub(crate) fn prefix_len(number: u32) -> usize {
-    full_key(number, &[]).len()
+    ordered_u32(number).1
 }
 
 pub(crate) fn encode_number(number: u32) -> Vec<u8> {

@@ -43,18 +43,31 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 /// Appends `id` so that byte order is number order: below 240 one byte, below 2288 two, else 0xF8 to 0xFB and
 /// the 1 to 4 significant bytes, big-endian.
 pub fn put_ordered_u32(out: &mut Vec<u8>, id: u32) {
+    let (bytes, len) = ordered_u32(id);
+    out.extend_from_slice(&bytes[..len]);
+}
+
+/// What [`put_ordered_u32`] appends: the first so many of the bytes, which are 1 to 5.
+#[must_use]
+pub fn ordered_u32(id: u32) -> ([u8; 5], usize) {
+    let mut out = [0; 5];
     match id {
-        0..240 => out.push(id as u8),
+        0..240 => {
+            out[0] = id as u8;
+            (out, 1)
+        }
         240..2288 => {
             let rest = id - 240;
-            out.push(240 + (rest >> 8) as u8);
-            out.push(rest as u8);
+            out[0] = 240 + (rest >> 8) as u8;
+            out[1] = rest as u8;
+            (out, 2)
         }
         _ => {
-            let bytes = id.to_be_bytes();
             let skip = (id.leading_zeros() / 8) as usize;
-            out.push(0xF8 + (3 - skip) as u8);
-            out.extend_from_slice(&bytes[skip..]);
+            let len = 4 - skip;
+            out[0] = 0xF8 + (len - 1) as u8;
+            out[1..=len].copy_from_slice(&id.to_be_bytes()[skip..]);
+            (out, len + 1)
         }
     }
 }
