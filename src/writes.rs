@@ -17,7 +17,10 @@ pub(crate) type Changes = BTreeMap<Box<[u8]>, Change>;
 #[derive(Default)]
 pub(crate) struct Writes {
     changes: Changes,
+    /// Bytes of keys and values of the changes and of the undo list.
     bytes: usize,
+    /// Of them, those of the undo list: of changes that it replaced.
+    undo_bytes: usize,
     undo: Vec<Undo>,
     marks: Vec<Mark>,
     next_mark: u64,
@@ -84,10 +87,12 @@ impl Writes {
             }
             Entry::Occupied(mut entry) => {
                 let before = entry.insert(change);
+                let replaced = self::size(key, &before);
                 if remember {
+                    self.undo_bytes = self.undo_bytes.saturating_add(replaced);
                     self.undo.push(Undo { key: Box::from(key), before: Some(before) });
                 } else {
-                    self.bytes = self.bytes.saturating_sub(key.len() + before.map_or(0, |value| value.len()));
+                    self.bytes = self.bytes.saturating_sub(replaced);
                 }
             }
         }
@@ -112,7 +117,10 @@ impl Writes {
         self.marks.truncate(place + 1);
         for Undo { key, before } in self.undo.drain(keep..).rev() {
             let undone = match before {
-                Some(before) => self.changes.insert(key.clone(), before),
+                Some(before) => {
+                    self.undo_bytes = self.undo_bytes.saturating_sub(size(&key, &before));
+                    self.changes.insert(key.clone(), before)
+                }
                 None => self.changes.remove(&key),
             };
             let undone = undone.unwrap_or_default();
@@ -126,7 +134,7 @@ impl Writes {
         self.marks.truncate(place);
         if self.marks.is_empty() {
             self.undo.clear();
-            self.bytes = self.changes.iter().map(|(key, change)| size(key, change)).sum();
+            self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.undo_bytes));
         }
         Ok(())
     }
@@ -173,5 +181,14 @@ mod tests {
         assert_eq!(writes.bytes(), 9);
         writes.rollback_to(mark).unwrap();
         assert_eq!(writes.bytes(), 4);
+        writes.set(b"key", None);
+        let inner = writes.savepoint();
+        writes.set(b"key", value("333"));
+        writes.set(b"other", value("1"));
+        assert_eq!(writes.bytes(), 4 + 3 + 6 + 6);
+        writes.release(inner).unwrap();
+        assert_eq!(writes.bytes(), 4 + 3 + 6 + 6);
+        writes.release(mark).unwrap();
+        assert_eq!(writes.bytes(), 6 + 6);
     }
 }
