@@ -204,6 +204,19 @@ fn a_held_turn_makes_the_other_writer_busy_after_its_timeout() {
 }
 
 #[test]
+fn pragmas_set_what_the_connection_does_with_writes() {
+    let connection = people();
+    connection.execute_batch("PRAGMA query_only = on").unwrap();
+    assert_eq!(connection.execute("DELETE FROM person", ()).unwrap_err().kind(), ErrorKind::ReadOnly);
+    connection.execute_batch("PRAGMA query_only = off").unwrap();
+    let other = connection.database().connect().unwrap();
+    let timeout: i64 = other.query_row("PRAGMA busy_timeout(20)", (), |row| row.get(0)).unwrap();
+    assert_eq!(timeout, 20);
+    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+    assert_eq!(other.execute("DELETE FROM person", ()).unwrap_err().kind(), ErrorKind::Busy);
+}
+
+#[test]
 fn mistakes_point_into_the_text() {
     let connection = people();
     let offset = |sql: &str| connection.prepare(sql).unwrap_err().offset();

@@ -178,7 +178,7 @@ impl Connection {
 
     /// How long a statement waits for the writer's turn before it fails with [`ErrorKind::Busy`]; 5 seconds unless set.
     pub fn busy_timeout(&self, timeout: Duration) {
-        self.core.lock().busy_timeout = timeout;
+        self.core.lock().session.settings.busy_timeout = timeout;
     }
 
     /// A handle that ends what is running, for another thread.

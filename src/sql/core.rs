@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use dosql_base::{Code, Env, Error, ErrorKind, Result};
 use dosql_sql::parse::ast::{BeginMode, Parsed};
@@ -16,9 +15,6 @@ use crate::database::Database;
 use crate::options::Isolation;
 use crate::transaction::{Begin, Transaction};
 
-/// How long a connection waits for the writer's turn unless told otherwise; rusqlite's default.
-const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// A transaction with the connection's temporary tables beside it.
 type Beside = WithTemporary<Transaction>;
 
@@ -28,7 +24,6 @@ pub(super) struct Core {
     pub(super) env: Env,
     pub(super) session: Session,
     pub(super) open: Option<Open>,
-    pub(super) busy_timeout: Duration,
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) cache: StatementCache,
     temporary: TemporaryStore,
@@ -51,7 +46,6 @@ impl Core {
             env,
             session: Session::new(),
             open: None,
-            busy_timeout: BUSY_TIMEOUT,
             interrupt: Arc::default(),
             cache: StatementCache::default(),
             temporary: TemporaryStore::new(),
@@ -84,6 +78,13 @@ impl Core {
         if let Some(statement) = prepared.transaction() {
             self.transact(&statement.clone())?;
         }
+        if self.session.settings.query_only && !prepared.is_readonly() {
+            return Err(Error::new(
+                ErrorKind::ReadOnly,
+                Code::ReadOnly,
+                "attempt to write a readonly database",
+            ));
+        }
         let mut run = Run::new(Arc::clone(prepared), parameters, self.database.now());
         if let Some(open) = &self.open {
             run.bind(&mut self.session, &open.transaction, &self.env)?;
@@ -101,7 +102,8 @@ impl Core {
 
     /// Runs a statement that writes in a transaction of its own.
     fn autocommit(&mut self, run: &mut Run<Beside>) -> Result<Stepped> {
-        let transaction = self.database.begin(Begin::WriteWithin(self.busy_timeout)).map_err(locked)?;
+        let transaction =
+            self.database.begin(Begin::WriteWithin(self.session.settings.busy_timeout)).map_err(locked)?;
         let mut transaction = self.beside(transaction);
         let result =
             run.step(&mut self.session, &mut transaction, &self.env, &self.interrupt).map(Stepped::from);
@@ -177,7 +179,9 @@ impl Core {
         }
         let begin = match mode {
             BeginMode::Deferred => Begin::Deferred,
-            BeginMode::Immediate | BeginMode::Exclusive => Begin::WriteWithin(self.busy_timeout),
+            BeginMode::Immediate | BeginMode::Exclusive => {
+                Begin::WriteWithin(self.session.settings.busy_timeout)
+            }
             BeginMode::Concurrent => Begin::Concurrent(Isolation::Serializable),
         };
         self.open_with(begin, false)
@@ -185,7 +189,7 @@ impl Core {
 
     fn open_with(&mut self, begin: Begin, by_savepoint: bool) -> Result<()> {
         let mut transaction = self.database.begin(begin).map_err(locked)?;
-        transaction.set_patience(Some(self.busy_timeout));
+        transaction.set_patience(Some(self.session.settings.busy_timeout));
         let transaction = self.beside(transaction);
         self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint });
         Ok(())

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use dosql_base::{Env, Result, Timestamp};
 
@@ -32,6 +33,8 @@ enum What {
     /// A number that the database keeps.
     Number(Number),
     SchemaVersion,
+    /// How long the connection waits for the writer's turn.
+    BusyTimeout,
     ForeignKeyCheck,
     IntegrityCheck,
     /// Always the same answer.
@@ -49,6 +52,7 @@ enum Switch {
     DeferForeignKeys,
     RecursiveTriggers,
     CaseSensitiveLike,
+    QueryOnly,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,7 +66,7 @@ const PRAGMAS: &[(&str, What)] = &[
     ("application_id", What::Number(Number::ApplicationId)),
     ("auto_vacuum", What::Accepted("0")),
     ("automatic_index", What::Accepted("1")),
-    ("busy_timeout", What::Accepted("0")),
+    ("busy_timeout", What::BusyTimeout),
     ("cache_size", What::Accepted("-2000")),
     ("cache_spill", What::Accepted("1")),
     ("case_sensitive_like", What::Switch(Switch::CaseSensitiveLike)),
@@ -83,7 +87,7 @@ const PRAGMAS: &[(&str, What)] = &[
     ("mmap_size", What::Accepted("0")),
     ("optimize", What::Silent),
     ("page_size", What::Accepted("4096")),
-    ("query_only", What::Accepted("0")),
+    ("query_only", What::Switch(Switch::QueryOnly)),
     ("quick_check", What::IntegrityCheck),
     ("read_uncommitted", What::Accepted("0")),
     ("recursive_triggers", What::Switch(Switch::RecursiveTriggers)),
@@ -121,14 +125,14 @@ impl Pragma {
             What::Switch(Switch::CaseSensitiveLike) | What::Silent | What::Unknown => Vec::new(),
             What::Switch(_) | What::Number(_) | What::SchemaVersion if self.value.is_some() => Vec::new(),
             What::Accepted(_) if self.value.is_some() && !self.answers() => Vec::new(),
-            What::Accepted(_) if self.name == "busy_timeout" => vec!["timeout".to_owned()],
+            What::BusyTimeout => vec!["timeout".to_owned()],
             _ => own(),
         }
     }
 
     /// Whether it says what it was set to, as SQLite's does.
     fn answers(&self) -> bool {
-        ["journal_mode", "locking_mode", "mmap_size", "busy_timeout", "journal_size_limit", "secure_delete"]
+        ["journal_mode", "locking_mode", "mmap_size", "journal_size_limit", "secure_delete"]
             .contains(&self.name.as_str())
     }
 
@@ -157,6 +161,7 @@ pub(crate) fn run<S: Storage>(
                 Switch::DeferForeignKeys => &mut session.settings.defer_foreign_keys,
                 Switch::RecursiveTriggers => &mut session.settings.recursive_triggers,
                 Switch::CaseSensitiveLike => &mut session.settings.case_sensitive_like,
+                Switch::QueryOnly => &mut session.settings.query_only,
             };
             match value {
                 Some(value) => {
@@ -184,6 +189,14 @@ pub(crate) fn run<S: Storage>(
                 }
                 None => one(Value::Integer(i64::from(*slot))),
             }
+        }
+        What::BusyTimeout => {
+            if let Some(value) = value {
+                let milliseconds = u64::try_from(to_integer(value.as_ref())).unwrap_or(0);
+                session.settings.busy_timeout = Duration::from_millis(milliseconds);
+            }
+            let milliseconds = session.settings.busy_timeout.as_millis();
+            one(Value::Integer(i64::try_from(milliseconds).unwrap_or(i64::MAX)))
         }
         What::SchemaVersion if value.is_some() => Vec::new(),
         What::SchemaVersion => one(Value::Integer((schema_version(storage)? & 0x7FFF_FFFF) as i64)),

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use dosql_base::{Env, Result, Timestamp};
 
@@ -26,11 +27,18 @@ pub struct Settings {
     pub recursive_triggers: bool,
     /// LIKE tells upper case from lower.
     pub case_sensitive_like: bool,
+    /// Nothing may be written.
+    pub query_only: bool,
+    /// How long a statement waits for the writer's turn; the owner of the transaction does the waiting.
+    pub busy_timeout: Duration,
     /// Bounds of what one statement may use.
     pub limits: Limits,
     /// What other PRAGMAs were set to: accepted, remembered, without effect.
     pub(crate) accepted: Vec<(String, String)>,
 }
+
+/// How long a statement waits for the writer's turn unless told otherwise: rusqlite's default.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Default for Settings {
     fn default() -> Self {
@@ -39,6 +47,8 @@ impl Default for Settings {
             defer_foreign_keys: false,
             recursive_triggers: false,
             case_sensitive_like: false,
+            query_only: false,
+            busy_timeout: BUSY_TIMEOUT,
             limits: Limits::default(),
             accepted: Vec::new(),
         }
