@@ -5,7 +5,7 @@ use dosql_base::{Error, Result};
 use super::schema::ForeignKey;
 use crate::parse::ast::{
     Ast, ColumnConstraintKind, ColumnDefinition, ConflictAction, CreateTable, Expr, ExprId, ExprKind,
-    ForeignKeyClause, List, NameId, OrderTerm, Span, TableBody, TableConstraintKind, UnaryOp,
+    ForeignKeyClause, List, NameId, OrderTerm, Span, TableBody, TableConstraintKind,
 };
 use crate::parse::walk;
 use crate::value::{Affinity, Collation, Text, Value};

@@ -63,14 +63,16 @@ impl Db {
         while let Some((parsed, next)) = parse_next(&text, at, Ast::default())? {
             at = next;
             let now = self.clock_now();
-            let prepared = self.session.prepare(
-                &self.storage,
-                &self.env,
-                now,
-                &text,
-                Arc::new(parsed),
-                Some(parameters),
-            )?;
+            let parsed = Arc::new(parsed);
+            let prepared = loop {
+                let known = Some(parameters);
+                let result =
+                    self.session.prepare(&self.storage, &self.env, now, &text, Arc::clone(&parsed), known);
+                match result {
+                    Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                    result => break result?,
+                }
+            };
             answer = self.run_prepared(Arc::new(prepared), parameters.to_vec())?;
         }
         Ok(answer)
@@ -108,11 +110,8 @@ impl Db {
             self.rollback();
         }
         if !self.open {
-            match &result {
-                Ok(_) => self.commit()?,
-                // What ON CONFLICT FAIL left is committed too.
-                Err(_) => self.commit()?,
-            }
+            // What ON CONFLICT FAIL left is committed too.
+            self.commit()?;
         }
         answer.outcome = result?;
         Ok(answer)
@@ -120,11 +119,17 @@ impl Db {
 
     fn commit(&mut self) -> Result<()> {
         let now = self.clock_now();
-        if let Err(error) = self.session.check_deferred(&mut self.storage, &self.env, now) {
-            if !self.open {
-                self.rollback();
+        loop {
+            match self.session.check_deferred(&mut self.storage, &self.env, now) {
+                Ok(()) => break,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    if !self.open {
+                        self.rollback();
+                    }
+                    return Err(error);
+                }
             }
-            return Err(error);
         }
         self.clock.advance(1000);
         self.last = Timestamp::after(self.last, self.clock_now());
