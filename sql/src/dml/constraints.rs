@@ -45,6 +45,10 @@ impl<S: Storage> Machine<'_, S> {
             }
             if let Some(slot) = row.get_mut(position) {
                 *slot = column.affinity.apply(std::mem::take(slot));
+                // Zero has no sign once it is stored.
+                if matches!(slot, Value::Real(real) if *real == 0.0) {
+                    *slot = Value::Real(0.0);
+                }
             }
         }
         if table.without_rowid {

@@ -13,7 +13,7 @@ use super::op::{Kind, RowOp};
 use super::plan::{Row, SetTarget};
 use crate::catalog::layout;
 use crate::catalog::load::lower;
-use crate::catalog::schema::{ForeignKey, Index, IndexColumn, IndexKey, Table};
+use crate::catalog::schema::{Catalog, ForeignKey, Index, IndexColumn, IndexKey, Table};
 use crate::parse::ast::ForeignKeyAction;
 use crate::storage::{Direction, Point, Storage};
 use crate::value::{Text, Value, compare};
@@ -53,47 +53,9 @@ pub(crate) fn foreign_key_failed() -> Error {
 }
 
 impl<S: Storage> Machine<'_, S> {
-    /// The parent of a foreign key. Fails where there is none, or it has no unique key on the columns.
+    /// As [`parent_key`].
     pub(crate) fn parent_key(&self, child: &Table, key: &ForeignKey) -> Result<ParentKey> {
-        let Some(table) = self.catalog.table(&key.parent).filter(|table| !table.made_up) else {
-            return Err(Error::invalid(format!("no such table: main.{}", key.parent)));
-        };
-        let mismatch = || {
-            Error::invalid(format!(
-                "foreign key mismatch - \"{}\" referencing \"{}\"",
-                child.name, key.parent
-            ))
-        };
-        let columns: Vec<usize> = if key.parent_columns.is_empty() {
-            primary_key_columns(table)
-        } else {
-            let position = |name: &Text| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
-            key.parent_columns.iter().map(position).collect::<Option<_>>().ok_or_else(mismatch)?
-        };
-        if columns.len() != key.columns.len() || columns.is_empty() {
-            return Err(mismatch());
-        }
-        let natural = |part: &IndexColumn| match part.key {
-            IndexKey::Column(column) => {
-                columns.contains(&column) && table.columns[column].collation == part.collation
-            }
-            IndexKey::Rowid | IndexKey::Expr(_) => false,
-        };
-        let fits = |parts: &[IndexColumn]| parts.len() == columns.len() && parts.iter().all(natural);
-        let own = if table.without_rowid {
-            fits(&table.primary_key)
-        } else {
-            columns.len() == 1 && table.rowid_alias == Some(columns[0])
-        };
-        let index = match own {
-            true => None,
-            false => {
-                let usable =
-                    |index: &&Arc<Index>| index.unique && index.filter.is_none() && fits(&index.columns);
-                Some(Arc::clone(table.indexes.iter().find(usable).ok_or_else(mismatch)?))
-            }
-        };
-        Ok(ParentKey { table: Arc::clone(table), columns, index })
+        parent_key(self.catalog, child, key)
     }
 
     /// Whether a parent row has this key.
@@ -316,6 +278,45 @@ impl<S: Storage> Machine<'_, S> {
         }
         Ok(!self.children_of(&child, foreign, &parent, &suspect.key, true)?.is_empty())
     }
+}
+
+/// The parent of a foreign key. Fails where there is none, or it has no unique key on the columns.
+pub(crate) fn parent_key(catalog: &Catalog, child: &Table, key: &ForeignKey) -> Result<ParentKey> {
+    let Some(table) = catalog.table(&key.parent).filter(|table| !table.made_up) else {
+        return Err(Error::invalid(format!("no such table: main.{}", key.parent)));
+    };
+    let mismatch = || {
+        Error::invalid(format!("foreign key mismatch - \"{}\" referencing \"{}\"", child.name, key.parent))
+    };
+    let columns: Vec<usize> = if key.parent_columns.is_empty() {
+        primary_key_columns(table)
+    } else {
+        let position = |name: &Text| table.columns.iter().position(|c| c.name.eq_ignore_ascii_case(name));
+        key.parent_columns.iter().map(position).collect::<Option<_>>().ok_or_else(mismatch)?
+    };
+    if columns.len() != key.columns.len() || columns.is_empty() {
+        return Err(mismatch());
+    }
+    let natural = |part: &IndexColumn| match part.key {
+        IndexKey::Column(column) => {
+            columns.contains(&column) && table.columns[column].collation == part.collation
+        }
+        IndexKey::Rowid | IndexKey::Expr(_) => false,
+    };
+    let fits = |parts: &[IndexColumn]| parts.len() == columns.len() && parts.iter().all(natural);
+    let own = if table.without_rowid {
+        fits(&table.primary_key)
+    } else {
+        columns.len() == 1 && table.rowid_alias == Some(columns[0])
+    };
+    let index = match own {
+        true => None,
+        false => {
+            let usable = |index: &&Arc<Index>| index.unique && index.filter.is_none() && fits(&index.columns);
+            Some(Arc::clone(table.indexes.iter().find(usable).ok_or_else(mismatch)?))
+        }
+    };
+    Ok(ParentKey { table: Arc::clone(table), columns, index })
 }
 
 /// The columns of a table's PRIMARY KEY, in its order.

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use dosql_base::Result;
 
 use super::compile::{compile, view_table};
+use super::foreign_key::parent_key;
 use super::plan::{Change, Event, Program, SetTarget};
 use super::programs::{Candidate, Programs};
 use crate::bind::{BindContext, RowScope, bind_expression};
 use crate::catalog::load::lower;
 use crate::catalog::schema::{Table, Trigger};
-use crate::parse::ast::{CreateTrigger, ForeignKeyAction, Statement, TriggerEvent, TriggerTime};
+use crate::parse::ast::{
+    ConflictAction, CreateTrigger, ForeignKeyAction, Statement, TriggerEvent, TriggerTime,
+};
 use crate::value::Text;
 
 /// The CREATE TRIGGER of a trigger.
@@ -76,6 +79,9 @@ fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Prog
 /// Binds all triggers that a change can set off. Fails where one of those that may fire can't be bound.
 pub(crate) fn programs_of(cx: &BindContext<'_>, change: &Change, foreign_keys: bool) -> Result<Programs> {
     let Some(table) = change.table() else { return Ok(Programs::default()) };
+    if foreign_keys {
+        check_keys(cx, change, table)?;
+    }
     let programs = collect(cx, table, foreign_keys);
     let mut waiting = vec![change.clone()];
     let mut seen: Vec<Text> = Vec::new();
@@ -100,6 +106,36 @@ pub(crate) fn programs_of(cx: &BindContext<'_>, change: &Change, foreign_keys: b
         }
     }
     Ok(programs)
+}
+
+/// Fails where a change reaches a foreign key whose parent has no such key: of its own children, and of those that actions
+/// lead on to.
+fn check_keys(cx: &BindContext<'_>, change: &Change, table: &Arc<Table>) -> Result<()> {
+    let catalog = cx.catalog.live();
+    let removes = match change {
+        Change::Insert(plan) => plan.or == Some(ConflictAction::Replace),
+        Change::Update(_) | Change::Delete(_) => true,
+        Change::Select(_) => false,
+    };
+    if !removes || catalog.children.is_empty() {
+        return Ok(());
+    }
+    let (mut waiting, mut seen) = (vec![Arc::clone(table)], vec![lower(&table.name)]);
+    while let Some(table) = waiting.pop() {
+        for (child, number) in catalog.children_of_table(&table.name) {
+            let key = &child.foreign_keys[number];
+            parent_key(catalog, &child, key)?;
+            if acts(key.on_delete) || acts(key.on_update) {
+                reach(&mut waiting, &mut seen, &child);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Whether an action changes the children.
+fn acts(action: ForeignKeyAction) -> bool {
+    !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict)
 }
 
 fn reach(waiting: &mut Vec<Arc<Table>>, seen: &mut Vec<Text>, table: &Arc<Table>) {
