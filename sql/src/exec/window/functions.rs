@@ -9,7 +9,7 @@ use super::super::column::{Column, ColumnBuilder};
 use super::super::context::ExecContext;
 use super::{Bounds, CallColumns};
 use crate::func::{Accumulator, AggKind, WindowKind};
-use crate::plan::{FrameExclude, WindowCall, WindowFunction};
+use crate::plan::{FrameBound, FrameExclude, WindowCall, WindowFunction};
 use crate::storage::Storage;
 use crate::value::{Affinity, Value, ValueRef, compare, to_boolean};
 
@@ -112,18 +112,20 @@ fn positive(column: Option<&Column>, row: usize, message: &str) -> Result<usize>
     }
 }
 
-/// lag() and lead(): the value of another row of the partition, or the default.
+/// lag() and lead(): the value of another row of the partition, or the default. As in SQLite, lag() never looks ahead.
 fn shifted<'c>(arguments: &'c [Column], start: usize, row: usize, len: usize, back: bool) -> ValueRef<'c> {
     let at = start + row;
-    let offset = match arguments.get(1) {
-        Some(column) => match column.get(at) {
-            ValueRef::Null => return ValueRef::Null,
-            value => crate::value::to_integer(value),
-        },
-        None => 1,
+    let offset = match arguments.get(1).map(|column| column.get(at)) {
+        Some(ValueRef::Null) => None,
+        Some(value) => Some(crate::value::to_integer(value)),
+        None => Some(1),
     };
-    let offset = if back { offset.saturating_neg() } else { offset };
-    let other = (row as i64).checked_add(offset).and_then(|other| usize::try_from(other).ok());
+    let offset = match offset {
+        Some(offset) if back => (offset >= 0).then_some(offset.saturating_neg()),
+        other => other,
+    };
+    let other = offset.and_then(|offset| (row as i64).checked_add(offset));
+    let other = other.and_then(|other| usize::try_from(other).ok());
     match other.filter(|other| *other < len) {
         Some(other) => arguments.first().map_or(ValueRef::Null, |column| column.get(start + other)),
         None => arguments.get(2).map_or(ValueRef::Null, |column| column.get(at)),
@@ -149,6 +151,8 @@ fn extremes(
     results: &mut ColumnBuilder,
 ) {
     let Some(values) = columns.arguments.first() else { return };
+    // Of equal values the last counts where the frame's start moves, as in SQLite, else the first.
+    let last_counts = !matches!(bounds.frame.start, FrameBound::UnboundedPreceding);
     let base = bounds.partition.start;
     let mut queue: VecDeque<usize> = VecDeque::new();
     let (mut from, mut to) = (0, 0);
@@ -163,7 +167,8 @@ fn extremes(
             let value = values.get(base + to);
             if !value.is_null() && wanted(columns, base + to) {
                 while let Some(&last) = queue.back() {
-                    if compare(value, values.get(base + last), call.collation) != better {
+                    let order = compare(value, values.get(base + last), call.collation);
+                    if order != better && !(last_counts && order == Ordering::Equal) {
                         break;
                     }
                     queue.pop_back();
