@@ -269,10 +269,11 @@ impl ColumnBuilder {
     fn start(&mut self, len: usize, first: ValueRef<'_>) {
         let nulls = if len == 0 { Nulls::default() } else { Nulls(vec![true; len]) };
         *self = match first {
-            ValueRef::Integer(_) => ColumnBuilder::Int(Ints { values: vec![0; len], nulls }),
-            ValueRef::Real(_) => ColumnBuilder::Real(Reals { values: vec![0.0; len], nulls }),
+            ValueRef::Integer(_) => ColumnBuilder::Int(Ints { values: start_vec(len, 0), nulls }),
+            ValueRef::Real(_) => ColumnBuilder::Real(Reals { values: start_vec(len, 0.0), nulls }),
             ValueRef::Text(text) if text.len() < u32::MAX as usize => {
-                ColumnBuilder::Text(Texts { buffer: String::new(), ends: vec![0; len], nulls })
+                let buffer = String::with_capacity(text.len().clamp(8, 256) * 16);
+                ColumnBuilder::Text(Texts { buffer, ends: start_vec(len, 0), nulls })
             }
             _ => ColumnBuilder::Any(vec![Value::Null; len]),
         };
@@ -352,6 +353,13 @@ impl ColumnBuilder {
             ColumnBuilder::Any(values) => values.len() * (size_of::<Value>() + 8),
         }
     }
+}
+
+/// `len` times `fill`, with room for a small batch.
+fn start_vec<T: Clone>(len: usize, fill: T) -> Vec<T> {
+    let mut values = Vec::with_capacity(len + 16);
+    values.resize(len, fill);
+    values
 }
 
 fn fits(texts: &Texts, text: &str) -> bool {

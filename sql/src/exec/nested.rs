@@ -1,6 +1,8 @@
 //! Nested queries in FROM: views and subqueries that were not merged, CTEs. A CTE with several readers runs once, and each
 //! reads the rows that it has made so far.
 
+use std::sync::Arc;
+
 use dosql_base::Result;
 
 use super::batch::Batch;
@@ -10,7 +12,7 @@ use super::operator::BATCH_ROWS;
 use super::row::Row;
 use super::run::QueryRun;
 use super::subquery;
-use crate::plan::{Register, Subquery};
+use crate::plan::{Query, Register, Subquery};
 use crate::storage::Storage;
 use crate::value::Value;
 
@@ -87,6 +89,7 @@ pub(crate) fn to_registers(rows: &Batch, columns: &[(usize, Register)]) -> Batch
 
 /// The rows of a CTE with several readers, as far as somebody has asked for them.
 pub(crate) struct SharedRows<S: Storage> {
+    query: Arc<Query>,
     arguments: Vec<Value>,
     /// Absent while it runs: no reader asks from inside.
     run: Option<Box<QueryRun<S>>>,
@@ -103,16 +106,24 @@ fn shared_batch<S: Storage>(
     at: usize,
     cx: &mut ExecContext<'_, S>,
 ) -> Result<Option<Batch>> {
-    let known = cx.state.shared.iter().position(|(known, rows)| *known == id && rows.arguments == arguments);
+    let is = |known: u32, rows: &SharedRows<S>| {
+        known == id && Arc::ptr_eq(&rows.query, &query.query) && rows.arguments == arguments
+    };
+    let known = cx.state.shared.iter().position(|(known, rows)| is(*known, rows));
     let index = match known {
         Some(index) => index,
         None => {
             // Other arguments of the same CTE belong to a row that is past.
             cx.state.shared.retain(|(known, rows)| *known != id || rows.run.is_none());
             let run = Some(Box::new(QueryRun::new(query.query.clone(), arguments.to_vec())));
-            let arguments = arguments.to_vec();
-            let rows =
-                SharedRows { arguments, run, batches: Vec::new(), bytes: 0, charge: Charge::default() };
+            let rows = SharedRows {
+                query: query.query.clone(),
+                arguments: arguments.to_vec(),
+                run,
+                batches: Vec::new(),
+                bytes: 0,
+                charge: Charge::default(),
+            };
             cx.state.shared.push((id, rows));
             cx.state.shared.len() - 1
         }
@@ -124,9 +135,7 @@ fn shared_batch<S: Storage>(
     let Some(mut run) = shared.run.take() else { return Ok(None) };
     let next = subquery::nested(cx, |cx| Ok(run.next_up_to(BATCH_ROWS, cx)?.cloned()));
     // The list may have changed while the query ran.
-    let Some((_, shared)) =
-        cx.state.shared.iter_mut().find(|(known, rows)| *known == id && rows.arguments == arguments)
-    else {
+    let Some((_, shared)) = cx.state.shared.iter_mut().find(|(known, rows)| is(*known, rows)) else {
         return next;
     };
     shared.run = Some(run);
@@ -137,9 +146,7 @@ fn shared_batch<S: Storage>(
     let bytes = shared.bytes;
     let mut charge = std::mem::take(&mut shared.charge);
     let charged = charge.set(bytes, cx);
-    if let Some((_, shared)) =
-        cx.state.shared.iter_mut().find(|(known, rows)| *known == id && rows.arguments == arguments)
-    {
+    if let Some((_, shared)) = cx.state.shared.iter_mut().find(|(known, rows)| is(*known, rows)) {
         shared.charge = charge;
     }
     charged?;

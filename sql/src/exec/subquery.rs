@@ -1,11 +1,14 @@
 //! Queries inside expressions: scalar, EXISTS and IN. Each has a slot in the statement that keeps its operators and its last
 //! result; with arguments it also remembers the results of arguments that come again.
 
+use std::sync::Arc;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
 use dosql_base::{Error, Result};
 
+use super::batch::Batch;
 use super::column::{Column, Truth, UNKNOWN};
 use super::context::{ExecContext, Val};
 use super::inset::InSet;
@@ -43,24 +46,27 @@ enum Stage {
 #[derive(Default)]
 struct Memo {
     rows: HashMap<Vec<u8>, Option<Vec<Value>>, FixedState>,
+    /// The key of the last lookup.
+    key: Vec<u8>,
     lookups: u32,
     hits: u32,
     off: bool,
 }
 
 impl Memo {
-    fn get(&mut self, key: &[u8]) -> Option<&Option<Vec<Value>>> {
+    /// Whether the result of these arguments is known.
+    fn find(&mut self, key: &[u8]) -> bool {
         if self.off {
-            return None;
+            return false;
         }
         if self.lookups >= MEMO_TRIAL && self.hits < self.lookups / 10 {
             self.off = true;
             self.rows = HashMap::default();
-            return None;
+            return false;
         }
         self.lookups += 1;
-        let found = self.rows.get(key);
-        self.hits += u32::from(found.is_some());
+        let found = self.rows.contains_key(key);
+        self.hits += u32::from(found);
         found
     }
 }
@@ -92,30 +98,35 @@ impl<S: Storage> Slot<S> {
         self.stage = Stage::Running;
     }
 
-    /// Has the first row at hand when it returns.
-    fn first_row(&mut self, arguments: Vec<Value>, cx: &mut ExecContext<'_, S>) -> Result<()> {
+    /// The first row.
+    fn first_row(&mut self, arguments: Vec<Value>, cx: &mut ExecContext<'_, S>) -> Result<Option<&[Value]>> {
         if self.stage == Stage::Done && same(&self.arguments, &arguments) {
-            return Ok(());
+            return Ok(self.row.as_deref());
         }
-        let key = if self.memo.off { Vec::new() } else { exact_bytes(&arguments) };
-        if let Some(row) = self.memo.get(&key) {
-            self.row.clone_from(row);
-            self.arguments = arguments;
+        let mut key = std::mem::take(&mut self.memo.key);
+        key.clear();
+        if !self.memo.off {
+            put_exact(&mut key, &arguments);
+        }
+        let known = self.memo.find(&key);
+        if !known {
+            if self.stage != Stage::Running || !same(&self.arguments, &arguments) {
+                self.start(arguments);
+            }
+            let first = self.run.next_up_to(1, cx)?;
+            let row =
+                |batch: &Batch| (0..batch.width()).map(|column| batch.value(0, column).to_value()).collect();
+            self.row = first.map(row);
             self.stage = Stage::Done;
-            return Ok(());
+            if !self.memo.off && self.memo.rows.len() < MEMO_ROWS {
+                self.memo.rows.insert(key, self.row.clone());
+            } else {
+                self.memo.key = key;
+            }
+            return Ok(self.row.as_deref());
         }
-        if self.stage != Stage::Running || !same(&self.arguments, &arguments) {
-            self.start(arguments);
-        }
-        self.row = match self.run.next_up_to(1, cx)? {
-            Some(batch) => Some((0..batch.width()).map(|column| batch.value(0, column).to_value()).collect()),
-            None => None,
-        };
-        self.stage = Stage::Done;
-        if !self.memo.off && self.memo.rows.len() < MEMO_ROWS {
-            self.memo.rows.insert(key, self.row.clone());
-        }
-        Ok(())
+        self.memo.key = key;
+        Ok(self.memo.rows.get(&self.memo.key).and_then(Option::as_deref))
     }
 
     /// Has the members at hand when it returns.
@@ -154,8 +165,7 @@ fn same(a: &[Value], b: &[Value]) -> bool {
 }
 
 /// Arguments as bytes that differ wherever the values do, in type or content.
-fn exact_bytes(values: &[Value]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(values.len() * 12);
+fn put_exact(out: &mut Vec<u8>, values: &[Value]) {
     for value in values {
         match value {
             Value::Null => out.push(0),
@@ -169,15 +179,14 @@ fn exact_bytes(values: &[Value]) -> Vec<u8> {
             }
             Value::Text(text) => {
                 out.push(3);
-                dosql_base::codec::put_bytes(&mut out, text.as_bytes());
+                dosql_base::codec::put_bytes(out, text.as_bytes());
             }
             Value::Blob(bytes) => {
                 out.push(4);
-                dosql_base::codec::put_bytes(&mut out, bytes);
+                dosql_base::codec::put_bytes(out, bytes);
             }
         }
     }
-    out
 }
 
 /// Evaluates the arguments, takes the slot of a subquery out of the statement, works with it, and puts it back.
@@ -195,7 +204,10 @@ fn with_slot<S: Storage, R>(
         }
         cx.state.slots.resize_with(index + 1, || None);
     }
-    let mut slot = cx.state.slots[index].take().unwrap_or_else(|| Slot::new(subquery));
+    let slot = cx.state.slots[index].take();
+    // Another statement that shares this state may have used the number.
+    let slot = slot.filter(|slot| Arc::ptr_eq(slot.run.query(), &subquery.query));
+    let mut slot = slot.unwrap_or_else(|| Slot::new(subquery));
     let result = nested(cx, |cx| work(&mut slot, arguments, cx));
     cx.state.slots[index] = Some(slot);
     result
@@ -232,9 +244,8 @@ pub(crate) fn scalar<S: Storage>(
     cx: &mut ExecContext<'_, S>,
 ) -> Result<Value> {
     with_slot(subquery, row, cx, |slot, arguments, cx| {
-        slot.first_row(arguments, cx)?;
-        let first = slot.row.as_ref().and_then(|row| row.get(column as usize));
-        Ok(first.cloned().unwrap_or_default())
+        let first = slot.first_row(arguments, cx)?;
+        Ok(first.and_then(|row| row.get(column as usize)).cloned().unwrap_or_default())
     })
 }
 
@@ -244,10 +255,7 @@ pub(crate) fn exists<S: Storage>(
     row: &Row<'_>,
     cx: &mut ExecContext<'_, S>,
 ) -> Result<bool> {
-    with_slot(subquery, row, cx, |slot, arguments, cx| {
-        slot.first_row(arguments, cx)?;
-        Ok(slot.row.is_some())
-    })
+    with_slot(subquery, row, cx, |slot, arguments, cx| Ok(slot.first_row(arguments, cx)?.is_some()))
 }
 
 /// Whether the operands are among the rows; `None` is NULL.

@@ -31,7 +31,7 @@ use crate::catalog::layout;
 use crate::catalog::schema::{Index, Table};
 use crate::codec::RowLayouts;
 use crate::plan::{Access, ColumnSource, Expr, KeyBounds, KeyTerm, Register, Scan};
-use crate::storage::{Direction, Storage};
+use crate::storage::{Direction, KeyRange, Storage};
 use crate::value::{Value, ValueRef};
 use fields::EntryReader;
 use quick::Test;
@@ -332,11 +332,11 @@ impl<S: Storage> ScanOp<S> {
         sink: &mut Sink,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<()> {
-        let Some(Probe::Rows(range)) = self.probes.get(self.at) else { return Ok(()) };
+        let Some(Probe::Rows(range)) = self.probes.get_mut(self.at) else { return Ok(()) };
         let storage = cx.storage;
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
         if self.cursor.is_none() {
-            self.cursor = Some(storage.open_cursor(scan.point, range.clone(), direction)?);
+            self.cursor = Some(storage.open_cursor(scan.point, take_range(range), direction)?);
         }
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let union = matches!(scan.access, Access::Union(_));
@@ -379,12 +379,12 @@ impl<S: Storage> ScanOp<S> {
         sink: &mut Sink,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<()> {
-        let Some(Probe::Entries { range, .. }) = self.probes.get(self.at) else { return Ok(()) };
+        let Some(Probe::Entries { range, .. }) = self.probes.get_mut(self.at) else { return Ok(()) };
         let Some(index) = index_of(&scan.access, access) else { return Ok(()) };
         let storage = cx.storage;
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
         if self.cursor.is_none() {
-            self.cursor = Some(storage.open_cursor(scan.point, range.clone(), direction)?);
+            self.cursor = Some(storage.open_cursor(scan.point, take_range(range), direction)?);
         }
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let entries = self.entries.get(access).and_then(Option::as_ref);
@@ -499,6 +499,11 @@ fn take_values(sources: &[Source], fill: &[usize], tests: &[Test], values: &[Val
         }
         sink.rows += 1;
     }
+}
+
+/// The range of a probe that is opened, once: opening reads nothing, so that it is not asked for again.
+fn take_range(range: &mut KeyRange) -> KeyRange {
+    KeyRange { start: std::mem::take(&mut range.start), end: std::mem::take(&mut range.end) }
 }
 
 fn is_full(sink: &Sink, end: usize) -> bool {

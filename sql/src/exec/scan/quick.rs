@@ -1,6 +1,7 @@
 //! Tests of a scan's filter that compare a column with a constant: done on the row's bytes, before anything is copied.
 
 use dosql_base::Result;
+use smallvec::SmallVec;
 
 use super::super::compare;
 use super::super::context::ExecContext;
@@ -14,8 +15,8 @@ use crate::value::{Value, ValueRef};
 #[derive(Debug, Default)]
 pub(crate) struct Split<'e> {
     /// A column by its place among those that are scanned, and what is asked of it.
-    pub(crate) quick: Vec<(usize, Ask<'e>)>,
-    pub(crate) rest: Vec<&'e Expr>,
+    pub(crate) quick: SmallVec<[(usize, Ask<'e>); 2]>,
+    pub(crate) rest: SmallVec<[&'e Expr; 4]>,
 }
 
 /// What is asked of a column.
@@ -41,7 +42,8 @@ enum TestKind {
 /// Takes a filter apart; `columns` are the registers that the scan fills.
 pub(crate) fn split<'e>(filter: &'e Expr, columns: &[Register]) -> Split<'e> {
     let mut split = Split::default();
-    let mut pending = vec![filter];
+    let mut pending: SmallVec<[&Expr; 8]> = SmallVec::new();
+    pending.push(filter);
     while let Some(expr) = pending.pop() {
         if let Expr::And(left, right) = expr {
             pending.push(right);
@@ -55,7 +57,7 @@ pub(crate) fn split<'e>(filter: &'e Expr, columns: &[Register]) -> Split<'e> {
     split
 }
 
-fn ask<'e>(expr: &'e Expr, columns: &[Register], quick: &mut Vec<(usize, Ask<'e>)>) -> bool {
+fn ask<'e>(expr: &'e Expr, columns: &[Register], quick: &mut SmallVec<[(usize, Ask<'e>); 2]>) -> bool {
     let place = |expr: &Expr| match expr {
         Expr::Register(register) => columns.iter().position(|column| column == register),
         _ => None,
