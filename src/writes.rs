@@ -37,6 +37,9 @@ struct Mark {
     undo_len: usize,
 }
 
+/// What an estimate is worth: a transaction with more writes than this in a range has "many" there.
+const MOST_COUNTED: usize = 4096;
+
 fn size(key: &[u8], change: &Change) -> usize {
     key.len() + change.as_ref().map_or(0, |value| value.len())
 }
@@ -65,13 +68,17 @@ impl Writes {
         self.changes.get(key)
     }
 
-    /// How many keys in `range` were put.
+    /// How many keys in `range` were put; counting stops at [`MOST_COUNTED`], since this serves estimates.
     pub(crate) fn count_in(&self, range: &KeyRange) -> u64 {
         if range.start >= range.end || self.changes.is_empty() {
             return 0;
         }
         let bounds = (Bound::Included(range.start.as_slice()), Bound::Excluded(range.end.as_slice()));
-        self.changes.range::<[u8], _>(bounds).filter(|(_, change)| change.is_some()).count() as u64
+        self.changes
+            .range::<[u8], _>(bounds)
+            .take(MOST_COUNTED)
+            .filter(|(_, change)| change.is_some())
+            .count() as u64
     }
 
     pub(crate) fn set(&mut self, key: &[u8], change: Change) {
