@@ -249,6 +249,13 @@ impl Error {
         self
     }
 
+    /// Moves the offset, where one is known: the text that it counts from begins at `start` of a longer one.
+    #[must_use]
+    pub fn offset_from(mut self, start: usize) -> Self {
+        self.0.offset = self.0.offset.and_then(|offset| u32::try_from(start + offset as usize).ok());
+        self
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {

@@ -71,7 +71,7 @@ impl Connection {
     /// As [`Connection::prepare`].
     pub fn prepare_cached(&self, sql: &str) -> Result<Statement> {
         if let Some(prepared) = self.core.lock().cache.get(sql) {
-            return Ok(Statement::new(Arc::clone(&self.core), prepared));
+            return Ok(Statement::new(Arc::clone(&self.core), prepared, 0));
         }
         let statement = self.prepare(sql)?;
         self.core.lock().cache.insert(sql.into(), Arc::clone(statement.prepared()));
@@ -84,11 +84,15 @@ impl Connection {
     /// # Errors
     /// As [`Connection::prepare`]; offsets count from the start of the script.
     pub fn prepare_next(&self, sql: &str, from: usize) -> Result<Option<(Statement, usize)>> {
-        let Some((parsed, end)) = parse::parse_next(sql, from, Ast::default())? else {
+        // A statement keeps its own text only: a script may be long, and have many.
+        let rest = sql.get(from..).unwrap_or_default();
+        let next = parse::parse_next(rest, 0, Ast::default()).map_err(|error| error.offset_from(from))?;
+        let Some((parsed, end)) = next else {
             return Ok(None);
         };
-        let prepared = self.core.lock().prepare(&Arc::from(sql), parsed)?;
-        Ok(Some((Statement::new(Arc::clone(&self.core), prepared), end)))
+        let prepared = self.core.lock().prepare(&Arc::from(&rest[..end]), parsed);
+        let prepared = prepared.map_err(|error| error.offset_from(from))?;
+        Ok(Some((Statement::new(Arc::clone(&self.core), prepared, from), from + end)))
     }
 
     /// Runs one statement and returns the number of rows that it changed. Rows that it gives are dropped.
@@ -105,11 +109,8 @@ impl Connection {
     /// The first statement's that fails; its offset counts from the start of the script.
     pub fn execute_batch(&self, sql: &str) -> Result<()> {
         let mut from = 0;
-        let script: Arc<str> = Arc::from(sql);
-        while let Some((parsed, end)) = parse::parse_next(sql, from, Ast::default())? {
-            let at = parsed.span.start as usize;
-            let prepared = self.core.lock().prepare(&script, parsed)?;
-            let mut statement = Statement::new(Arc::clone(&self.core), prepared);
+        while let Some((mut statement, end)) = self.prepare_next(sql, from)? {
+            let at = from + statement.start();
             statement.execute(()).map_err(|error| error.or_at_offset(at))?;
             from = end;
         }

@@ -17,14 +17,21 @@ use super::{Params, Row, Rows};
 pub struct Statement {
     core: Arc<Mutex<Core>>,
     prepared: Arc<Prepared>,
+    /// Where its text began in the script that it came from: offsets of errors count from the script's start.
+    from: usize,
 }
 
 /// What [`Statement::query_row`] says of a query without rows.
 const NO_ROWS: &str = "Query returned no rows";
 
 impl Statement {
-    pub(super) fn new(core: Arc<Mutex<Core>>, prepared: Arc<Prepared>) -> Self {
-        Statement { core, prepared }
+    pub(super) fn new(core: Arc<Mutex<Core>>, prepared: Arc<Prepared>, from: usize) -> Self {
+        Statement { core, prepared, from }
+    }
+
+    /// Where the statement itself starts in its text.
+    pub(super) fn start(&self) -> usize {
+        self.prepared.start()
     }
 
     pub(super) fn prepared(&self) -> &Arc<Prepared> {
@@ -45,9 +52,10 @@ impl Statement {
     pub fn execute(&mut self, params: impl Params) -> Result<u64> {
         let values = self.bind(params)?;
         let mut core = self.core.lock();
-        let mut started = core.start(&self.prepared, values)?;
+        let place = |error: Error| error.offset_from(self.from);
+        let mut started = core.start(&self.prepared, values).map_err(place)?;
         loop {
-            if let Stepped::Done(outcome) = core.step(&mut started)? {
+            if let Stepped::Done(outcome) = core.step(&mut started).map_err(place)? {
                 return Ok(u64::try_from(outcome.changes).unwrap_or(0));
             }
         }
@@ -59,7 +67,8 @@ impl Statement {
     /// As [`Statement::execute`].
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         let values = self.bind(params)?;
-        let started = self.core.lock().start(&self.prepared, values)?;
+        let started = self.core.lock().start(&self.prepared, values);
+        let started = started.map_err(|error| error.offset_from(self.from))?;
         Ok(Rows::new(&self.core, started))
     }
 

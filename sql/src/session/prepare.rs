@@ -106,6 +106,12 @@ impl Prepared {
         }
     }
 
+    /// Where in the text that it was parsed from it starts.
+    #[must_use]
+    pub fn start(&self) -> usize {
+        self.parsed.span.start as usize
+    }
+
     /// The text that it was prepared from.
     #[must_use]
     pub fn sql(&self) -> &str {
