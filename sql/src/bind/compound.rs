@@ -4,6 +4,7 @@ use dosql_base::{Error, Result};
 
 use super::binder::{Binder, Site};
 use super::cte::split_rows;
+use super::mixed::Mixed;
 use super::order::{by_alias, ordinal, without_collate};
 use super::scope::{Clause, Output, ScopeId};
 use super::select::{Rows, Tree};
@@ -61,6 +62,7 @@ impl<'a> Binder<'a> {
         let mut scopes = Vec::with_capacity(cores.len());
         let mut left: Option<Rows> = None;
         let mut names: Vec<Vec<Output>> = Vec::new();
+        let mut mixed: Vec<Mixed> = Vec::new();
         for core in cores {
             // A SELECT makes its own scope before any other.
             scopes.push(ScopeId(self.scopes.len()));
@@ -69,16 +71,25 @@ impl<'a> Binder<'a> {
                 names.push(right.outputs.clone());
             }
             left = Some(match left {
-                None => right,
+                None => {
+                    mixed.extend(right.outputs.iter().map(|output| Mixed::new(&output.bound)));
+                    right
+                }
                 Some(left) => {
                     check_widths(core.compound, left.outputs.len(), right.outputs.len())?;
+                    for (mixed, output) in mixed.iter_mut().zip(&right.outputs) {
+                        mixed.add(&output.bound);
+                    }
                     self.combine(site, kind_of(core.compound), left, right)
                 }
             });
         }
-        let Some(Rows { tree, outputs }) = left else {
+        let Some(Rows { tree, mut outputs }) = left else {
             return Err(Error::invalid("a compound without SELECTs"));
         };
+        for (mixed, output) in mixed.iter().zip(&mut outputs) {
+            mixed.settle(output);
+        }
         let mut node = tree.into_node();
         let keys = self.compound_order(site, tail, &scopes, &names, &outputs)?;
         let (limit, offset) = self.limits(site, tail)?;

@@ -203,7 +203,11 @@ impl<'a> Binder<'a> {
 
     fn cast(&mut self, site: &Site<'a>, operand: ExprId, type_name: NameId) -> Result<Bound> {
         let operand = self.expr(site, operand)?;
-        let to = Affinity::of_declared_type(site.source.ast().text(type_name));
+        let to = match site.source.ast().text(type_name) {
+            // A column without type keeps what it gets; a cast to no type casts to a number.
+            "" => Affinity::Numeric,
+            declared => Affinity::of_declared_type(declared),
+        };
         let expr = fold(Expr::Cast { to, operand: Box::new(operand.expr) });
         Ok(Bound {
             affinity: Some(to),

@@ -9,6 +9,7 @@
 //! from.rs      FROM and joins      source.rs     tables, views, CTEs, functions    as_of.rs points in the past
 //! select.rs    SELECT              order.rs      ORDER BY and GROUP BY terms       compound.rs  UNION and its like
 //! cte.rs       WITH, recursion     target.rs     what UPDATE, DELETE and RETURNING read
+//! mixed.rs     the affinity of a compound's columns
 //! ```
 //!
 //! A SELECT in a FROM is bound into the registers of the query around it, so that its rows need no copying and a simple one
@@ -22,6 +23,7 @@ mod cte;
 mod expr;
 mod fold;
 mod from;
+mod mixed;
 mod order;
 mod pragma;
 mod predicate;

@@ -266,6 +266,8 @@ impl<'a> Binder<'a> {
                 let Output { bound, name, .. } = &outputs[at];
                 let mut bound = bound.clone();
                 bound.nullable |= nullable;
+                // From outside it is a column, whatever it is made of.
+                (bound.collation, bound.explicit) = (Some(bound.collation()), false);
                 let named = bound.column.as_ref();
                 bound.column = Some(Arc::new(Origin {
                     name: name.clone(),

@@ -397,7 +397,8 @@ pub(crate) fn listed_output(output: &Output) -> ListedColumn {
         hidden: false,
         affinity: bound.affinity,
         settled: bound.settled,
-        collation: bound.collation,
+        // From outside it is a column, whatever it is made of: its collation counts before that of the right side.
+        collation: Some(bound.collation()),
         json: bound.json,
         nullable: bound.nullable,
         declared_type: column.and_then(|column| column.declared_type.clone()),

@@ -105,6 +105,10 @@ fn substr(_: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<Value
     let start = value::to_integer(args[1]);
     let len = args.get(2).map(|len| value::to_integer(*len));
     if let ValueRef::Blob(bytes) = args[0] {
+        if bytes.is_empty() {
+            // SQLite takes an empty blob for none at all here.
+            return Ok(Value::Null);
+        }
         let (from, count) = span(start, len, || bytes.len());
         let rest = bytes.get(from..).unwrap_or_default();
         return Ok(Value::from(&rest[..count.min(rest.len())]));
@@ -121,10 +125,13 @@ fn substr(_: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<Value
     Ok(Value::text(&rest[..offset(rest, count)]))
 }
 
+/// How much `substr` without a length takes: all of the longest text that there can be.
+const NO_LENGTH: i128 = 1_000_000_000;
+
 /// The first position (from 0) and the number of units that `substr` takes of something `total()` units long.
 fn span(start: i64, len: Option<i64>, total: impl FnOnce() -> usize) -> (usize, usize) {
     let mut from = i128::from(start);
-    let mut count = len.map_or(i128::from(i64::MAX), |len| i128::from(len.unsigned_abs()));
+    let mut count = len.map_or(NO_LENGTH, |len| i128::from(len.unsigned_abs()));
     if from < 0 {
         from += total() as i128;
         if from < 0 {
@@ -147,13 +154,18 @@ fn span(start: i64, len: Option<i64>, total: impl FnOnce() -> usize) -> (usize, 
 }
 
 fn replace(context: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<Value> {
-    if any_null(args) {
+    if any_null(&args[..2]) {
         return Ok(Value::Null);
     }
-    let (text, from, to) = (value::text_of(args[0]), value::text_of(args[1]), value::text_of(args[2]));
+    let (text, from) = (value::text_of(args[0]), value::text_of(args[1]));
     if from.is_empty() {
+        // Nothing to look for: what it would become does not matter, not even NULL.
         return Ok(Value::text(text));
     }
+    if args[2].is_null() {
+        return Ok(Value::Null);
+    }
+    let to = value::text_of(args[2]);
     let mut out = String::new();
     let mut rest: &str = &text;
     let finder = memmem::Finder::new(from.as_bytes());
