@@ -1,0 +1,119 @@
+//! SQL text: parsed, run, compared with SQLite.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use dosql::Database;
+use dosql_sql::parse::{ast::Ast, is_complete, parse_next};
+
+use crate::differential::{Generator, Pair, shrink::shrink};
+use crate::input::Input;
+
+/// How long a script may run before it is interrupted, and how long until it must then have stopped.
+const PATIENCE: Duration = Duration::from_millis(200);
+const STOPS: Duration = Duration::from_secs(10);
+
+/// The most statements of a script.
+const STATEMENTS: usize = 60;
+
+fn text(data: &[u8]) -> String {
+    String::from_utf8_lossy(data).into_owned()
+}
+
+/// Parses a script, statement by statement.
+pub fn parse(data: &[u8]) {
+    let sql = text(data);
+    let mut from = 0;
+    while let Ok(Some((parsed, end))) = parse_next(&sql, from, Ast::default()) {
+        assert!(end > from && parsed.span.start as usize >= from && end <= sql.len(), "{from} {end}");
+        from = end;
+    }
+    let _ = is_complete(&sql);
+}
+
+const TABLES: &str = "
+    CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT COLLATE NOCASE, c REAL DEFAULT 1.5, d UNIQUE);
+    CREATE TABLE u(a REFERENCES t ON DELETE CASCADE, b, PRIMARY KEY (b, a)) WITHOUT ROWID;
+    CREATE INDEX i ON t(b, c DESC) WHERE c > 0;
+    CREATE TRIGGER g AFTER INSERT ON t BEGIN UPDATE t SET c = c + 1 WHERE a = new.a; END;
+    CREATE VIEW v AS SELECT a, count(*) AS n FROM u GROUP BY a;
+    INSERT INTO t VALUES (1, 'x', 2, 'one'), (2, 'Y', -1, 'two'), (3, NULL, NULL, NULL);
+    INSERT INTO u VALUES (1, 'p'), (1, 'q'), (2, x'00');";
+
+/// Runs a script over a small database, which must be sound afterwards. What takes long is interrupted, and must stop.
+pub fn run(data: &[u8]) {
+    let sql = text(data);
+    let db = Database::open_memory().expect("a new database");
+    let connection = db.connect().expect("a connection");
+    connection.execute_batch(TABLES).expect("the tables");
+    let handle = connection.interrupt_handle();
+    let done = Arc::new(AtomicBool::new(false));
+    let seen = done.clone();
+    let watch = std::thread::spawn(move || {
+        let mut waited = Duration::ZERO;
+        while !seen.load(Ordering::Relaxed) {
+            std::thread::park_timeout(Duration::from_millis(50));
+            waited += Duration::from_millis(50);
+            if waited > PATIENCE {
+                handle.interrupt();
+            }
+            assert!(waited < STOPS, "a statement does not stop when it is interrupted");
+        }
+    });
+    let mut from = 0;
+    for _ in 0..STATEMENTS {
+        let Ok(Some((parsed, end))) = parse_next(&sql, from, Ast::default()) else { break };
+        let statement = &sql[parsed.span.start as usize..parsed.span.end as usize];
+        if let Ok(mut statement) = connection.prepare(statement)
+            && let Ok(mut rows) = statement.query(())
+        {
+            while let Ok(Some(row)) = rows.next() {
+                let _ = row.values();
+            }
+        }
+        from = end;
+    }
+    done.store(true, Ordering::Relaxed);
+    watch.thread().unpark();
+    assert!(watch.join().is_ok(), "a statement does not stop when it is interrupted");
+    if connection.in_transaction() {
+        connection.execute("ROLLBACK", ()).expect("a rollback");
+    }
+    let report = db.verify().expect("it can be checked");
+    assert!(report.is_sound(), "{:?}", report.problems);
+}
+
+/// Random statements in dosql and SQLite; the input is their seed.
+pub fn differential(data: &[u8]) {
+    let seed = Input::new(data).u64();
+    let mut generator = Generator::new(seed);
+    let pair = Pair::new();
+    let mut script = Vec::new();
+    let mut setup = generator.schema();
+    for table in 0..generator.tables.len() {
+        let rows = generator.random.usize(0..20);
+        setup.extend(generator.fill(table, rows));
+    }
+    let check = |script: &[String], sql: &str| {
+        if let Err(mismatch) = pair.check(sql) {
+            let (script, mismatch) = shrink(script, &mismatch);
+            panic!("{};\n-- ours {:?}\n-- SQLite's {:?}", script.join(";\n"), mismatch.ours, mismatch.theirs);
+        }
+    };
+    for sql in setup {
+        check(&script, &sql);
+        script.push(sql);
+    }
+    for number in 0..100 {
+        if number % 4 == 3 {
+            let (sql, table) = generator.change();
+            check(&script, &sql);
+            script.push(sql);
+            check(&script, &format!("SELECT * FROM {table}"));
+        } else {
+            let (sql, _) = generator.select(2, &[]);
+            check(&script, &sql);
+        }
+    }
+}

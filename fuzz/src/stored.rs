@@ -1,0 +1,269 @@
+//! Pages, log records and segments as they lie in the stores, damaged, with their checksums mended so that the damage is read.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, OnceLock};
+
+use dosql::stores::{Batch, Caps, LogStore, MemoryLogStore, MemorySegmentStore};
+use dosql::stores::{PageId, PageStore, SegmentStore, StoreStats};
+use dosql::{Database, Options, Result, Storage};
+use dosql_base::{Error, Timestamp, checksum};
+use dosql_lsm::{Kind, ReadOptions, SegmentReader, SegmentWriter, WriteOptions};
+use dosql_wal::{LogPosition, RECORD_HEADER_BYTES};
+
+use crate::input::Input;
+
+const PAGE: usize = 4096;
+
+/// A database at rest.
+#[derive(Clone, Default)]
+struct Image {
+    /// Where its log goes on.
+    log_end: u64,
+    /// What is left of the log.
+    log_rest: Vec<u8>,
+    pages: BTreeMap<PageId, Vec<u8>>,
+    meta: Vec<u8>,
+}
+
+/// A page store that starts from an image.
+struct ImageStore(Mutex<Image>);
+
+impl PageStore for ImageStore {
+    fn page_size(&self) -> usize {
+        PAGE
+    }
+
+    fn read(&self, id: PageId, buf: &mut [u8]) -> Result<()> {
+        let image = self.0.lock().expect("nobody panics here");
+        let page = image
+            .pages
+            .get(&id)
+            .ok_or_else(|| Error::corrupt("no such page", format!("page {}", id.get())))?;
+        buf.copy_from_slice(page);
+        Ok(())
+    }
+
+    fn commit(&self, batch: Batch<'_>) -> Result<()> {
+        batch.check(PAGE, self.caps())?;
+        let mut image = self.0.lock().expect("nobody panics here");
+        for (id, bytes) in batch.puts {
+            image.pages.insert(*id, bytes.to_vec());
+        }
+        for id in batch.frees {
+            image.pages.remove(id);
+        }
+        image.meta = batch.meta.to_vec();
+        Ok(())
+    }
+
+    fn meta(&self) -> Result<Option<Vec<u8>>> {
+        let image = self.0.lock().expect("nobody panics here");
+        Ok((!image.meta.is_empty()).then(|| image.meta.clone()))
+    }
+
+    fn stats(&self) -> StoreStats {
+        StoreStats::default()
+    }
+
+    fn caps(&self) -> Caps {
+        Caps { max_meta: 64 << 10, durable: false, may_block: false }
+    }
+}
+
+fn options() -> Options {
+    Options { page_size: PAGE, ..Options::default() }
+}
+
+/// What a database of tables, indexes, long values and history looks like, checkpointed, and its log before that.
+fn image() -> &'static (Image, Vec<u8>) {
+    static IMAGE: OnceLock<(Image, Vec<u8>)> = OnceLock::new();
+    IMAGE.get_or_init(|| {
+        let pages = Arc::new(ImageStore(Mutex::new(Image::default())));
+        let log = Arc::new(MemoryLogStore::new());
+        let storage = Storage::new(pages.clone(), log.clone(), Arc::new(MemorySegmentStore::new()));
+        let db = Database::open(storage.share(), options()).expect("a new database");
+        let connection = db.connect().expect("a connection");
+        connection.execute_batch(SCRIPT).expect("the script runs");
+        let logged = log.to_bytes();
+        db.close().expect("it closes");
+        let mut image = pages.0.lock().expect("nobody panics here").clone();
+        image.log_end = log.stats().start.get();
+        image.log_rest = log.to_bytes();
+        (image, logged)
+    })
+}
+
+const SCRIPT: &str = "
+    CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL, d BLOB);
+    CREATE TABLE u(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
+    CREATE INDEX i ON t(b, c);
+    CREATE VIEW w AS SELECT * FROM t JOIN u ON k = b;
+    INSERT INTO t WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 300)
+        SELECT x, 'name ' || x % 17, x / 3.0, zeroblob(x % 40) FROM n;
+    INSERT INTO u SELECT 'name ' || a, hex(zeroblob(a * 30)) FROM t WHERE a < 60;
+    UPDATE t SET c = c + 1 WHERE a % 3 = 0;
+    DELETE FROM t WHERE a % 11 = 0;";
+
+/// Applies the edits that an input asks for to one page, and mends its checksum. An edit of page 0 is one of the meta blob.
+fn damaged(input: &mut Input<'_>) -> Image {
+    let mut image = image().0.clone();
+    let ids: Vec<PageId> = image.pages.keys().copied().collect();
+    let pages = 1 + input.byte() % 2;
+    for _ in 0..pages {
+        let which = usize::from(input.byte()) % (ids.len() + 1);
+        let Some(id) = ids.get(which) else {
+            let at = usize::from(input.byte()) % image.meta.len();
+            image.meta[at] ^= input.byte();
+            continue;
+        };
+        let Some(page) = image.pages.get_mut(id) else { continue };
+        for _ in 0..1 + input.byte() % 4 {
+            // Mostly in the headers and slots, where it hurts.
+            let at = match input.byte() % 4 {
+                0 => input.u32() as usize % PAGE,
+                1 => usize::from(input.byte()) % 64,
+                _ => usize::from(input.byte()),
+            };
+            page[at] = input.byte();
+        }
+        let sum = sum_of(page, id.get());
+        page[4..8].copy_from_slice(&sum.to_le_bytes());
+    }
+    image
+}
+
+/// A page's checksum, as docs/FORMAT.md has it.
+fn sum_of(page: &[u8], id: u64) -> u32 {
+    let seed = (id as u32) ^ ((id >> 32) as u32);
+    checksum(checksum(seed, &page[..4]), &page[8..])
+}
+
+fn open(input: &mut Input<'_>) -> Result<Database> {
+    let pages = Arc::new(ImageStore(Mutex::new(damaged(input))));
+    let intact = &image().0;
+    let log = Arc::new(MemoryLogStore::from_bytes(LogPosition::new(intact.log_end), intact.log_rest.clone()));
+    Database::open(Storage::new(pages, log, Arc::new(MemorySegmentStore::new())), options())
+}
+
+/// Opens, checks and reads a database with damaged pages.
+pub fn pages(data: &[u8]) {
+    let mut input = Input::new(data);
+    let Ok(db) = open(&mut input) else { return };
+    let _ = db.verify();
+    if let Ok(space) = db.keyspace("space") {
+        let _ = db.write(|tx| tx.put(&space, "key", "value"));
+    }
+    let _ = db.checkpoint();
+}
+
+/// Runs queries and changes over damaged pages.
+pub fn pages_sql(data: &[u8]) {
+    let mut input = Input::new(data);
+    let Ok(db) = open(&mut input) else { return };
+    let Ok(connection) = db.connect() else { return };
+    for sql in [
+        "SELECT count(*), sum(length(d)) FROM t",
+        "SELECT * FROM t WHERE b = 'name 3' ORDER BY c DESC",
+        "SELECT * FROM w LIMIT 20",
+        "SELECT length(v) FROM u WHERE k > 'name 2'",
+        "UPDATE t SET b = b || 'x' WHERE a BETWEEN 10 AND 90",
+        "INSERT OR REPLACE INTO u SELECT b, d FROM t",
+        "DELETE FROM t WHERE b > 'name 5'",
+        "CREATE INDEX j ON t(c)",
+        "DROP TABLE u",
+        "PRAGMA integrity_check",
+    ] {
+        let _ = connection.execute(sql, ());
+    }
+    let _ = db.checkpoint();
+}
+
+/// Opens a log of damaged records whose checksums were mended, on an empty page store.
+pub fn log(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut bytes = image().1.clone();
+    for _ in 0..1 + input.byte() % 4 {
+        let at = input.u32() as usize % bytes.len();
+        bytes[at] = input.byte();
+    }
+    if input.byte() % 4 != 0 {
+        mend(&mut bytes);
+    }
+    bytes.truncate(bytes.len() - input.u32() as usize % bytes.len() * usize::from(input.byte() % 4 == 0));
+    let log = Arc::new(MemoryLogStore::from_bytes(LogPosition::new(0), bytes));
+    let pages = Arc::new(ImageStore(Mutex::new(Image::default())));
+    let storage = Storage::new(pages, log, Arc::new(MemorySegmentStore::new()));
+    let Ok(db) = Database::open(storage, options()) else { return };
+    let _ = db.verify();
+    if let Ok(connection) = db.connect() {
+        let _ = connection.execute("SELECT count(*) FROM t JOIN u ON k = b", ());
+    }
+}
+
+/// Gives every record the checksums of what it holds now, chained.
+fn mend(bytes: &mut [u8]) {
+    let mut at = 0;
+    let mut previous = None;
+    while let Some(record) = bytes.get_mut(at..).filter(|rest| rest.len() >= RECORD_HEADER_BYTES) {
+        let length = u32::from_le_bytes([record[32], record[33], record[34], record[35]]) as usize;
+        let Some(body) = record.get(RECORD_HEADER_BYTES..RECORD_HEADER_BYTES.saturating_add(length)) else {
+            return;
+        };
+        let body_sum = checksum(0, body);
+        record[36..40].copy_from_slice(&body_sum.to_le_bytes());
+        if let Some(previous) = previous {
+            record[4..8].copy_from_slice(&u32::to_le_bytes(previous));
+        }
+        let sum = checksum(0, &record[4..RECORD_HEADER_BYTES]);
+        record[..4].copy_from_slice(&sum.to_le_bytes());
+        previous = Some(sum);
+        at += RECORD_HEADER_BYTES + length;
+    }
+}
+
+/// A sound segment of some versions of some keys.
+fn segment_image() -> &'static [u8] {
+    static SEGMENT: OnceLock<Vec<u8>> = OnceLock::new();
+    SEGMENT.get_or_init(|| {
+        let mut writer = SegmentWriter::new(WriteOptions { block_bytes: 300, ..WriteOptions::new(7) });
+        for key in 0..120u32 {
+            let at = |micros: u32| Timestamp::from_micros(u64::from(1_000 + micros));
+            let name = format!("key {key:04}");
+            writer
+                .add(name.as_bytes(), at(20), at(90), Kind::Put, name.repeat(3).as_bytes())
+                .expect("in order");
+            writer.add(name.as_bytes(), at(10), at(20), Kind::Tombstone, b"").expect("in order");
+        }
+        writer.finish().expect("a segment").bytes
+    })
+}
+
+/// Reads a damaged segment from end to end.
+pub fn segment(data: &[u8]) {
+    let mut input = Input::new(data);
+    let mut bytes = segment_image().to_vec();
+    for _ in 0..1 + input.byte() % 4 {
+        let from_end = input.byte() % 2 == 0;
+        let at = if from_end {
+            bytes.len() - 1 - usize::from(input.byte())
+        } else {
+            input.u32() as usize % bytes.len()
+        };
+        bytes[at] = input.byte();
+    }
+    let store = Arc::new(MemorySegmentStore::new());
+    store.put("segment", &bytes).expect("a new name");
+    let Ok(reader) = SegmentReader::open(store, "segment", bytes.len() as u64, ReadOptions::default()) else {
+        return;
+    };
+    let mut cursor = reader.cursor();
+    let mut more = cursor.first();
+    while let Ok(true) = more {
+        more = cursor.next();
+    }
+    let mut more = cursor.last();
+    while let Ok(true) = more {
+        more = cursor.prev();
+    }
+    let _ = reader.get(input.rest(), Timestamp::from_micros(1_015));
+}
