@@ -26,6 +26,16 @@ impl Oracle {
         Oracle(connection)
     }
 
+    /// As [`Oracle::new`], and a double-quoted name is never a text.
+    pub fn strict() -> Self {
+        use rusqlite::config::DbConfig;
+        let oracle = Oracle::new();
+        for config in [DbConfig::SQLITE_DBCONFIG_DQS_DML, DbConfig::SQLITE_DBCONFIG_DQS_DDL] {
+            oracle.0.set_db_config(config, false).unwrap();
+        }
+        oracle
+    }
+
     /// Runs a script.
     pub fn run(&self, script: &str) -> Result<(), String> {
         self.0.execute_batch(script).map_err(|error| error.to_string())
@@ -77,6 +87,22 @@ fn same(a: &Value, b: &Value) -> bool {
         (Value::Blob(a), Value::Blob(b)) => a == b,
         _ => false,
     }
+}
+
+/// What differs between the two, if anything does: the rows, their order, or whether the statement is refused.
+pub fn differs(connection: &Connection, oracle: &Oracle, sql: &str) -> Option<String> {
+    let (ours, theirs) = (rows_of(connection, sql), oracle.rows(sql));
+    let equal = match (&ours, &theirs) {
+        (Ok(ours), Ok(theirs)) => {
+            let same_row = |(a, b): (&Vec<Value>, &Vec<Value>)| {
+                a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b))
+            };
+            ours.len() == theirs.len() && ours.iter().zip(theirs).all(same_row)
+        }
+        (Err(_), Err(_)) => true,
+        _ => false,
+    };
+    (!equal).then(|| format!("{sql}\nours {ours:?}\nSQLite's {theirs:?}"))
 }
 
 /// Fails unless both give the same rows in the same order, or both refuse.

@@ -11,7 +11,8 @@ use super::select::{Rows, Tree};
 use super::typed::Bound;
 use crate::func::JsonResult;
 use crate::parse::ast::{CompoundOp, ExprId, ExprKind, List, OrderTerm, SelectCore};
-use crate::plan::{Compound, CompoundKind, Expr, Node, Register, SortKey};
+use crate::plan::{ArithmeticOp, Compound, CompoundKind, Expr, Node, Register, SortKey};
+use crate::value::{Affinity, Value};
 
 /// How many SELECTs a compound may have.
 const MAX_TERMS: usize = 500;
@@ -31,6 +32,54 @@ fn kind_of(op: Option<CompoundOp>) -> CompoundKind {
         Some(CompoundOp::Except) => CompoundKind::Except,
         Some(CompoundOp::UnionAll) | None => CompoundKind::UnionAll,
     }
+}
+
+/// Which kinds of values an expression may give.
+#[derive(Clone, Copy, Default)]
+struct Kinds {
+    numbers: bool,
+    text: bool,
+}
+
+impl Kinds {
+    const ALL: Kinds = Kinds { numbers: true, text: true };
+
+    fn of(bound: &Bound) -> Kinds {
+        match bound.affinity {
+            Some(Affinity::Blob) => Kinds::ALL,
+            Some(Affinity::Text) => Kinds { numbers: false, text: true },
+            Some(_) => Kinds { numbers: true, text: false },
+            None => Kinds::of_expr(&bound.expr),
+        }
+    }
+
+    /// Of an expression without affinity. Branches of a CASE are not looked into.
+    fn of_expr(expr: &Expr) -> Kinds {
+        match expr {
+            Expr::Literal(Value::Null | Value::Blob(_)) => Kinds::default(),
+            Expr::Literal(Value::Text(_)) | Expr::Arithmetic { op: ArithmeticOp::Concat, .. } => {
+                Kinds { numbers: false, text: true }
+            }
+            Expr::Register(_)
+            | Expr::Outer(_)
+            | Expr::Parameter(_)
+            | Expr::Function { .. }
+            | Expr::Case { .. }
+            | Expr::Scalar { .. } => Kinds::ALL,
+            _ => Kinds { numbers: true, text: false },
+        }
+    }
+}
+
+/// The affinity of a column of a compound: that of its first SELECT, unless another may give values of the other kind.
+fn shared_affinity(first: Option<Affinity>, other: &Bound) -> Option<Affinity> {
+    let kinds = Kinds::of(other);
+    let contradicted = match first {
+        Some(Affinity::Text) => kinds.numbers,
+        Some(affinity) => affinity.is_numeric() && kinds.text,
+        None => false,
+    };
+    if contradicted { Some(Affinity::Blob) } else { first }
 }
 
 /// Both sides of a compound must be equally wide.
@@ -116,6 +165,7 @@ impl<'a> Binder<'a> {
             outputs.push(Output {
                 bound: Bound {
                     expr: Expr::Register(register),
+                    affinity: shared_affinity(a.bound.affinity, &b.bound),
                     settled,
                     collation,
                     explicit: false,

@@ -95,16 +95,17 @@ fn names(ast: &Ast, item: &FromItem, name: &str) -> bool {
     }
 }
 
-/// Whether a FROM names the table itself, parenthesised joins included, subqueries not.
-fn from_names(ast: &Ast, from: List<FromItem>, name: &str) -> bool {
-    ast.list(from).iter().any(|item| match &item.source {
-        FromSource::Join(list) => from_names(ast, *list, name),
-        _ => names(ast, item, name),
-    })
+/// How often a FROM names the table itself, parenthesised joins included, subqueries not.
+fn times_named(ast: &Ast, from: List<FromItem>, name: &str) -> usize {
+    let times = |item: &FromItem| match &item.source {
+        FromSource::Join(list) => times_named(ast, *list, name),
+        _ => usize::from(names(ast, item, name)),
+    };
+    ast.list(from).iter().map(times).sum()
 }
 
 fn is_recursive(ast: &Ast, core: &SelectCore, name: &str) -> bool {
-    matches!(&core.body, SelectBody::Query { from, .. } if from_names(ast, *from, name))
+    matches!(&core.body, SelectBody::Query { from, .. } if times_named(ast, *from, name) > 0)
 }
 
 impl<'a> Binder<'a> {
@@ -136,7 +137,7 @@ impl<'a> Binder<'a> {
             State::Binding => return Err(Error::invalid(format!("circular reference: {name}"))),
             State::Recursing { id, frame, columns } => {
                 if *frame != site.frame {
-                    return Err(Error::invalid(format!("recursive reference in a subquery: {name}")));
+                    return Err(Error::invalid(format!("multiple recursive references: {name}")));
                 }
                 let (id, columns) = (*id, Columns::Listed(columns.clone()));
                 return Ok(self.made(site, Made::Working { id }, columns, name, naming));
@@ -220,11 +221,7 @@ impl<'a> Binder<'a> {
         self.open_with(&mut site, select.with)?;
         let (seeds, steps) = ast.list(select.cores).split_at(split);
         let name = self.ctes[scope].entries[entry].name.clone();
-        let unions =
-            |core: &SelectCore| matches!(core.compound, Some(CompoundOp::Union | CompoundOp::UnionAll));
-        if !steps.iter().all(unions) {
-            return Err(Error::invalid(format!("circular reference: {name}")));
-        }
+        check_steps(ast, steps, &name)?;
         let tail = Tail::default();
         let mut seed = match seeds {
             [core] => self.core_rows(&site, core, &tail)?,
@@ -245,9 +242,7 @@ impl<'a> Binder<'a> {
         for core in steps {
             let rows = self.core_rows(&site, core, &tail)?;
             super::compound::check_widths(core.compound, outputs.len(), rows.outputs.len())?;
-            if has_aggregate(&rows.tree) {
-                return Err(Error::invalid("recursive aggregate queries not supported"));
-            }
+            refuse_aggregate(&rows.tree)?;
             bound_steps.push(split_rows(rows));
         }
         self.ctes[scope].entries[entry].state = State::Binding;
@@ -268,16 +263,35 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn has_aggregate(tree: &Tree) -> bool {
-    let mut at = match tree {
-        Tree::Node(node) => node,
-        Tree::Block(_) => return false,
-    };
+/// The recursive members of a compound: each names the table once, and all are joined by the same UNION or UNION ALL.
+fn check_steps(ast: &Ast, steps: &[SelectCore], name: &str) -> Result<()> {
+    let op = steps.last().and_then(|core| core.compound);
+    for core in steps {
+        let SelectBody::Query { from, .. } = &core.body else {
+            return Err(Error::invalid(format!("circular reference: {name}")));
+        };
+        let unions = matches!(op, Some(CompoundOp::Union | CompoundOp::UnionAll)) && core.compound == op;
+        match times_named(ast, *from, name) {
+            1 if unions => {}
+            0 | 1 => return Err(Error::invalid(format!("circular reference: {name}"))),
+            _ => return Err(Error::invalid(format!("multiple references to recursive table: {name}"))),
+        }
+    }
+    Ok(())
+}
+
+/// Rows of the table come one by one to a recursive member: it can't look at all of them.
+fn refuse_aggregate(tree: &Tree) -> Result<()> {
+    let Tree::Node(at) = tree else { return Ok(()) };
+    let mut at = at;
     loop {
         at = match at {
-            Node::Aggregate(_) | Node::Window(_) => return true,
+            Node::Aggregate(_) => return Err(Error::invalid("recursive aggregate queries not supported")),
+            Node::Window(_) => {
+                return Err(Error::invalid("cannot use window functions in recursive queries"));
+            }
             Node::Filter { input, .. } | Node::Compute { input, .. } => input,
-            _ => return false,
+            _ => return Ok(()),
         }
     }
 }

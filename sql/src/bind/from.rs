@@ -55,6 +55,7 @@ impl<'a> Binder<'a> {
         let Some(scope) = site.scope else { return Ok(Vec::new()) };
         let start = self.scopes[scope.0].items.len();
         let outer = |kind: ast::JoinKind| matches!(kind, ast::JoinKind::Right | ast::JoinKind::Full);
+        let padded = items.iter().any(|item| outer(item.join.kind));
         let mut pending = Vec::with_capacity(items.len());
         for (at, item) in items.iter().enumerate() {
             let kind = if at == 0 { ast::JoinKind::Inner } else { item.join.kind };
@@ -71,7 +72,7 @@ impl<'a> Binder<'a> {
             let mut joined = Pending::first(made);
             joined.join = plan_kind(kind);
             joined.keep_order = kind == ast::JoinKind::Cross && !item.join.comma && at > 0;
-            self.join_constraint(site, item, at == 0, &mut joined, start..first, first..end)?;
+            self.join_constraint(site, item, padded, &mut joined, start..first, first..end)?;
             pending.push(joined);
         }
         Ok(pending)
@@ -81,7 +82,7 @@ impl<'a> Binder<'a> {
         &mut self,
         site: &Site<'a>,
         item: &FromItem,
-        is_first: bool,
+        padded: bool,
         joined: &mut Pending,
         left: Range<usize>,
         right: Range<usize>,
@@ -89,7 +90,7 @@ impl<'a> Binder<'a> {
         let source = site.source.clone();
         let Some(scope) = site.scope else { return Ok(()) };
         let written = !matches!(item.constraint, JoinConstraint::None);
-        if is_first {
+        if left.is_empty() {
             if written {
                 return Err(source.error(item.span, "a JOIN clause is required before ON"));
             }
@@ -100,7 +101,7 @@ impl<'a> Binder<'a> {
                 return Err(source.error(item.span, "a NATURAL join may not have an ON or USING clause"));
             }
             let names = self.common_columns(scope, left.clone(), right.clone());
-            joined.on = self.join_using(scope, &names, left, right, item.join.kind)?;
+            joined.on = self.join_using(scope, &names, left, right, item.join.kind, padded)?;
             return Ok(());
         }
         match &item.constraint {
@@ -110,7 +111,7 @@ impl<'a> Binder<'a> {
                 let ast = source.ast();
                 let names: Vec<Text> =
                     ast.list(*names).iter().map(|name| Text::new(ast.text(*name))).collect();
-                let on = self.join_using(scope, &names, left, right, item.join.kind);
+                let on = self.join_using(scope, &names, left, right, item.join.kind, padded);
                 joined.on = on.map_err(|error| source.place(item.span, error))?;
             }
         }
@@ -136,6 +137,8 @@ impl<'a> Binder<'a> {
         names
     }
 
+    /// USING, with the leftmost column of the name on the left. Where a RIGHT or FULL JOIN pads rows (`padded`) with NULL that
+    /// column can be NULL while another has the value: then the name has to stand for one alone, or for all of them.
     fn join_using(
         &mut self,
         scope: ScopeId,
@@ -143,10 +146,16 @@ impl<'a> Binder<'a> {
         left: Range<usize>,
         right: Range<usize>,
         kind: ast::JoinKind,
+        padded: bool,
     ) -> Result<Vec<Expr>> {
         let mut on = Vec::with_capacity(names.len());
         for name in names {
-            let a = self.find_among(scope, left.clone(), name)?;
+            let has = |at: &usize| self.scopes[scope.0].items[*at].columns.find(name).is_some();
+            let searched = match left.clone().find(has) {
+                Some(first) if !padded => first..first + 1,
+                _ => left.clone(),
+            };
+            let a = self.find_among(scope, searched, name)?;
             let b = self.find_among(scope, right.clone(), name)?;
             let (Some(a), Some(b)) = (a, b) else {
                 return Err(Error::invalid(format!(
@@ -255,11 +264,12 @@ impl<'a> Binder<'a> {
             Made::Known { rows } => {
                 let columns = item.used();
                 let registers: Vec<Register> = registers(&columns);
-                let cells = |row: &[Value; 5]| {
-                    let cell = |column: usize| row.get(column).cloned().unwrap_or_default();
+                // Behind its columns a row has its number.
+                let cells = |(number, row): (i64, &[Value; 5])| {
+                    let cell = |at: usize| row.get(at).cloned().unwrap_or(Value::Integer(number));
                     columns.iter().map(|(column, _)| Expr::Literal(cell(*column))).collect()
                 };
-                let rows = rows.iter().map(cells).collect();
+                let rows = (1..).zip(&rows).map(cells).collect();
                 Source::Node { node: Node::Values { rows, registers: registers.clone() }, registers, name }
             }
             Made::Working { id } => {

@@ -384,7 +384,9 @@ impl<'a> Binder<'a> {
             ordered = planned.ordered && plain;
             planned.node
         };
-        for group in windows {
+        // The window that is named first is computed last, on rows in the order of the others: so its order is the
+        // result's, and where it has none it sees theirs.
+        for group in windows.into_iter().rev() {
             node = Node::Window(Box::new(Window {
                 input: node,
                 partition_by: group.partition_by,

@@ -136,7 +136,7 @@ impl<'a> Binder<'a> {
         let mut item = Item::on_use(Some(naming.alias.unwrap_or(name)), columns, naming.nullable);
         item.has_rowid = match &made {
             Made::Table { table, .. } => !table.without_rowid,
-            Made::Function { .. } => true,
+            Made::Function { .. } | Made::Known { .. } => true,
             _ => false,
         };
         PendingSource::Made(made, self.add_item(site, item))

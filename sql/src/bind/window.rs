@@ -50,6 +50,9 @@ impl<'a> Binder<'a> {
             Kind::Aggregate(kind) => WindowFunction::Aggregate(kind),
             Kind::Scalar { .. } => return misuse(),
         };
+        if !call.order_by.is_empty() {
+            return refuse(format!("ORDER BY may not be used with non-aggregate {name}()"));
+        }
         if call.filter.is_some() && matches!(ranking, WindowFunction::Ranking(_)) {
             return refuse("FILTER clause may only be used with aggregate window functions".to_owned());
         }
@@ -194,6 +197,14 @@ impl<'a> Binder<'a> {
         }
         let start = self.frame_bound(site, &written.start)?;
         let end = self.frame_bound(site, &written.end)?;
+        for (bound, what) in [(&start, "starting"), (&end, "ending")] {
+            if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound
+                && (!offset.is_constant() || offset.has_subquery())
+            {
+                let number = if written.unit == FrameUnit::Range { "number" } else { "integer" };
+                return refuse(&format!("frame {what} offset must be a non-negative {number}"));
+            }
+        }
         Ok(Frame { unit: written.unit, start, end, exclude: written.exclude })
     }
 

@@ -123,6 +123,8 @@ pub fn quote(value: ValueRef<'_>) -> String {
             out.push_str(if real < 0.0 { "-9.0e+999" } else { "9.0e+999" });
         }
         ValueRef::Text(text) => {
+            // A literal can't hold a NUL: the text ends there, as in SQLite.
+            let text = text.split('\0').next().unwrap_or_default();
             out.push('\'');
             for (i, part) in text.split('\'').enumerate() {
                 if i > 0 {

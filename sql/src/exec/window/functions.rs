@@ -60,7 +60,8 @@ fn ranking(
         }
         WindowKind::CumeDist => results.push(ValueRef::Real(last as f64 / len as f64)),
         WindowKind::Ntile => {
-            let at = partition.start + row;
+            // One number of tiles for all of a partition: what its first row says.
+            let at = partition.start;
             let tiles = positive(arguments.first(), at, "argument of ntile must be a positive integer")?;
             results.push(integer(tile(row, len, tiles)));
         }

@@ -30,7 +30,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::scalar("date", 0, 255, date).per_statement(),
     Function::scalar("datetime", 0, 255, datetime).per_statement(),
     Function::scalar("julianday", 0, 255, julianday).per_statement(),
-    Function::scalar("strftime", 1, 255, strftime_function).per_statement(),
+    Function::scalar("strftime", 0, 255, strftime_function).per_statement(),
     Function::scalar("time", 0, 255, time).per_statement(),
     Function::scalar("timediff", 2, 2, timediff).per_statement(),
     Function::scalar("unixepoch", 0, 255, unixepoch).per_statement(),
@@ -89,11 +89,11 @@ fn unixepoch(context: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Res
 }
 
 fn strftime_function(context: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Result<Value> {
-    if args[0].is_null() {
+    let Some((format, moment)) = args.split_first().filter(|(format, _)| !format.is_null()) else {
         return Ok(Value::Null);
-    }
-    let Some(moment) = moment_of(context, &args[1..]) else { return Ok(Value::Null) };
-    match strftime::format(&value::text_of(args[0]), &moment, context.max_length)? {
+    };
+    let Some(moment) = moment_of(context, moment) else { return Ok(Value::Null) };
+    match strftime::format(&value::text_of(*format), &moment, context.max_length)? {
         Some(text) => Ok(text.into()),
         None => Ok(Value::Null),
     }

@@ -41,7 +41,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     text("json_array", 0, 255, |context, args, _| build::array(context, args, false)),
     Function::scalar("json_array_length", 1, 2, array_length),
     Function::scalar("json_error_position", 1, 1, error_position),
-    Function::scalar("json_extract", 1, 255, |_, args, _| extract(args, false)).json(JsonResult::Containers),
+    Function::scalar("json_extract", 0, 255, |_, args, _| extract(args, false)).json(JsonResult::Containers),
     text("json_insert", 1, 255, |context, args, _| change(context, args, Edit::Insert, "json_insert", false)),
     text("json_object", 0, 255, |context, args, _| build::object(context, args, false)),
     text("json_patch", 2, 2, |_, args, _| patch(args, false)),
@@ -56,7 +56,7 @@ pub(super) static FUNCTIONS: &[Function] = &[
     Function::scalar("json_valid", 1, 2, valid),
     Function::scalar("jsonb", 1, 1, |_, args, _| convert(args, true)),
     Function::scalar("jsonb_array", 0, 255, |context, args, _| build::array(context, args, true)),
-    Function::scalar("jsonb_extract", 1, 255, |_, args, _| extract(args, true)),
+    Function::scalar("jsonb_extract", 0, 255, |_, args, _| extract(args, true)),
     Function::scalar("jsonb_insert", 1, 255, |context, args, _| {
         change(context, args, Edit::Insert, "jsonb_insert", true)
     }),

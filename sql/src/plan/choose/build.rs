@@ -12,7 +12,7 @@ use crate::plan::{
 };
 
 /// Joins in the chosen order.
-pub(super) fn joins(graph: Graph, order: &Order) -> Planned {
+pub(super) fn joins(graph: Graph, order: &Order, terms: &[Vec<Term>]) -> Planned {
     if graph.relations.is_empty() {
         let predicates = graph.conjuncts.into_iter().map(|conjunct| conjunct.expr).collect();
         let node = if graph.empty { Node::Nothing } else { filter(Node::OneRow, predicates) };
@@ -20,7 +20,7 @@ pub(super) fn joins(graph: Graph, order: &Order) -> Planned {
     }
     let empty = graph.empty;
     let mut builder = Builder { done: vec![false; graph.conjuncts.len()], graph };
-    let node = builder.run(order);
+    let node = builder.run(order, terms);
     let ordered = order.ordered;
     if empty {
         return Planned {
@@ -77,7 +77,7 @@ struct Builder {
 }
 
 impl Builder {
-    fn run(&mut self, order: &Order) -> Node {
+    fn run(&mut self, order: &Order, terms: &[Vec<Term>]) -> Node {
         // What reads no relation at all is tested once, before anything is read.
         let constant = self.take(|conjunct| conjunct.reads == 0 && conjunct.on.is_none());
         let mut node: Option<Node> = None;
@@ -87,7 +87,7 @@ impl Builder {
         }
         for (at, step) in order.steps.iter().enumerate() {
             let set = placed(&order.steps[..at]);
-            let terms = &order.terms[step.relation];
+            let terms = &terms[step.relation];
             let right_registers = self.graph.registers(step.relation);
             node = Some(match node.take() {
                 None => {

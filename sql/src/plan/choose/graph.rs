@@ -22,6 +22,8 @@ pub(super) struct Conjunct {
     pub(super) reads: Set,
     /// The relation in whose ON it stands, if that is an outer join's; `None`: WHERE.
     pub(super) on: Option<usize>,
+    /// Of an equality that can be hashed: what each side reads.
+    pub(super) sides: Option<(Set, Set)>,
 }
 
 /// A FROM, ready to be searched.
@@ -53,6 +55,7 @@ impl Graph {
             owners,
         };
         graph.gather(block.filter);
+        super::arguments::from_conjuncts(&mut graph);
         graph.after = (0..graph.relations.len()).map(|index| graph.must_follow(index)).collect();
         graph
     }
@@ -90,9 +93,19 @@ impl Graph {
                 _ => {
                     // What is random is tested last, once for every row that everything else lets through.
                     let reads = if expr.is_volatile() && on.is_none() { all } else { self.reads(&expr) };
-                    self.conjuncts.push(Conjunct { expr, reads, on });
+                    let sides = self.equal_sides(&expr);
+                    self.conjuncts.push(Conjunct { expr, reads, on, sides });
                 }
             }
+        }
+    }
+
+    fn equal_sides(&self, expr: &Expr) -> Option<(Set, Set)> {
+        match expr {
+            Expr::Compare { op: CompareOp::Equal, left, right, .. } if !expr.is_volatile() => {
+                Some((self.reads(left), self.reads(right)))
+            }
+            _ => None,
         }
     }
 

@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! FromBlock ─ graph.rs ─▶ relations, conjuncts, who reads what
+//!           ─ arguments.rs ─▶ arguments of table functions that stand in the WHERE
 //!           ─ terms.rs ─▶ which conjuncts can be looked up in a key
 //!           ─ access.rs ─▶ the cheapest access to a table, given what is bound already
 //!           ─ order.rs ─▶ the order and methods of the joins
@@ -10,6 +11,7 @@
 //! ```
 
 mod access;
+mod arguments;
 mod build;
 mod graph;
 mod order;
@@ -129,8 +131,8 @@ pub fn plan_from(block: FromBlock) -> Planned {
         Some(at) if at > 0 => build::outer_join(block, at),
         _ => {
             let graph = graph::Graph::new(block);
-            let order = order::choose(&graph);
-            build::joins(graph, &order)
+            let (order, terms) = order::choose(&graph);
+            build::joins(graph, &order, &terms)
         }
     }
 }

@@ -42,31 +42,63 @@ pub(super) struct Order {
     pub(super) steps: Vec<Step>,
     /// The rows come in the wanted order.
     pub(super) ordered: bool,
-    pub(super) terms: Vec<Vec<Term>>,
     rows: f64,
     cost: f64,
 }
 
-/// Finds a cheap order.
-pub(super) fn choose(graph: &Graph) -> Order {
+/// What is known of the relations before any order is.
+struct Known<'a> {
+    graph: &'a Graph,
+    terms: Vec<Vec<Term>>,
+    /// The cheapest path to each when it comes after others of which it reads nothing.
+    alone: Vec<Option<Path>>,
+}
+
+/// An order with one relation more, its steps not yet copied.
+struct Extended {
+    step: Step,
+    ordered: bool,
+    rows: f64,
+    cost: f64,
+}
+
+impl Extended {
+    fn build(self, before: &Order) -> Order {
+        let mut steps = Vec::with_capacity(before.steps.len() + 1);
+        steps.extend_from_slice(&before.steps);
+        steps.push(self.step);
+        Order { steps, ordered: self.ordered, rows: self.rows, cost: self.cost }
+    }
+}
+
+/// Finds a cheap order. Also returns the terms of every relation, which its paths refer to.
+pub(super) fn choose(graph: &Graph) -> (Order, Vec<Vec<Term>>) {
     let terms: Vec<Vec<Term>> =
         (0..graph.relations.len()).map(|index| terms::of_relation(graph, index)).collect();
-    let start = Order { steps: Vec::new(), ordered: false, terms, rows: 1.0, cost: 0.0 };
-    if graph.relations.len() <= EXHAUSTIVE { exhaustive(graph, start) } else { greedy(graph, start) }
+    let alone =
+        terms.iter().enumerate().map(|(index, terms)| access::best(graph, index, terms, 0, None)).collect();
+    let known = Known { graph, terms, alone };
+    let start = Order { steps: Vec::new(), ordered: false, rows: 1.0, cost: 0.0 };
+    let few = graph.relations.len() <= EXHAUSTIVE;
+    let order = if few { exhaustive(&known, start) } else { greedy(&known, start) };
+    (order, known.terms)
 }
 
 /// Selinger et al., "Access path selection in a relational database management system", 1979: the best way to every set
 /// of relations, from smaller sets to larger.
-fn exhaustive(graph: &Graph, start: Order) -> Order {
+fn exhaustive(known: &Known<'_>, start: Order) -> Order {
+    let graph = known.graph;
     let mut best: BTreeMap<Set, Order> = BTreeMap::from([(0, start)]);
     for _ in 0..graph.relations.len() {
         let mut larger: BTreeMap<Set, Order> = BTreeMap::new();
         for (&set, order) in &best {
             for relation in candidates(graph, set) {
-                let next = extend(graph, order, set, relation);
+                let next = extend(known, order, set, relation);
                 let set = set | bit(relation);
-                if larger.get(&set).is_none_or(|known| total(graph, &next) < total(graph, known)) {
-                    larger.insert(set, next);
+                let price = total(graph, next.cost, next.rows, next.ordered);
+                let better = |other: &Order| price < total(graph, other.cost, other.rows, other.ordered);
+                if larger.get(&set).is_none_or(better) {
+                    larger.insert(set, next.build(order));
                 }
             }
         }
@@ -77,26 +109,28 @@ fn exhaustive(graph: &Graph, start: Order) -> Order {
         .expect("some relation can always come next: what must precede it stands before it")
 }
 
-fn greedy(graph: &Graph, start: Order) -> Order {
+fn greedy(known: &Known<'_>, start: Order) -> Order {
     let mut order = start;
     let mut set = 0;
-    for _ in 0..graph.relations.len() {
-        let nexts = candidates(graph, set).map(|relation| extend(graph, &order, set, relation));
+    for _ in 0..known.graph.relations.len() {
+        let nexts = candidates(known.graph, set).map(|relation| extend(known, &order, set, relation));
         // The fewest rows first, then the least cost: a small intermediate result makes all that follows cheap.
-        order = nexts
+        let next = nexts
             .min_by(|a, b| {
                 (a.rows, a.cost).partial_cmp(&(b.rows, b.cost)).unwrap_or(std::cmp::Ordering::Equal)
             })
             .expect("some relation can always come next: what must precede it stands before it");
-        set = order.steps.iter().fold(0, |set, step| set | bit(step.relation));
+        set |= bit(next.step.relation);
+        order.steps.push(next.step);
+        (order.ordered, order.rows, order.cost) = (next.ordered, next.rows, next.cost);
     }
     order
 }
 
 /// The cost with a sort at the end, where the order is wanted and not there.
-fn total(graph: &Graph, order: &Order) -> f64 {
-    let sort = !graph.wanted_order.is_empty() && !order.ordered;
-    order.cost + if sort { order.rows * order.rows.max(2.0).log2() * 0.3 } else { 0.0 }
+fn total(graph: &Graph, cost: f64, rows: f64, ordered: bool) -> f64 {
+    let sort = !graph.wanted_order.is_empty() && !ordered;
+    cost + if sort { rows * rows.max(2.0).log2() * 0.3 } else { 0.0 }
 }
 
 fn candidates(graph: &Graph, set: Set) -> impl Iterator<Item = usize> + '_ {
@@ -104,16 +138,16 @@ fn candidates(graph: &Graph, set: Set) -> impl Iterator<Item = usize> + '_ {
 }
 
 /// Joins `relation` to what stands.
-fn extend(graph: &Graph, order: &Order, set: Set, relation: usize) -> Order {
-    let terms = &order.terms[relation];
+fn extend(known: &Known<'_>, order: &Order, set: Set, relation: usize) -> Extended {
+    let graph = known.graph;
     let first = set == 0;
-    let wanted = first.then_some(graph.wanted_order.as_slice());
-    let alone = access::best(graph, relation, terms, 0, wanted);
     let (method, path, run_rows, cost) = if first {
-        let (rows, cost) = size(graph, relation, alone.as_ref());
-        (Method::First, alone, rows, cost)
+        let wanted = Some(graph.wanted_order.as_slice());
+        let path = access::best(graph, relation, &known.terms[relation], 0, wanted);
+        let (rows, cost) = size(graph, relation, path.as_ref());
+        (Method::First, path, rows, cost)
     } else {
-        join(graph, order.rows, set, relation, terms, alone)
+        join(known, order.rows, set, relation)
     };
     let mut rows = order.rows * run_rows;
     rows *= selectivity(graph, set, relation, path.as_ref(), method);
@@ -125,9 +159,8 @@ fn extend(graph: &Graph, order: &Order, set: Set, relation: usize) -> Order {
     } else {
         order.ordered
     };
-    let mut steps = order.steps.clone();
-    steps.push(Step { relation, method, path });
-    Order { steps, ordered, terms: order.terms.clone(), rows: rows.max(0.1), cost: order.cost + cost }
+    let step = Step { relation, method, path };
+    Extended { step, ordered, rows: rows.max(0.1), cost: order.cost + cost }
 }
 
 /// The rows and the cost of one run of a relation on its own.
@@ -142,14 +175,9 @@ fn size(graph: &Graph, relation: usize, path: Option<&Path>) -> (f64, f64) {
 }
 
 /// The cheapest method of joining `relation` to `left` rows: method, path, rows for each left row, cost.
-fn join(
-    graph: &Graph,
-    left: f64,
-    set: Set,
-    relation: usize,
-    terms: &[Term],
-    alone: Option<Path>,
-) -> (Method, Option<Path>, f64, f64) {
+fn join(known: &Known<'_>, left: f64, set: Set, relation: usize) -> (Method, Option<Path>, f64, f64) {
+    let Known { graph, terms, alone } = known;
+    let (terms, alone) = (&terms[relation], &alone[relation]);
     let (alone_rows, alone_cost) = size(graph, relation, alone.as_ref());
     if let Source::Node { node, .. } = &graph.relations[relation].source
         && graph.node_reads(node) & !bit(relation) != 0
@@ -171,7 +199,7 @@ fn join(
         return (Method::Loop, Some(path), rows, cost);
     }
     let rows = if method == Method::Hash { alone_rows / f64::max(alone_rows, 1.0) } else { alone_rows };
-    (method, alone, rows, scan_cost)
+    (method, alone.clone(), rows, scan_cost)
 }
 
 /// The two sides of an equality between what stands and `relation`.
@@ -185,13 +213,9 @@ pub(super) fn hash_sides<'a>(
     if conjunct.on != outer.then_some(relation) {
         return None;
     }
-    let Expr::Compare { op: CompareOp::Equal, left, right, .. } = &conjunct.expr else {
+    let (Some((l, r)), Expr::Compare { left, right, .. }) = (conjunct.sides, &conjunct.expr) else {
         return None;
     };
-    if conjunct.expr.is_volatile() {
-        return None;
-    }
-    let (l, r) = (graph.reads(left), graph.reads(right));
     let (own, standing) = (bit(relation), |reads: Set| reads != 0 && reads & !set == 0);
     if standing(l) && r == own {
         Some((left, right, false))
