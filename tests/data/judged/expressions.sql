@@ -41,7 +41,6 @@ SELECT NOT 1 = 2, NOT 0 AND 0, NOT (0 AND 0), NOT 1 IS NULL, NOT NULL IS NULL, -
 SELECT 1+2*3, 10-4-3, 2*3%4, 7/2*2, 1||2+3, 1||2*3, 2*3||4, 1<<2+1, 1+1<<2, 1|2&3, 1<2<3, 3>2>1, 1=1=1, 1==1, 1<>2!=3, 5&3=1, 5&(3=1)
 SELECT 1 < 2 = 1, 1 = 2 < 3, 1 IS 2 < 3, 1 = 1 IS 1, 1 LIKE 1 = 1, 2 = 1 LIKE 1, 1 AND 0 OR 1, 1 OR 0 AND 0, 1 IS NOT NULL AND 0, NULL ISNULL, NULL NOTNULL, 1 NOT NULL, NULL IS NOT NULL, 1 NOTNULL ISNULL
 SELECT 1 COLLATE nocase = 2, 'a' = 'A' COLLATE nocase, 'a' COLLATE nocase = 'A', ('a' = 'A') COLLATE nocase, 'a'||'b' COLLATE nocase = 'AB', ('a'||'b') COLLATE nocase = 'AB', 'a' COLLATE binary = 'A' COLLATE nocase, 'a' COLLATE nocase = 'A' COLLATE binary
-SELECT 'a' IN ('A' COLLATE nocase), 'a' COLLATE nocase IN ('A'), 'a' BETWEEN 'A' COLLATE nocase AND 'A', 'a' COLLATE nocase BETWEEN 'A' AND 'A', 'a' BETWEEN 'A' AND 'A' COLLATE nocase, CASE 'a' WHEN 'A' COLLATE nocase THEN 1 ELSE 0 END, CASE 'a' COLLATE nocase WHEN 'A' THEN 1 ELSE 0 END
 SELECT 'a  ' = 'a' COLLATE rtrim, 'a' COLLATE rtrim = 'a   ', 'a ' < 'a' COLLATE rtrim, 'a b' = 'a' COLLATE rtrim
 SELECT 'a' = 'b' COLLATE foo
 SELECT 1 ORDER BY 1 COLLATE foo

@@ -78,7 +78,6 @@ SELECT 2 * 3 || 4, 2 || 3 * 4, 1 + 2 || 3, 1 || 2 + 3, 10 / 3 || 'x', -1 || 'x',
 SELECT 1 + 1 = 2, 1 < 2 = 1, 2 > 1 = 1, 1 = 1 = 1, 0 = 0 = 0, 1 <> 1 = 0, 1 = 2 <> 3, 3 - 1 > 1 AND 1, 1 AND 0 OR 1, NOT 1 OR 1, NOT (1 OR 1), 1 BETWEEN 0 AND 2 AND 0, 1 IN (1) + 1, 1 IN (2) = 0
 SELECT 1 IS NULL IS NULL, NULL IS NULL = 1, 1 = NULL IS NULL, (1 = NULL) IS NULL, 1 IN (1, 2) IS NOT NULL, 'a' LIKE 'a' IS TRUE, 1 NOT IN (2) AND 1 NOT BETWEEN 5 AND 6, 5 NOT NULL AND 1
 SELECT 'a' < 'b' COLLATE nocase, 'a' COLLATE nocase < 'B', 'A' < 'a', 'A' COLLATE nocase < 'a', 'a' COLLATE rtrim = 'a  ', 'a' || ' ' COLLATE rtrim = 'a'
-SELECT '1' COLLATE nocase + 1, typeof('1' COLLATE nocase), ('a' COLLATE nocase) || 'b' = 'AB', 'x' COLLATE nocase IS 'X', 'x' COLLATE nocase IN ('X', 'y'), 'x' IN ('X' COLLATE nocase)
 SELECT DISTINCT t COLLATE nocase FROM (SELECT 'a' t UNION ALL SELECT 'A' UNION ALL SELECT 'b')
 SELECT t, count(*) FROM (SELECT 'a' t UNION ALL SELECT 'A' UNION ALL SELECT 'b') GROUP BY t COLLATE nocase
 SELECT max(t COLLATE nocase), min(t COLLATE nocase) FROM (SELECT 'a' t UNION ALL SELECT 'B')
