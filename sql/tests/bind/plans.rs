@@ -95,7 +95,7 @@ fn windows_of_one_partitioning_share_an_operator() {
         plan(
             "SELECT sum(a) OVER w, rank() OVER w, count(*) OVER () FROM t WINDOW w AS (PARTITION BY b ORDER BY c)"
         ),
-        "r3, r4, r5 < window by () order () r5=count() < window by (r1) order (r2) r3=sum(r0), r4=rank() \
+        "r3, r4, r5 < window by (r1) order (r2) r3=sum(r0), r4=rank() < window by () order () r5=count() \
          < scan t(a=r0 b=r1 c=r2)"
     );
 }
