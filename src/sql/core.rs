@@ -118,7 +118,10 @@ impl Core {
                 .check_deferred(&mut transaction, &self.env, self.database.now())
                 .and_then(|()| transaction.main.commit())
                 .inspect(|_| self.temporary.commit())
-                .inspect_err(|_| self.temporary.rollback())
+                .inspect_err(|_| {
+                    self.temporary.rollback();
+                    self.session.undo_statement();
+                })
                 .and(result),
         };
         if result.is_err() {

@@ -74,8 +74,12 @@ impl Catalog {
                 ObjectKind::Table | ObjectKind::Index => {}
             }
         }
-        for (name, table) in &catalog.tables {
-            for (number, key) in table.foreign_keys.iter().enumerate() {
+        // The youngest first: in this order SQLite carries out actions.
+        for object in objects.iter().rev().filter(|object| object.kind == ObjectKind::Table) {
+            let name = &lower(&object.name);
+            let table = catalog.tables.get(name).filter(|table| table.space == object.space);
+            let Some(table) = table.cloned() else { continue };
+            for (number, key) in table.foreign_keys.iter().enumerate().rev() {
                 catalog.children.entry(lower(&key.parent)).or_default().push((name.clone(), number));
             }
         }

@@ -221,7 +221,7 @@ impl<S: Storage> Machine<'_, S> {
         if op.table.autoincrement && op.rowid_given {
             // Even a row that is left out uses its rowid up.
             let rowid = rowid_of(&op.table, &op.new);
-            self.raise_sequence(&op.table.name.clone(), op.table.temporary, rowid)?;
+            self.raise_sequence(&Arc::clone(&op.table), rowid)?;
         }
         let table = &op.table;
         if !op.rowid_given && op.new[columns].is_null() {
@@ -240,9 +240,9 @@ impl<S: Storage> Machine<'_, S> {
     fn new_rowid(&mut self, table: &Arc<Table>) -> Result<i64> {
         let greatest = self.greatest_rowid(table.space)?;
         if table.autoincrement {
-            let used = self.sequence_of(&table.name, table.temporary)?.unwrap_or(0);
+            let used = self.sequence_of(table)?;
             let next = greatest.unwrap_or(0).max(used).max(0).checked_add(1).ok_or_else(full)?;
-            self.raise_sequence(&table.name, table.temporary, next)?;
+            self.raise_sequence(table, next)?;
             return Ok(next);
         }
         match greatest.map_or(Some(1), |greatest| greatest.checked_add(1)) {

@@ -16,7 +16,7 @@ use crate::catalog::load::lower;
 use crate::catalog::schema::{Catalog, ForeignKey, Index, IndexColumn, IndexKey, Table};
 use crate::parse::ast::ForeignKeyAction;
 use crate::storage::{Direction, Point, Storage};
-use crate::value::{Text, Value, compare};
+use crate::value::{Affinity, Text, Value, ValueRef, compare};
 
 /// A key that a child row refers to and that perhaps no parent has.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,21 +99,47 @@ impl<S: Storage> Machine<'_, S> {
         key: &[Value],
         one: bool,
     ) -> Result<Vec<Vec<u8>>> {
-        let mut found = Vec::new();
-        if let Some((index, prefix)) = child_index(child, foreign, parent, key) {
-            let range = layout::prefix_range(prefix);
-            let mut cursor = self.storage.open_cursor(Point::Live, range, Direction::Forward)?;
+        let (mut found, mut perhaps) = (Vec::new(), Vec::new());
+        let Some((index, ranges)) = child_index(child, foreign, parent, key) else {
+            let all = self.row_ids(child.space)?;
+            self.keep_children(child, foreign, parent, key, one, all, &mut found)?;
+            return Ok(found);
+        };
+        for (prefix, exact) in ranges {
+            let to = if exact { &mut found } else { &mut perhaps };
+            let mut cursor =
+                self.storage.open_cursor(Point::Live, layout::prefix_range(prefix), Direction::Forward)?;
+            let enough = |found: &Vec<Vec<u8>>| one && exact && !found.is_empty();
             loop {
                 let done = self.storage.visit(&mut cursor, usize::MAX, &mut |key, _| {
-                    found.push(layout::index_row_id(&index, key)?.to_vec());
-                    Ok(if one { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+                    to.push(layout::index_row_id(&index, key)?.to_vec());
+                    Ok(if enough(to) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
                 })?;
-                if done || (one && !found.is_empty()) {
+                if enough(to) {
                     return Ok(found);
+                }
+                if done {
+                    break;
                 }
             }
         }
-        for row_id in self.row_ids(child.space)? {
+        self.keep_children(child, foreign, parent, key, one, perhaps, &mut found)?;
+        Ok(found)
+    }
+
+    /// Adds those of some rows that have the parent key.
+    #[allow(clippy::too_many_arguments)]
+    fn keep_children(
+        &mut self,
+        child: &Arc<Table>,
+        foreign: &ForeignKey,
+        parent: &ParentKey,
+        key: &[Value],
+        one: bool,
+        perhaps: Vec<Vec<u8>>,
+        found: &mut Vec<Vec<u8>>,
+    ) -> Result<()> {
+        for row_id in perhaps {
             if let Some(row) = self.fetch(child, &row_id)?
                 && child_key(child, foreign, parent, &row).is_some_and(|own| same_key(parent, &own, key))
             {
@@ -123,7 +149,7 @@ impl<S: Storage> Machine<'_, S> {
                 }
             }
         }
-        Ok(found)
+        Ok(())
     }
 
     /// Looks for the parents of a row that was inserted or updated.
@@ -348,13 +374,15 @@ fn same_key(parent: &ParentKey, a: &[Value], b: &[Value]) -> bool {
     a.iter().zip(b).zip(columns).all(|((a, b), collation)| compare(a.as_ref(), b.as_ref(), collation).is_eq())
 }
 
-/// An index of the child that finds its rows by the foreign key, and the prefix of the entries wanted.
+/// An index of the child that finds its rows by the foreign key, and the prefixes of the entries wanted, each with whether all
+/// rows there have the key.
 fn child_index(
     child: &Table,
     foreign: &ForeignKey,
     parent: &ParentKey,
     key: &[Value],
-) -> Option<(Arc<Index>, Vec<u8>)> {
+) -> Option<(Arc<Index>, Vec<(Vec<u8>, bool)>)> {
+    let width = foreign.columns.len();
     let position = |part: &IndexColumn| match part.key {
         IndexKey::Column(column) => {
             let at = foreign.columns.iter().position(|c| *c == column)?;
@@ -365,17 +393,34 @@ fn child_index(
     };
     let index = child.indexes.iter().find(|index| {
         index.filter.is_none()
-            && index.columns.len() >= foreign.columns.len()
-            && (0..foreign.columns.len()).all(|at| {
-                index.columns[..foreign.columns.len()].iter().any(|part| position(part) == Some(at))
-            })
+            && index.columns.len() >= width
+            && (0..width).all(|at| index.columns[..width].iter().any(|part| position(part) == Some(at)))
     })?;
+    let affinities = foreign.columns.iter().zip(&parent.columns);
+    let mut affinities = affinities
+        .map(|(own, theirs)| (child.columns[*own].affinity, parent.table.columns[*theirs].affinity));
     let mut prefix = Vec::with_capacity(32);
     layout::put_space(&mut prefix, index.space);
-    for part in &index.columns[..foreign.columns.len()] {
-        let at = position(part)?;
-        let column = &child.columns[foreign.columns[at]];
-        layout::put_part(&mut prefix, part, column.affinity.apply(key.get(at)?.clone()).as_ref());
+    let space = prefix.len();
+    for part in &index.columns[..width] {
+        layout::put_part(&mut prefix, part, key.get(position(part)?)?.as_ref());
     }
-    Some((Arc::clone(index), prefix))
+    // The child's value is compared as the parent's column would store it. Where both columns store a value alike, the entry is
+    // the key's.
+    let alike = |(own, theirs): (Affinity, Affinity)| {
+        own == theirs || theirs == Affinity::Blob || (own.is_numeric() && theirs.is_numeric())
+    };
+    if affinities.clone().all(alike) {
+        return Some((Arc::clone(index), vec![(prefix, true)]));
+    }
+    // A child without a type may also hold the number as text.
+    if let (1, Some((Affinity::Blob, theirs))) = (width, affinities.next())
+        && theirs.is_numeric()
+    {
+        let mut text = prefix[..space].to_vec();
+        layout::put_part(&mut text, &index.columns[0], ValueRef::Text(""));
+        text.truncate(space + 1);
+        return Some((Arc::clone(index), vec![(prefix, true), (text, false)]));
+    }
+    None
 }

@@ -17,7 +17,7 @@ use super::op::RowOp;
 use super::plan::{Change, Program};
 use super::programs::Programs;
 use super::source::RowsTask;
-use crate::catalog::schema::Catalog;
+use crate::catalog::schema::{Catalog, Table};
 use crate::exec::{ExecContext, Limits, StatementState, evaluate};
 use crate::func;
 use crate::parse::ast::{ConflictAction, RaiseAction};
@@ -99,6 +99,8 @@ pub(crate) struct Machine<'a, S: Storage> {
     /// Rows of the outermost statement's RETURNING.
     pub(crate) returned: Vec<Vec<Value>>,
     pub(crate) undo: Undo,
+    /// The greatest rowids of AUTOINCREMENT tables that the statement has inserted into.
+    pub(crate) sequences: Vec<(Arc<Table>, i64)>,
     raised: Option<RaiseAction>,
     scratch: StatementState<S>,
 }
@@ -125,6 +127,7 @@ impl<'a, S: Storage> Machine<'a, S> {
             deferred: Vec::new(),
             returned: Vec::new(),
             undo: Undo::Statement,
+            sequences: Vec::new(),
             raised: None,
             scratch: StatementState::new(),
         }
@@ -133,8 +136,33 @@ impl<'a, S: Storage> Machine<'a, S> {
     /// Runs a change to its end.
     pub(crate) fn run(&mut self, change: Change) -> Result<()> {
         self.tasks.push(Task::Change(ChangeTask { change, outer: Arc::default(), or: None, depth: 0 }));
-        self.run_tasks()?;
-        self.check_suspects()
+        if let Err(error) = self.run_tasks() {
+            // What ON CONFLICT FAIL keeps must not break a foreign key either.
+            if self.undo == Undo::Nothing
+                && let Err(error) = self.check_suspects()
+            {
+                self.undo = Undo::Statement;
+                return Err(error);
+            }
+            self.leave_programs();
+            return Err(error);
+        }
+        self.store_sequences()?;
+        self.check_suspects().inspect_err(|_| self.counters.total_changes -= self.counters.changes)
+    }
+
+    /// After an error: what triggers have inserted is none of the statement's own rows, and those of the statement itself count
+    /// as far as it came.
+    fn leave_programs(&mut self) {
+        let outermost = self.tasks.iter().find_map(|task| match task {
+            Task::Program(task) => Some(task.last_insert_rowid),
+            _ => None,
+        });
+        self.counters.last_insert_rowid = outermost.unwrap_or(self.counters.last_insert_rowid);
+        if let (Some(changed), Undo::Nothing) = (self.changed.first(), self.undo) {
+            self.counters.changes = *changed;
+            self.counters.total_changes += changed;
+        }
     }
 
     /// Runs until nothing is left to do.

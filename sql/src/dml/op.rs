@@ -250,7 +250,7 @@ impl<S: Storage> Machine<'_, S> {
                 *changed += 1;
             }
         }
-        if op.counted || op.by_foreign_key {
+        if op.by_foreign_key {
             self.counters.total_changes += 1;
         }
         self.note_returned(&op)?;

@@ -91,6 +91,7 @@ impl<S: Storage> Machine<'_, S> {
     pub(super) fn next_row(&mut self, mut task: Box<RowsTask>) -> Result<()> {
         let Some(row) = task.rows.next() else {
             self.counters.changes = self.changed.pop().unwrap_or_default();
+            self.counters.total_changes += self.counters.changes;
             return Ok(());
         };
         let mut op = match &task.change {

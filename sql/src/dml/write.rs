@@ -269,32 +269,47 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// The greatest rowid that an AUTOINCREMENT table has had.
-    pub(crate) fn sequence_of(&mut self, name: &str, temporary: bool) -> Result<Option<i64>> {
-        Ok(self.sequence_row(name, temporary)?.and_then(|(_, row)| match row.get(1) {
-            Some(Value::Integer(used)) => Some(*used),
-            _ => None,
-        }))
+    pub(crate) fn sequence_of(&mut self, table: &Table) -> Result<i64> {
+        if let Some((_, used)) = self.sequences.iter().find(|(known, _)| known.space == table.space) {
+            return Ok(*used);
+        }
+        Ok(match self.sequence_row(&table.name, table.temporary)?.as_ref().and_then(|(_, row)| row.get(1)) {
+            Some(Value::Integer(used)) => *used,
+            _ => 0,
+        })
     }
 
-    /// Notes that an AUTOINCREMENT table has had this rowid.
-    pub(crate) fn raise_sequence(&mut self, name: &str, temporary: bool, rowid: i64) -> Result<()> {
-        let table = self.sequence_table(temporary)?;
-        let (row_id, row) = match self.sequence_row(name, temporary)? {
-            Some((_, row)) if matches!(row.get(1), Some(Value::Integer(used)) if *used >= rowid) => {
-                return Ok(());
-            }
-            Some((row_id, mut row)) => {
-                row[1] = Value::Integer(rowid);
-                (row_id, row)
-            }
-            None => {
-                let next = self.greatest_rowid(table.space)?.unwrap_or(0).saturating_add(1);
-                let row = vec![Value::text(name), Value::Integer(rowid.max(0)), Value::Integer(next)];
-                let mut row_id = Vec::new();
-                layout::put_row_id(&mut row_id, &table, &row, next);
-                (row_id, row)
-            }
-        };
-        self.put_stored_row(&table, &row, &row_id)
+    /// Notes that an AUTOINCREMENT table has had this rowid; kept until the statement is done.
+    pub(crate) fn raise_sequence(&mut self, table: &Arc<Table>, rowid: i64) -> Result<()> {
+        let used = self.sequence_of(table)?.max(rowid);
+        match self.sequences.iter_mut().find(|(known, _)| known.space == table.space) {
+            Some(known) => known.1 = used,
+            None => self.sequences.push((Arc::clone(table), used)),
+        }
+        Ok(())
+    }
+
+    /// Writes the rowids that the statement has used into `sqlite_sequence`.
+    pub(super) fn store_sequences(&mut self) -> Result<()> {
+        for (owner, used) in std::mem::take(&mut self.sequences) {
+            let table = self.sequence_table(owner.temporary)?;
+            let (row_id, row) = match self.sequence_row(&owner.name, owner.temporary)? {
+                Some((_, row)) if row.get(1) == Some(&Value::Integer(used)) => continue,
+                Some((row_id, mut row)) => {
+                    row[1] = Value::Integer(used);
+                    (row_id, row)
+                }
+                None => {
+                    let next = self.greatest_rowid(table.space)?.unwrap_or(0).saturating_add(1);
+                    let row =
+                        vec![Value::Text(owner.name.clone()), Value::Integer(used), Value::Integer(next)];
+                    let mut row_id = Vec::new();
+                    layout::put_row_id(&mut row_id, &table, &row, next);
+                    (row_id, row)
+                }
+            };
+            self.put_stored_row(&table, &row, &row_id)?;
+        }
+        Ok(())
     }
 }

@@ -222,12 +222,20 @@ impl<S: Storage> Run<S> {
             (std::mem::take(&mut machine.deferred), std::mem::take(&mut machine.returned));
         drop(machine);
         self.finish(storage, mark, &result, undo)?;
-        if result.is_ok() || undo == Undo::Nothing {
-            session.counters = counters;
-            session.deferred.extend(deferred);
-            self.outcome.changes = counters.changes;
-            self.outcome.last_insert_rowid = counters.last_insert_rowid;
+        match &result {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            // As in SQLite, a statement that was undone has changed nothing, but what its triggers have counted and the
+            // rowid that it gave last are remembered.
+            Err(_) if undo != Undo::Nothing => {
+                session.counters = Counters { changes: 0, ..counters };
+            }
+            _ => {
+                session.counters = counters;
+                session.deferred.extend(deferred);
+            }
         }
+        self.outcome.changes = session.counters.changes;
+        self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
         result.map(|()| returned)
     }
 

@@ -123,6 +123,12 @@ impl Session {
         Ok(())
     }
 
+    /// To be called when the last statement was undone after it was done: its own transaction could not be committed.
+    pub fn undo_statement(&mut self) {
+        self.counters.total_changes -= self.counters.changes;
+        self.counters.changes = 0;
+    }
+
     /// To be called when a transaction has ended.
     pub fn end_transaction(&mut self) {
         self.deferred.clear();

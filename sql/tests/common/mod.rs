@@ -125,6 +125,7 @@ impl Db {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 Err(error) => {
                     if !self.open {
+                        self.session.undo_statement();
                         self.rollback();
                     }
                     return Err(error);
