@@ -7,11 +7,11 @@ use dosql_base::codec::prefix_successor;
 use dosql_base::{Error, Result};
 use dosql_sql::{Direction, KeyRange};
 
+use crate::bytes::Bytes;
 use crate::keyspace::{self, FullKey, Keyspace, NEXT_NUMBER, full_key};
 use crate::limits::{END_OF_KEYSPACES, FIRST_KEYSPACE};
 use crate::scan::Scan;
 use crate::transaction::Transaction;
-use crate::value::Value;
 
 /// A key and its value, owned.
 pub type Pair = (Vec<u8>, Vec<u8>);
@@ -21,7 +21,7 @@ const MOST_AT_A_TIME: usize = 256;
 
 impl Transaction {
     /// The value of `key` in `keyspace`; `None` where it has none.
-    pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+    pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         match self.number(keyspace)? {
             Some(number) => self.raw_get(&full_key(number, key.as_ref())),
             None => Ok(None),

@@ -16,7 +16,7 @@
 //! ```
 //!
 //! ```text
-//! Database ---- Transaction, ReadTransaction ---- Keyspace, Range, Value
+//! Database ---- Transaction, ReadTransaction ---- Keyspace, Range, Bytes
 //!    |                |
 //!    |            View: page images of one commit + history
 //!    |                |
@@ -25,6 +25,7 @@
 //! log store       page store     segment store
 //! ```
 
+mod bytes;
 mod checkpoint;
 mod commit;
 mod database;
@@ -50,7 +51,6 @@ mod storage;
 mod system_env;
 mod transaction;
 mod turn;
-mod value;
 mod verify;
 mod view;
 mod window;
@@ -65,6 +65,7 @@ pub mod stores {
     pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
+pub use bytes::Bytes;
 pub use database::Database;
 pub use dosql_base::{
     Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp,
@@ -87,7 +88,6 @@ pub use storage::Storage;
 #[cfg(not(target_family = "wasm"))]
 pub use system_env::system_env;
 pub use transaction::{Begin, Transaction};
-pub use value::Value as Bytes;
 
 /// SQL's values: what a column holds.
 pub mod types {

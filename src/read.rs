@@ -5,10 +5,10 @@ use std::ops::RangeBounds;
 
 use dosql_base::{Result, Timestamp};
 
+use crate::bytes::Bytes;
 use crate::keyspace::Keyspace;
 use crate::kv::Range;
 use crate::transaction::Transaction;
-use crate::value::Value;
 
 /// The database as of one moment. Blocks nobody and is blocked by nobody.
 pub struct ReadTransaction(pub(crate) Transaction);
@@ -21,7 +21,7 @@ impl ReadTransaction {
     }
 
     /// The value of `key` in `keyspace`; `None` where it has none.
-    pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
+    pub fn get(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<Option<Bytes>> {
         self.0.get(keyspace, key)
     }
 

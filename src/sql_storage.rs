@@ -1,9 +1,7 @@
 //! What SQL asks of storage, answered by a transaction.
 
-use std::ops::ControlFlow;
-
 use dosql_base::{Result, Timestamp};
-use dosql_sql::{Direction, KeyRange, Point, Storage};
+use dosql_sql::{Direction, KeyRange, Point, Storage, Visitor};
 
 use crate::scan::Scan;
 use crate::transaction::Transaction;
@@ -24,12 +22,7 @@ impl Storage for Transaction {
         })
     }
 
-    fn visit(
-        &self,
-        cursor: &mut SqlCursor,
-        limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<bool> {
+    fn visit(&self, cursor: &mut SqlCursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
         if cursor.live {
             self.raw_visit(&mut cursor.scan, limit, entry)
         } else {

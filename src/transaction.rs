@@ -15,6 +15,7 @@ use std::time::Duration;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::{Direction, KeyRange};
 
+use crate::bytes::Bytes;
 use crate::commit::Validation;
 use crate::engine::{Engine, busy};
 use crate::limits::{check_key, check_value, too_big};
@@ -23,7 +24,6 @@ use crate::read_set::{ReadSet, after};
 use crate::readers::Reader;
 use crate::scan::{Lend, Scan};
 use crate::turn::TurnGuard;
-use crate::value::Value;
 use crate::view::View;
 use crate::writes::Writes;
 
@@ -193,10 +193,10 @@ impl Transaction {
     // ---- reads
 
     /// The value of a complete key.
-    pub fn raw_get(&self, key: &[u8]) -> Result<Option<Value>> {
+    pub fn raw_get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.check_open()?;
         if let Some(change) = self.writes.get(key) {
-            return Ok(change.clone().map(Value::shared));
+            return Ok(change.clone().map(Bytes::shared));
         }
         if let Some(reads) = self.noted() {
             reads.borrow_mut().add_key(key);
@@ -211,7 +211,7 @@ impl Transaction {
     }
 
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
-    pub fn raw_get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+    pub fn raw_get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         self.check_open()?;
         let sight = self.reader.sight();
         sight.view.get(key, at.min(sight.at))

@@ -4,9 +4,9 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange};
 
+use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
-use crate::value::Value;
 
 /// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
 pub(crate) struct View {
@@ -25,11 +25,11 @@ pub(crate) struct View {
 
 impl View {
     /// The value of `key` in this view, or as of `at` where that is earlier.
-    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         let entry = self.pages.get(self.root, key)?;
         match entry {
             Some(entry) if entry.version() <= at || at >= self.timestamp => {
-                Ok((!entry.is_tombstone()).then(|| Value::page(entry)))
+                Ok((!entry.is_tombstone()).then(|| Bytes::page(entry)))
             }
             _ if at >= self.timestamp => Ok(None),
             _ => self.history.get(&self.pages, key, at),

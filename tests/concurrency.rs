@@ -11,7 +11,7 @@ use dosql::{Begin, Database, Durability, ErrorKind, Isolation, Keyspace, Options
 const ACCOUNTS: u64 = 20;
 const EACH: u64 = 100;
 
-fn number(value: Option<dosql::Value>) -> u64 {
+fn number(value: Option<dosql::Bytes>) -> u64 {
     value.map_or(0, |value| u64::from_be_bytes(value.as_ref().try_into().unwrap()))
 }
 
@@ -233,5 +233,5 @@ fn handles_may_be_shared_and_sent_between_threads() {
     sent::<Transaction>();
     sent::<dosql::ReadTransaction>();
     sent::<dosql::Scan>();
-    sent::<dosql::Value>();
+    sent::<dosql::Bytes>();
 }

@@ -64,7 +64,7 @@ impl Storage for Flat {
         &self,
         cursor: &mut Self::Cursor,
         limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+        entry: &mut dosql_sql::Visitor<'_>,
     ) -> Result<bool> {
         let end = cursor.1.min(cursor.0 + limit);
         while cursor.0 < end {

@@ -26,4 +26,4 @@ pub mod temporary;
 pub mod testkit;
 pub mod value;
 
-pub use storage::{Direction, KeyRange, Point, Storage};
+pub use storage::{Direction, KeyRange, Point, Storage, Visitor};

@@ -35,6 +35,9 @@ pub enum Direction {
     Backward,
 }
 
+/// What entries are lent to: key and value; it breaks when it has seen enough.
+pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'v;
+
 /// One transaction as SQL sees it. A read may answer [`dosql_base::ErrorKind::WouldBlock`]: nothing has changed then, and the
 /// same call may be made again.
 pub trait Storage {
@@ -46,12 +49,7 @@ pub trait Storage {
 
     /// Lends up to `limit` further entries to `entry` (key, value) in order, until it breaks; an entry that it broke at
     /// counts as lent. `Ok(true)` when the range holds nothing further.
-    fn visit(
-        &self,
-        cursor: &mut Self::Cursor,
-        limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<bool>;
+    fn visit(&self, cursor: &mut Self::Cursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool>;
 
     /// Skips forward (in the cursor's direction) to the first entry at or past `key`, without leaving the range.
     fn seek(&self, cursor: &mut Self::Cursor, key: &[u8]) -> Result<()>;

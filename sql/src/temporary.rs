@@ -6,13 +6,13 @@
 //! those of the one transaction that writes.
 
 use std::collections::BTreeMap;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::catalog::temp::is_temporary_key;
-use crate::storage::{Direction, KeyRange, Point, Storage};
+use crate::storage::{Direction, KeyRange, Point, Storage, Visitor};
 
 /// The temporary rows of one connection. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -77,12 +77,7 @@ impl Rows {
         self.undo.push((key.to_vec(), old));
     }
 
-    fn visit(
-        &self,
-        cursor: &mut TemporaryCursor,
-        limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<bool> {
+    fn visit(&self, cursor: &mut TemporaryCursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
         if cursor.is_empty() {
             return Ok(true);
         }
@@ -173,12 +168,7 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.open_cursor(point, range, direction).map(EitherCursor::Main)
     }
 
-    fn visit(
-        &self,
-        cursor: &mut Self::Cursor,
-        limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<bool> {
+    fn visit(&self, cursor: &mut Self::Cursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
         match cursor {
             EitherCursor::Main(cursor) => self.main.visit(cursor, limit, entry),
             EitherCursor::Temporary(cursor) => self.temporary.lock().visit(cursor, limit, entry),

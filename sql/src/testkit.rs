@@ -3,12 +3,12 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 
-use crate::storage::{Direction, KeyRange, Point, Storage};
+use crate::storage::{Direction, KeyRange, Point, Storage, Visitor};
 
 type Bytes = Arc<[u8]>;
 
@@ -131,7 +131,7 @@ impl MemoryStorage {
         &self,
         iter: impl Iterator<Item = (&'a Vec<u8>, &'a [u8])>,
         limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
+        entry: &mut Visitor<'_>,
     ) -> Result<Option<Vec<u8>>> {
         let mut lent = 0;
         let mut last = None;
@@ -153,8 +153,11 @@ impl MemoryStorage {
     }
 }
 
+/// Where a cursor's entries lie.
+type Bounds<'c> = (Bound<&'c [u8]>, Bound<&'c [u8]>);
+
 impl MemoryCursor {
-    fn bounds(&self) -> Option<(Bound<&[u8]>, Bound<&[u8]>)> {
+    fn bounds(&self) -> Option<Bounds<'_>> {
         let start = self.start.as_ref().map(Vec::as_slice);
         let end = self.end.as_ref().map(Vec::as_slice);
         let empty = match (start, end) {
@@ -193,12 +196,7 @@ impl Storage for MemoryStorage {
         })
     }
 
-    fn visit(
-        &self,
-        cursor: &mut MemoryCursor,
-        limit: usize,
-        entry: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>,
-    ) -> Result<bool> {
+    fn visit(&self, cursor: &mut MemoryCursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
         let Some(bounds) = cursor.bounds() else { return Ok(true) };
         let stopped = match cursor.point {
             Point::Live => {
@@ -311,6 +309,8 @@ impl Storage for MemoryStorage {
 
 #[cfg(test)]
 mod tests {
+    use std::ops::ControlFlow;
+
     use super::*;
 
     fn keys(storage: &MemoryStorage, point: Point, direction: Direction, limit: usize) -> Vec<String> {

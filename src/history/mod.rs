@@ -19,8 +19,8 @@ use std::sync::Arc;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::PageSnapshot;
 
+use crate::bytes::Bytes;
 use crate::manifest::Run;
-use crate::value::Value;
 use cursor::Versions;
 use memtable::Memtable;
 
@@ -40,9 +40,9 @@ impl History {
     }
 
     /// The version of `key` that was current at `at`, if it has been displaced since.
-    pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Value>> {
+    pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         if let Some(version) = self.memtable.get(key, at) {
-            return Ok(Some(Value::shared(version.value)));
+            return Ok(Some(Bytes::shared(version.value)));
         }
         let (mut from, mut before) = (Vec::new(), Vec::new());
         key::encode(&mut from, key, at);
@@ -53,7 +53,7 @@ impl History {
                 && Versions::key(&cursor).starts_with(&before)
                 && Versions::end(&cursor) > at
             {
-                return Ok(Some(Value::shared(Arc::from(Versions::value(&cursor)?))));
+                return Ok(Some(Bytes::shared(Arc::from(Versions::value(&cursor)?))));
             }
         }
         Ok(None)

@@ -245,10 +245,10 @@ impl<S: Storage> Machine<'_, S> {
         if op.kind == Kind::Insert && !op.table.without_rowid {
             self.counters.last_insert_rowid = rowid_of(&op.table, &op.new);
         }
-        if op.counted {
-            if let Some(changed) = self.changed.last_mut() {
-                *changed += 1;
-            }
+        if op.counted
+            && let Some(changed) = self.changed.last_mut()
+        {
+            *changed += 1;
         }
         if op.by_foreign_key {
             self.counters.total_changes += 1;

@@ -45,11 +45,14 @@ enum Stage {
     Done,
 }
 
+/// A row under its sort key, numbered so that equal keys keep their order of arrival.
+type Queued = (Vec<u8>, u64, Vec<HeapValue>);
+
 /// Rows that wait. In the order of arrival they are columns; under an ORDER BY, rows in a heap.
 #[derive(Default)]
 struct Queue {
     batches: VecDeque<Batch>,
-    heap: BinaryHeap<Reverse<(Vec<u8>, u64, Vec<HeapValue>)>>,
+    heap: BinaryHeap<Reverse<Queued>>,
     sequence: u64,
     rows: usize,
     bytes: usize,

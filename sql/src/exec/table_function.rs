@@ -21,6 +21,9 @@ pub(crate) struct TableFunctionOp {
     rows: i64,
 }
 
+/// What a row is shown to: a function from column to value.
+type TakeRow<'t> = dyn FnMut(&dyn Fn(usize) -> Value) + 't;
+
 enum Source {
     Json(Box<JsonRows>),
     Series(Series),
@@ -158,7 +161,7 @@ impl Source {
     }
 
     /// Shows the next row to `take` as a function from column to value; whether there was one.
-    fn next(&mut self, take: &mut dyn FnMut(&dyn Fn(usize) -> Value)) -> bool {
+    fn next(&mut self, take: &mut TakeRow<'_>) -> bool {
         match self {
             Source::Json(rows) => match rows.next() {
                 Some(row) => {

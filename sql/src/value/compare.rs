@@ -85,8 +85,8 @@ pub fn compare(a: ValueRef<'_>, b: ValueRef<'_>, collation: Collation) -> Orderi
 pub fn equal(a: ValueRef<'_>, b: ValueRef<'_>, collation: Collation) -> bool {
     compare(a, b, collation) == Ordering::Equal
 }
-#[inline]
 
+#[inline]
 fn class(value: ValueRef<'_>) -> u8 {
     match value {
         ValueRef::Null => 0,

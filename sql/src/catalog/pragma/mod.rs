@@ -15,6 +15,9 @@ use dosql_base::Result;
 use super::schema::Catalog;
 use crate::value::{Value, text_of};
 
+/// Makes the rows about an object of this name, or about all.
+type MakeRows = fn(&Catalog, Option<&str>) -> Result<Vec<Vec<Value>>>;
+
 /// A PRAGMA that shows the schema.
 #[derive(Clone, Copy, Debug)]
 pub struct TablePragma {
@@ -22,7 +25,7 @@ pub struct TablePragma {
     pub name: &'static str,
     /// The columns of its rows. The table function has two hidden ones behind them: `arg` and `schema`.
     pub columns: &'static [&'static str],
-    rows: fn(&Catalog, Option<&str>) -> Result<Vec<Vec<Value>>>,
+    rows: MakeRows,
 }
 
 /// All of them; a [`crate::plan::TableFunction::Pragma`] is an index into this.

@@ -60,10 +60,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         {
             return Err(Error::invalid(format!("table {text} may not be altered")).at_offset(offset));
         }
-        let wanted = match name.schema {
-            Some(schema) => Some(self.name(schema).eq_ignore_ascii_case("temp")),
-            None => None,
-        };
+        let wanted = name.schema.map(|schema| self.name(schema).eq_ignore_ascii_case("temp"));
         let object = catalog.objects.iter().rev().find(|object| {
             object.kind == ObjectKind::Table
                 && object.name.eq_ignore_ascii_case(&text)
@@ -90,6 +87,6 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
 
     /// Whether a table has any row.
     fn has_rows(&self, table: &Table) -> Result<bool> {
-        Ok(self.machine.any_entry(table.space)?)
+        self.machine.any_entry(table.space)
     }
 }

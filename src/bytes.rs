@@ -8,7 +8,7 @@ use dosql_btree::Entry;
 
 /// The bytes of a value. Holds the page or the buffer that they lie in; dereferences to `[u8]`.
 #[derive(Clone)]
-pub struct Value(Place);
+pub struct Bytes(Place);
 
 #[derive(Clone)]
 enum Place {
@@ -16,17 +16,17 @@ enum Place {
     Shared(Arc<[u8]>),
 }
 
-impl Value {
+impl Bytes {
     pub(crate) fn page(entry: Entry) -> Self {
-        Value(Place::Page(entry))
+        Bytes(Place::Page(entry))
     }
 
     pub(crate) fn shared(bytes: Arc<[u8]>) -> Self {
-        Value(Place::Shared(bytes))
+        Bytes(Place::Shared(bytes))
     }
 }
 
-impl Deref for Value {
+impl Deref for Bytes {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -37,33 +37,33 @@ impl Deref for Value {
     }
 }
 
-impl AsRef<[u8]> for Value {
+impl AsRef<[u8]> for Bytes {
     fn as_ref(&self) -> &[u8] {
         self
     }
 }
 
-impl PartialEq for Value {
+impl PartialEq for Bytes {
     fn eq(&self, other: &Self) -> bool {
         **self == **other
     }
 }
 
-impl Eq for Value {}
+impl Eq for Bytes {}
 
-impl PartialEq<[u8]> for Value {
+impl PartialEq<[u8]> for Bytes {
     fn eq(&self, other: &[u8]) -> bool {
         **self == *other
     }
 }
 
-impl PartialEq<&[u8]> for Value {
+impl PartialEq<&[u8]> for Bytes {
     fn eq(&self, other: &&[u8]) -> bool {
         **self == **other
     }
 }
 
-impl fmt::Debug for Value {
+impl fmt::Debug for Bytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&**self, f)
     }
