@@ -5,7 +5,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 
-use dosql::{Database, Durability, Options, Storage, Value};
+use dosql::{Bytes, Database, Durability, Options, Storage};
 
 const CHILD: &str = "DOSQL_KILL_CHILD";
 const ROUNDS: &str = "DOSQL_KILL_ROUNDS";
@@ -31,7 +31,7 @@ fn value(n: u64, key: u32) -> Vec<u8> {
     value
 }
 
-fn number(value: Option<Value>) -> u64 {
+fn number(value: Option<Bytes>) -> u64 {
     value.map_or(0, |value| u64::from_be_bytes(value[..8].try_into().unwrap()))
 }
 

@@ -3,7 +3,6 @@
 //! `cargo run --release --example scan_speed -p dosql-sql [part of a query]`
 #![allow(clippy::print_stdout, clippy::disallowed_methods, clippy::unwrap_used)]
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;

@@ -43,7 +43,7 @@ fn statements(text: &str) -> Vec<(usize, String)> {
         let mut sql = String::new();
         let mut first = 0;
         while let Some((number, line)) =
-            lines.next_if(|(_, line)| !line.is_empty() && !(query && line.starts_with("----")))
+            lines.next_if(|(_, line)| !(line.is_empty() || query && line.starts_with("----")))
         {
             first = if sql.is_empty() { number + 1 } else { first };
             sql.push_str(line);

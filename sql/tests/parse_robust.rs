@@ -202,7 +202,7 @@ fn read_script(sql: &str) {
         (from, ast) = (behind, parsed.ast);
     }
     let _ = parse_expression(sql);
-    is_complete(sql);
+    let _ = is_complete(sql);
 }
 
 #[test]
