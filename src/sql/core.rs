@@ -194,6 +194,7 @@ impl Core {
         let mut transaction = self.database.begin(begin).map_err(locked)?;
         transaction.set_patience(Some(self.session.settings.busy_timeout));
         let transaction = self.beside(transaction);
+        self.session.begin_transaction();
         self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint });
         Ok(())
     }

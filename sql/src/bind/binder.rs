@@ -47,6 +47,14 @@ impl Source<'_> {
         }
     }
 
+    /// The schema in which its names without one are looked for.
+    pub(crate) fn schema(&self, cx: &BindContext<'_>) -> Option<&'static str> {
+        match self {
+            Source::Statement(..) => cx.schema,
+            Source::View(view) => (!view.temporary).then_some("main"),
+        }
+    }
+
     /// A mistake at `span`. Only the statement's own text has offsets that mean something to the caller.
     pub(crate) fn error(&self, span: Span, message: impl Into<String>) -> Error {
         self.place(span, Error::invalid(message))

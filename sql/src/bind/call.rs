@@ -3,10 +3,10 @@
 use dosql_base::{Error, Result};
 
 use super::binder::{Binder, Site};
-use super::scope::{Clause, ScopeId};
+use super::scope::{Clause, Qualifier, ScopeId};
 use super::typed::{Bound, plain_rule};
 use crate::func::{AggKind, Function, JsonArgs, JsonResult, Kind, lookup};
-use crate::parse::ast::{Ast, ExprId, ExprKind, FunctionCall, InSet, List, NameId, OrderTerm, Span};
+use crate::parse::ast::{Ast, ExprId, ExprKind, FunctionCall, InSet, List, OrderTerm, Span};
 use crate::plan::{AggregateCall, Expr, SortKey};
 use crate::value::{Collation, Value};
 
@@ -162,9 +162,9 @@ impl<'a> Binder<'a> {
         let mut pending: Vec<ExprId> = ast.list(call.arguments).to_vec();
         pending.extend(call.filter);
         while let Some(id) = pending.pop() {
-            if let ExprKind::Column { table, column, .. } = &ast[id].kind {
-                let table: Option<NameId> = *table;
-                let table = table.map(|table| ast.text(table));
+            if let ExprKind::Column { schema, table, column } = &ast[id].kind {
+                let schema = schema.map(|schema| ast.text(schema));
+                let table = table.map(|table| Qualifier { schema, table: ast.text(table) });
                 if let Ok(Some((scope, _))) = self.find(site, table, ast.text(*column)) {
                     owner = owner.max(Some(scope));
                 }

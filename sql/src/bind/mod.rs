@@ -47,6 +47,7 @@ use crate::storage::Point;
 use crate::value::{Text, Value};
 
 use binder::Binder;
+pub(crate) use scope::is_rowid_name;
 pub use target::{Extra, Target};
 
 /// The catalog now and in the past.
@@ -81,6 +82,9 @@ pub struct BindContext<'a> {
     pub now: Timestamp,
     /// `PRAGMA case_sensitive_like`.
     pub case_sensitive_like: bool,
+    /// The schema in which names without one are looked for: `main` in a trigger of the database, which sees no temporary
+    /// tables.
+    pub schema: Option<&'static str>,
     /// Set by binding: a point in time depends on parameters or on the time of day, so that the statement must be bound
     /// anew, with `parameters`, each time it runs.
     pub needs_parameters: Cell<bool>,
@@ -100,6 +104,7 @@ impl<'a> BindContext<'a> {
             env,
             now,
             case_sensitive_like: false,
+            schema: None,
             needs_parameters: Cell::new(false),
             next_id: Cell::new(0),
         }
@@ -152,15 +157,18 @@ pub fn bind_expression(
 }
 
 /// As [`bind_expression`], for a value with `members` columns: `(1, 2)`, `(SELECT a, b ..)` or, with one member, any expression.
+/// Its subqueries see the tables of `with`.
 pub fn bind_members(
     cx: &BindContext<'_>,
+    with: With,
     expr: ExprId,
     members: usize,
     rows: &[RowScope],
     outer: &[RowScope],
 ) -> Result<Vec<Expr>> {
     let mut binder = Binder::new(cx, outer);
-    let site = binder.site_with_rows(rows);
+    let mut site = binder.site_with_rows(rows);
+    binder.open_with(&mut site, with)?;
     let bound = binder.assigned(&site, expr, members)?;
     Ok(bound.into_iter().map(|member| member.expr).collect())
 }

@@ -166,6 +166,10 @@ impl<'a> Binder<'a> {
         set: &InSet,
         span: Span,
     ) -> Result<Bound> {
+        if matches!(set, InSet::List(list) if list.is_empty()) {
+            // As SQLite has it: whatever stands before an empty list is not looked at.
+            return Ok(Bound::literal(Value::Integer(i64::from(not))));
+        }
         let operands = self.members(site, operand)?;
         let (query, columns) = match set {
             InSet::List(list) => {

@@ -148,6 +148,13 @@ impl<'a> Scope<'a> {
     }
 }
 
+/// What stands before the dot of a name.
+#[derive(Clone, Copy)]
+pub(crate) struct Qualifier<'q> {
+    pub(crate) schema: Option<&'q str>,
+    pub(crate) table: &'q str,
+}
+
 impl Item {
     /// An item whose columns get registers when they are used.
     pub(crate) fn on_use(name: Option<Text>, columns: Columns, nullable: bool) -> Item {
@@ -178,6 +185,15 @@ impl Item {
         let columns = Columns::Table(row.table.clone());
         let has_rowid = !row.table.without_rowid;
         Item { qualified_only, has_rowid, ..Item::of(Some(name), columns, Registers::Row(row.base), false) }
+    }
+
+    /// Whether a qualified name means it.
+    fn is_meant(&self, by: Qualifier<'_>) -> bool {
+        let in_schema = |schema: &str| match &self.columns {
+            Columns::Table(table) => table.temporary == schema.eq_ignore_ascii_case("temp"),
+            _ => true,
+        };
+        self.is_named(by.table) && by.schema.is_none_or(in_schema)
     }
 
     pub(crate) fn is_named(&self, name: &str) -> bool {
@@ -343,7 +359,12 @@ impl<'a> Binder<'a> {
         Ok(Some(first))
     }
 
-    fn find_in_scope(&mut self, scope: ScopeId, table: Option<&str>, name: &str) -> Result<Option<Bound>> {
+    fn find_in_scope(
+        &mut self,
+        scope: ScopeId,
+        table: Option<Qualifier<'_>>,
+        name: &str,
+    ) -> Result<Option<Bound>> {
         let Some(table) = table else {
             let all = 0..self.scopes[scope.0].items.len();
             return self.find_among(scope, all, name);
@@ -351,24 +372,28 @@ impl<'a> Binder<'a> {
         let mut found = None;
         for at in 0..self.scopes[scope.0].items.len() {
             let item = &self.scopes[scope.0].items[at];
-            if !item.is_named(table) {
+            if !item.is_meant(table) {
                 continue;
             }
             let Some(column) = item.columns.find(name) else { continue };
             if found.is_some() && !self.scopes[scope.0].items[at].is_using(name) {
-                return Err(ambiguous(&format!("{table}.{name}")));
+                return Err(ambiguous(&format!("{}.{name}", table.table)));
             }
             found = found.or(Some((at, column)));
         }
         Ok(found.map(|(item, column)| self.column(scope, item, column)))
     }
 
-    fn find_rowid(&mut self, scope: ScopeId, table: Option<&str>, name: &str) -> Result<Option<Bound>> {
+    fn find_rowid(
+        &mut self,
+        scope: ScopeId,
+        table: Option<Qualifier<'_>>,
+        name: &str,
+    ) -> Result<Option<Bound>> {
         if !is_rowid_name(name) {
             return Ok(None);
         }
-        let fits =
-            |item: &Item| item.has_rowid && table.map_or(!item.qualified_only, |table| item.is_named(table));
+        let fits = |item: &Item| item.has_rowid && table.map_or(!item.qualified_only, |by| item.is_meant(by));
         let mut fitting = self.scopes[scope.0].items.iter().enumerate().filter(|(_, item)| fits(item));
         let Some((at, item)) = fitting.next() else { return Ok(None) };
         if fitting.next().is_some() {
@@ -399,7 +424,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn find(
         &mut self,
         site: &Site<'a>,
-        table: Option<&str>,
+        table: Option<Qualifier<'_>>,
         name: &str,
     ) -> Result<Option<(ScopeId, Bound)>> {
         let mut at = site.scope;
@@ -432,7 +457,8 @@ impl<'a> Binder<'a> {
         let name = ast.text(column);
         let table = table.map(|table| ast.text(table));
         let known_schema = schema.is_none_or(|schema| is_main(ast.text(schema)));
-        let found = if known_schema { self.find(site, table, name) } else { Ok(None) };
+        let by = table.map(|table| Qualifier { schema: schema.map(|schema| ast.text(schema)), table });
+        let found = if known_schema { self.find(site, by, name) } else { Ok(None) };
         let span = ast[column].span;
         if let Some((scope, mut bound)) = found.map_err(|error| source.place(span, error))? {
             let frame = self.scopes[scope.0].frame;

@@ -8,9 +8,12 @@ use super::binder::{Binder, Site, Source};
 use super::from::Pending;
 use super::scope::{Columns, Item, ListedColumn, Output, Scope, is_main};
 use super::select::{Rows, Tree, output_column};
+use crate::catalog::load::Stored;
 use crate::catalog::schema::{Table, View};
 use crate::func::JsonResult;
-use crate::parse::ast::{AsOf, ExprId, FromItem, FromSource, IndexedBy, List, QualifiedName, Statement};
+use crate::parse::ast::{
+    AsOf, ExprId, FromItem, FromSource, IndexedBy, List, QualifiedName, Span, Statement,
+};
 use crate::plan::choose::{FromBlock, IndexHint};
 use crate::plan::{Expr, Node, OutputColumn, Subquery, TableFunction};
 use crate::storage::Point;
@@ -194,23 +197,26 @@ impl<'a> Binder<'a> {
             Some(as_of) => Site { catalog: self.catalog_as_of(site, as_of)?, ..site.clone() },
             None => site.clone(),
         };
+        let schema_of = |name: QualifiedName| match name.schema {
+            Some(schema) => Some(ast.text(schema)),
+            None => source.schema(self.cx),
+        };
         let known_schema = name.schema.is_none_or(|schema| is_main(ast.text(schema)));
         let (point, catalog) = self.catalogs[site.catalog].clone();
         let lower = Text::from(text.to_ascii_lowercase());
         if known_schema {
-            if let Some(table) = catalog.tables.get(&lower) {
-                let hint = self.hint(site, table, indexed)?;
-                let columns = Columns::Table(table.clone());
-                if table.made_up {
+            match catalog.source_in(schema_of(name), &lower) {
+                Some(Stored::View(view)) => return self.view_item(site, view, naming),
+                Some(Stored::Table(table)) if table.made_up => {
                     return Ok(self.schema_source(site, table, naming));
                 }
-                let made = Made::Table { table: table.clone(), point, hint };
-                return Ok(self.made(site, made, columns, table.name.clone(), naming));
-            }
-            if let Some(view) = catalog.views.get(&lower) {
-                let rows = self.view_rows(site, view)?;
-                let alias = naming.alias.or_else(|| Some(view.name.clone()));
-                return Ok(self.derived(site, rows, Naming { alias, ..naming }));
+                Some(Stored::Table(table)) => {
+                    let hint = self.hint(site, table, indexed)?;
+                    let columns = Columns::Table(table.clone());
+                    let made = Made::Table { table: table.clone(), point, hint };
+                    return Ok(self.made(site, made, columns, table.name.clone(), naming));
+                }
+                None => {}
             }
             if as_of.is_none()
                 && let Some((function, columns)) = table_function(&lower)
@@ -219,16 +225,13 @@ impl<'a> Binder<'a> {
                 return Ok(self.made(site, made, Columns::Listed(columns), lower, naming));
             }
         }
-        let message = match name.schema {
-            Some(schema) => format!("no such table: {}.{text}", ast.text(schema)),
-            None => format!("no such table: {text}"),
-        };
-        if point == Point::Live {
-            return Err(source.error(span, message));
-        }
-        let code = dosql_base::Code::AsOfNoTable;
-        let error = Error::new(dosql_base::ErrorKind::InvalidInput, code, format!("{message} at that time"));
-        Err(source.place(span, error))
+        Err(no_such_table(&source, span, schema_of(name), text, point))
+    }
+
+    fn view_item(&mut self, site: &Site<'a>, view: &Arc<View>, naming: Naming) -> Result<PendingSource> {
+        let rows = self.view_rows(site, view)?;
+        let alias = naming.alias.or_else(|| Some(view.name.clone()));
+        Ok(self.derived(site, rows, Naming { alias, ..naming }))
     }
 
     pub(crate) fn hint(
@@ -350,6 +353,19 @@ impl<'a> Binder<'a> {
         let made = Made::Function { function, arguments: bound };
         Ok(self.made(site, made, Columns::Listed(columns), lower, naming))
     }
+}
+
+fn no_such_table(source: &Source<'_>, span: Span, schema: Option<&str>, name: &str, point: Point) -> Error {
+    let message = match schema {
+        Some(schema) => format!("no such table: {schema}.{name}"),
+        None => format!("no such table: {name}"),
+    };
+    if point == Point::Live {
+        return source.error(span, message);
+    }
+    let code = dosql_base::Code::AsOfNoTable;
+    let error = Error::new(dosql_base::ErrorKind::InvalidInput, code, format!("{message} at that time"));
+    source.place(span, error)
 }
 
 /// The table function of this lower-case name, and its columns; the hidden ones are its arguments.

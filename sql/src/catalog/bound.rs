@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dosql_base::{Env, Error, ManualClock, Result, SeededEntropy, Timestamp};
 
 use super::schema::{Catalog, Table};
-use crate::bind::{BindContext, Catalogs, RowScope, bind_expression, bind_view_columns};
+use crate::bind::{BindContext, Catalogs, RowScope, bind_expression, bind_view_columns, is_rowid_name};
 use crate::func::{self, Kind, Volatility};
 use crate::parse::ast::{Ast, ExprId, ExprKind};
 use crate::parse::walk;
@@ -50,6 +50,9 @@ pub(crate) fn bind_alone(
     purpose: Purpose,
 ) -> Result<Expr> {
     check_allowed(ast, expr, purpose)?;
+    if let Some(table) = table.filter(|_| purpose == Purpose::Generated) {
+        check_rowid(ast, expr, table)?;
+    }
     let rows: Vec<RowScope> =
         table.map(|table| RowScope { name: None, table: Arc::clone(table), base: 0 }).into_iter().collect();
     let (catalogs, env) = (LiveOnly(Arc::default()), still());
@@ -83,6 +86,25 @@ fn check_allowed(ast: &Ast, expr: ExprId, purpose: Purpose) -> Result<()> {
         return Err(Error::invalid(text).at_offset(offset));
     }
     Ok(())
+}
+
+/// Fails where the rowid stands for what is computed from the row before it has one.
+fn check_rowid(ast: &Ast, expr: ExprId, table: &Table) -> Result<()> {
+    let mut named = None;
+    walk::any(ast, expr, |expr| {
+        if let ExprKind::Column { column, .. } = &expr.kind {
+            let name = &ast[*column];
+            let own = table.columns.iter().any(|column| column.name.eq_ignore_ascii_case(&name.text));
+            if is_rowid_name(&name.text) && !own {
+                named = Some((name.text.clone(), name.span.start as usize));
+            }
+        }
+        named.is_some()
+    });
+    match named {
+        Some((name, offset)) => Err(Error::invalid(format!("no such column: {name}")).at_offset(offset)),
+        None => Ok(()),
+    }
 }
 
 /// The column positions that an expression over a row reads.

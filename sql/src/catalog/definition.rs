@@ -141,7 +141,7 @@ fn add_column(
     if table.columns.len() >= MAX_TABLE_COLUMNS {
         return Err(Error::limit(format!("too many columns on {}", table.name)));
     }
-    let declared_type = definition.type_name.map(|id| ast[id].text.clone()).unwrap_or_default();
+    let declared_type = definition.type_name.map(|id| declared_type(&ast[id].text)).unwrap_or_default();
     let affinity = if table.strict {
         strict_affinity(&table.name, &name.text, &declared_type)?
     } else {
@@ -223,10 +223,28 @@ fn add_constraint(
             table.foreign_keys.push(make_foreign_key(ast, vec![position], clause));
         }
         ColumnConstraintKind::Generated { expr, stored } => {
+            if table.columns[position].default.is_some() {
+                let name = &table.columns[position].name;
+                return Err(Error::invalid(format!("error in generated column \"{name}\"")));
+            }
             table.columns[position].generated = Some((*expr, *stored));
         }
     }
     Ok(())
+}
+
+/// A type as SQLite shows it: without the quotes around all of it, and the plain types in capitals.
+fn declared_type(written: &Text) -> Text {
+    const PLAIN: [&str; 6] = ["ANY", "BLOB", "INT", "INTEGER", "REAL", "TEXT"];
+    let mut text = written.as_str();
+    for (open, close) in [('"', '"'), ('\'', '\''), ('`', '`'), ('[', ']')] {
+        let inner = text.strip_prefix(open).and_then(|text| text.strip_suffix(close));
+        text = inner.filter(|inner| !inner.contains([open, close])).unwrap_or(text);
+    }
+    match PLAIN.iter().find(|plain| plain.eq_ignore_ascii_case(text)) {
+        Some(plain) => Text::new_static(plain),
+        None => Text::new(text),
+    }
 }
 
 fn strict_affinity(table: &str, column: &str, declared: &str) -> Result<Affinity> {

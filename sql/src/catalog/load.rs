@@ -25,6 +25,12 @@ pub(crate) fn lower(name: &str) -> Text {
     }
 }
 
+/// What has rows.
+pub(crate) enum Stored<'c> {
+    Table(&'c Arc<Table>),
+    View(&'c Arc<View>),
+}
+
 impl Catalog {
     /// Reads the catalog of `point`. What did not change since `previous` is taken from there.
     pub fn load<S: Storage>(storage: &S, point: Point, previous: Option<&Catalog>) -> Result<Catalog> {
@@ -58,7 +64,9 @@ impl Catalog {
             for index in &table.indexes {
                 catalog.indexes.insert(lower(&index.name), Arc::clone(index));
             }
-            catalog.tables.insert(name.clone(), table);
+            if let Some(hidden) = catalog.tables.insert(name.clone(), table) {
+                catalog.hidden.insert(name.clone(), hidden);
+            }
         }
         for object in &objects {
             match object.kind {
@@ -123,15 +131,52 @@ impl Catalog {
         self.tables.get(&lower(name))
     }
 
+    /// The table of this name in a schema: `main`, `temp`, or whichever has it, temporary tables first.
+    #[must_use]
+    pub fn table_in(&self, schema: Option<&str>, name: &str) -> Option<&Arc<Table>> {
+        let name = lower(name);
+        let found = self.tables.get(&name);
+        let Some(schema) = schema else { return found };
+        let temporary = schema.eq_ignore_ascii_case("temp");
+        if temporary && let Some(table) = found.filter(|table| table.made_up && !table.temporary) {
+            return self.tables.get(table.name.replace("sqlite_", "sqlite_temp_").as_str());
+        }
+        found.filter(|table| table.temporary == temporary).or_else(|| match temporary {
+            true => None,
+            false => self.hidden.get(&name),
+        })
+    }
+
+    /// What a FROM means by a lower-case name, in a schema or in whichever has it. What is temporary hides the rest.
+    #[must_use]
+    pub(crate) fn source_in(&self, schema: Option<&str>, name: &Text) -> Option<Stored<'_>> {
+        let view = self
+            .views
+            .get(name)
+            .filter(|view| schema.is_none_or(|schema| schema.eq_ignore_ascii_case("temp") == view.temporary));
+        let table = self.table_in(schema, name);
+        match (table, view) {
+            (Some(table), Some(view)) if table.temporary || !view.temporary => Some(Stored::Table(table)),
+            (_, Some(view)) => Some(Stored::View(view)),
+            (table, None) => table.map(Stored::Table),
+        }
+    }
+
     /// The view of this name.
     #[must_use]
     pub fn view(&self, name: &str) -> Option<&Arc<View>> {
         self.views.get(&lower(name))
     }
 
-    /// The triggers of a table or view (lower-case name), in the order in which they fire: the newest first.
-    pub fn triggers_of(&self, table: &str) -> Vec<Arc<Trigger>> {
-        let mut found: Vec<_> = self.triggers.values().filter(|t| t.table == table).cloned().collect();
+    /// The triggers of a table or view, in the order in which they fire: the newest first. Where there are a temporary and
+    /// another table of this name, each has the triggers of its own schema.
+    pub fn triggers_of(&self, table: &str, temporary: bool) -> Vec<Arc<Trigger>> {
+        let table = lower(table);
+        let hides = self.hidden.contains_key(&table);
+        let own = |trigger: &&Arc<Trigger>| {
+            trigger.table == table && (!hides || temp::is_temporary_sequence(trigger.sequence) == temporary)
+        };
+        let mut found: Vec<_> = self.triggers.values().filter(own).cloned().collect();
         found.sort_by_key(|trigger| std::cmp::Reverse(trigger.sequence));
         found
     }
@@ -196,14 +241,17 @@ fn load_index(definition: &TableDefinition, table: &Arc<Table>, object: &Object)
 
 fn load_view(object: &Object, previous: Option<&Catalog>) -> Result<Arc<View>> {
     let known = previous.and_then(|previous| previous.views.get(&lower(&object.name)));
-    if let Some(view) = known.filter(|view| view.sql == object.sql) {
+    if let Some(view) =
+        known.filter(|v| v.sql == object.sql && v.temporary == temp::is_temporary(object.sequence))
+    {
         return Ok(Arc::clone(view));
     }
     let parsed = Arc::new(parse_stored(object)?);
     if !matches!(parsed.statement, Statement::CreateView(_)) {
         return Err(Error::corrupt("a view's stored SQL is another statement", "catalog"));
     }
-    Ok(Arc::new(View { name: object.name.clone(), sql: object.sql.clone(), parsed }))
+    let temporary = temp::is_temporary(object.sequence);
+    Ok(Arc::new(View { name: object.name.clone(), sql: object.sql.clone(), temporary, parsed }))
 }
 
 fn load_trigger(object: &Object, previous: Option<&Catalog>) -> Result<Arc<Trigger>> {

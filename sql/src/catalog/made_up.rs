@@ -63,6 +63,15 @@ fn schema_table(name: &str, temporary: bool) -> Table {
     }
 }
 
+/// What errors call a made-up table: by the older of its names, as SQLite does.
+pub(crate) fn old_name(name: &str) -> &str {
+    match name {
+        "sqlite_schema" => "sqlite_master",
+        "sqlite_temp_schema" => "sqlite_temp_master",
+        name => name,
+    }
+}
+
 impl Catalog {
     /// The rows of `sqlite_schema` (or of `sqlite_temp_schema`): type, name, tbl_name, rootpage, sql.
     #[must_use]

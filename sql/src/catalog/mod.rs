@@ -15,7 +15,7 @@ pub(crate) mod build;
 pub(crate) mod definition;
 pub mod layout;
 pub(crate) mod load;
-mod made_up;
+pub(crate) mod made_up;
 pub mod pragma;
 pub mod schema;
 pub mod store;

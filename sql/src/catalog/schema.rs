@@ -22,6 +22,8 @@ pub struct Catalog {
     pub point: Option<Point>,
     /// By lower-case name; views too, since they share the tables' names.
     pub tables: BTreeMap<Text, Arc<Table>>,
+    /// By lower-case name, the tables of the database that temporary ones of the same name hide.
+    pub hidden: BTreeMap<Text, Arc<Table>>,
     /// By lower-case name.
     pub views: BTreeMap<Text, Arc<View>>,
     /// By lower-case name.
@@ -225,6 +227,8 @@ pub struct View {
     pub name: Text,
     /// The verbatim CREATE VIEW.
     pub sql: Text,
+    /// Belongs to one connection and goes with it.
+    pub temporary: bool,
     /// The parsed CREATE VIEW.
     pub parsed: Arc<crate::parse::ast::Parsed>,
 }

@@ -21,6 +21,12 @@ pub fn is_temporary_key(key: &[u8]) -> bool {
     key.starts_with(&[0xFB, 0xFF])
 }
 
+/// Whether the trigger of this sequence is temporary.
+#[must_use]
+pub fn is_temporary_sequence(sequence: u64) -> bool {
+    sequence >= u64::from(FIRST_SEQUENCE)
+}
+
 /// Whether the object of this sequence is temporary.
 #[must_use]
 pub fn is_temporary(sequence: u32) -> bool {

@@ -7,6 +7,7 @@ use dosql_base::{Code, Error, Result};
 use super::Ddl;
 use super::create_table::no_such_table;
 use crate::catalog::build::build_index;
+use crate::catalog::made_up::old_name;
 use crate::catalog::schema::{Index, Table};
 use crate::catalog::store::{Object, ObjectKind};
 use crate::parse::ast::{CreateIndex, QualifiedName, Statement};
@@ -20,7 +21,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         let (name, table_name) = (self.name(create.name.name), self.name(create.table));
         let catalog = self.machine.catalog;
         let offset = self.offset(create.table);
-        let Some(table) = catalog.table(&table_name).cloned() else {
+        let schema = create.name.schema.map(|schema| self.name(schema));
+        let Some(table) = catalog.table_in(schema.as_deref(), &table_name).cloned() else {
             if catalog.view(&table_name).is_some() {
                 return Err(Error::invalid("views may not be indexed").at_offset(offset));
             }
@@ -28,7 +30,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         };
         self.check_reserved(create.name.name)?;
         if table.made_up || table.name.starts_with("sqlite_") {
-            return Err(Error::invalid(format!("table {} may not be indexed", table.name)).at_offset(offset));
+            return Err(Error::invalid(format!("table {} may not be indexed", old_name(&table.name)))
+                .at_offset(offset));
         }
         if catalog.indexes.contains_key(&crate::catalog::load::lower(&name)) {
             if create.if_not_exists {

@@ -29,7 +29,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         let catalog = self.machine.catalog;
         let table_name = self.name(create.table.name);
         let offset = self.offset(create.table.name);
-        let table = catalog.table(&table_name);
+        let schema = create.table.schema.map(|schema| self.name(schema));
+        let table = catalog.table_in(schema.as_deref(), &table_name);
         let on_temporary = table.is_some_and(|table| table.temporary);
         let temporary = self.is_temporary(create.temporary, &create.name)? || on_temporary;
         if !self.parsed.ast.parameters.is_empty() {

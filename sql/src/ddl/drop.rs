@@ -5,6 +5,7 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use super::Ddl;
+use crate::catalog::load::lower;
 use crate::catalog::schema::Table;
 use crate::catalog::store::{Object, ObjectKind};
 use crate::catalog::temp;
@@ -78,9 +79,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
 
     fn drop_table(&mut self, object: &Object) -> Result<()> {
         let catalog = self.machine.catalog;
-        if let Some(table) = catalog.table(&object.name).cloned()
-            && table.space == object.space
-        {
+        let schema = if temp::is_temporary(object.sequence) { "temp" } else { "main" };
+        if let Some(table) = catalog.table_in(Some(schema), &object.name).cloned() {
             self.release_children(&table)?;
             if table.autoincrement {
                 self.forget_sequence(&table)?;
@@ -94,10 +94,13 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
     fn remove_belonging(&mut self, object: &Object) -> Result<()> {
         let temporary = temp::is_temporary(object.sequence);
         let catalog = self.machine.catalog;
+        // A temporary trigger may stand on a table of the database, where no temporary table hides that.
+        let shared = catalog.hidden.contains_key(&lower(&object.name));
         let belongs = |other: &&Object| {
             matches!(other.kind, ObjectKind::Index | ObjectKind::Trigger)
                 && other.table.eq_ignore_ascii_case(&object.name)
-                && (other.kind == ObjectKind::Trigger || temp::is_temporary(other.sequence) == temporary)
+                && (other.kind == ObjectKind::Trigger && !shared
+                    || temp::is_temporary(other.sequence) == temporary)
         };
         let belonging: Vec<Object> = catalog.objects.iter().filter(belongs).cloned().collect();
         for other in &belonging {
@@ -111,6 +114,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         if !self.machine.settings.foreign_keys || !self.machine.catalog.has_children(&table.name) {
             return Ok(());
         }
+        self.machine.dropping = true;
         self.machine.delete_all_rows(table)?;
         let deferred = std::mem::take(&mut self.machine.deferred);
         if self.machine.settings.defer_foreign_keys {

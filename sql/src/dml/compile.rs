@@ -14,6 +14,7 @@ use crate::bind::{
 };
 use crate::catalog::definition::collation;
 use crate::catalog::load::lower;
+use crate::catalog::made_up;
 use crate::catalog::schema::{Column, Index, IndexColumn, IndexKey, Place, Table};
 use crate::parse::ast::{
     Assignment, Delete, ExprId, ExprKind, FromSource, Insert, InsertSource, List, NameId, OrderTerm,
@@ -49,22 +50,25 @@ pub(crate) fn find_changed(
 ) -> Result<Changed> {
     let (catalog, text) = (cx.catalog.live(), &cx.ast[name.name].text);
     let offset = cx.ast[name.name].span.start as usize;
-    if let Some(schema) = name.schema {
-        check_schema(cx.ast.text(schema))?;
+    let schema = name.schema.map(|schema| cx.ast.text(schema));
+    if let Some(schema) = schema {
+        check_schema(schema)?;
     }
-    if let Some(table) = catalog.table(text) {
+    let schema = schema.or(cx.schema);
+    if let Some(table) = catalog.table_in(schema, text) {
         if table.made_up {
-            return Err(Error::invalid(format!("table {} may not be modified", table.name)).at_offset(offset));
+            let text = format!("table {} may not be modified", made_up::old_name(&table.name));
+            return Err(Error::invalid(text).at_offset(offset));
         }
         return Ok(Changed { table: Arc::clone(table), view: false });
     }
-    let Some(view) = catalog.view(text) else {
+    let Some(view) = catalog.view(text).filter(|_| schema.is_none() || catalog.table(text).is_none()) else {
         // Inside a trigger a name means a table of the trigger's own database, and errors say so.
         let prefix = if outer.is_empty() { "" } else { "main." };
         let full = full_name(cx, name);
         return Err(Error::invalid(format!("no such table: {prefix}{full}")).at_offset(offset));
     };
-    let triggers = catalog.triggers_of(&lower(text));
+    let triggers = catalog.triggers_of(text, false);
     if !triggers.iter().any(|trigger| super::trigger::replaces(trigger, event)) {
         let text = format!("cannot modify {} because it is a view", view.name);
         return Err(Error::invalid(text).at_offset(offset));
@@ -169,7 +173,7 @@ fn compile_insert(cx: &BindContext<'_>, insert: &Insert, outer: &[RowScope]) -> 
         if view {
             return Err(Error::invalid("cannot UPSERT a view").at_offset(upsert.span.start as usize));
         }
-        upserts.push(compile_upsert(cx, upsert, &table, insert.alias, outer)?);
+        upserts.push(compile_upsert(cx, upsert, &table, insert, outer)?);
     }
     let returning = returning(cx, insert.returning, &table, insert.alias)?;
     Ok(InsertPlan { table, view, or: insert.or, source, inputs, rowid, upserts, returning })
@@ -248,6 +252,9 @@ fn named_columns(
 
 fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> Result<UpdatePlan> {
     let Changed { table, view } = find_changed(cx, &update.table, "UPDATE", outer)?;
+    if view {
+        check_replaced(cx, update, &table)?;
+    }
     let (mut extra, mut sets) = (Vec::new(), Vec::new());
     for assignment in cx.ast.list(update.assignments) {
         let targets = assigned(cx, &table, assignment)?;
@@ -283,6 +290,17 @@ fn compile_update(cx: &BindContext<'_>, update: &Update, outer: &[RowScope]) -> 
     let source = Arc::new(bind_target(cx, &target, outer)?);
     let returning = returning(cx, update.returning, &table, update.alias)?;
     Ok(UpdatePlan { table, view, or: update.or, source, sets, joined, returning })
+}
+
+/// Fails where no INSTEAD OF trigger of a view waits for an update of these columns.
+fn check_replaced(cx: &BindContext<'_>, update: &Update, view: &Table) -> Result<()> {
+    let names = cx.ast.list(update.assignments).iter().flat_map(|set| cx.ast.list(set.columns));
+    let names: Vec<&str> = names.map(|name| cx.ast.text(*name)).collect();
+    let triggers = cx.catalog.live().triggers_of(&view.name, false);
+    if triggers.iter().any(|trigger| super::trigger::replaces_update(trigger, &names)) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("cannot modify {} because it is a view", view.name)))
 }
 
 /// Fails where the FROM of an UPDATE names the target again.
@@ -349,13 +367,13 @@ fn compile_upsert(
     cx: &BindContext<'_>,
     upsert: &Upsert,
     table: &Arc<Table>,
-    alias: Option<NameId>,
+    insert: &Insert,
     outer: &[RowScope],
 ) -> Result<UpsertPlan> {
     let target = upsert_target(cx, upsert, table)?;
     let Some(update) = &upsert.update else { return Ok(UpsertPlan { target, update: None }) };
     let excluded = u32::try_from(table.columns.len() + 1).unwrap_or(u32::MAX);
-    let name = alias.map(|alias| cx.ast[alias].text.clone());
+    let name = insert.alias.map(|alias| cx.ast[alias].text.clone());
     let rows = [
         RowScope { name, table: Arc::clone(table), base: 0 },
         RowScope { name: Some(Text::new("excluded")), table: Arc::clone(table), base: excluded },
@@ -363,14 +381,14 @@ fn compile_upsert(
     let mut sets: Vec<(SetTarget, Expr)> = Vec::new();
     for assignment in cx.ast.list(update.assignments) {
         let targets = assigned(cx, table, assignment)?;
-        let values = bind_members(cx, assignment.value, targets.len(), &rows, outer)?;
+        let values = bind_members(cx, insert.with, assignment.value, targets.len(), &rows, outer)?;
         for (target, value) in targets.into_iter().zip(values) {
             sets.retain(|(known, _)| *known != target);
             sets.push((target, value));
         }
     }
     let filter = match update.filter {
-        Some(filter) => Some(bind_expression(cx, filter, &rows, outer)?),
+        Some(filter) => bind_members(cx, insert.with, filter, 1, &rows, outer)?.pop(),
         None => None,
     };
     Ok(UpsertPlan { target, update: Some(UpsertSet { sets, filter }) })

@@ -74,6 +74,8 @@ pub(crate) struct ChangeTask {
 /// A trigger's statements, one after the other.
 pub(crate) struct ProgramTask {
     pub(crate) program: Arc<Program>,
+    /// Its WHEN held, and its statements are under way.
+    pub(crate) running: bool,
     pub(crate) next: usize,
     pub(crate) outer: Arc<Vec<Value>>,
     pub(crate) or: Option<ConflictAction>,
@@ -101,6 +103,8 @@ pub(crate) struct Machine<'a, S: Storage> {
     pub(crate) undo: Undo,
     /// The greatest rowids of AUTOINCREMENT tables that the statement has inserted into.
     pub(crate) sequences: Vec<(Arc<Table>, i64)>,
+    /// A table is being dropped: its rows go whatever foreign keys are wrongly defined.
+    pub(crate) dropping: bool,
     raised: Option<RaiseAction>,
     scratch: StatementState<S>,
 }
@@ -128,6 +132,7 @@ impl<'a, S: Storage> Machine<'a, S> {
             returned: Vec::new(),
             undo: Undo::Statement,
             sequences: Vec::new(),
+            dropping: false,
             raised: None,
             scratch: StatementState::new(),
         }
@@ -210,6 +215,15 @@ impl<'a, S: Storage> Machine<'a, S> {
     }
 
     fn next_statement(&mut self, mut task: ProgramTask) -> Result<()> {
+        if !task.running {
+            // Triggers before this one may have changed what WHEN looks at.
+            if let Some(when) = &task.program.when
+                && self.truth(when, &[], &task.outer)? != Some(true)
+            {
+                return Ok(());
+            }
+            task.running = true;
+        }
         let Some(change) = task.program.body.get(task.next).cloned() else {
             self.counters.changes = task.changes;
             self.counters.last_insert_rowid = task.last_insert_rowid;

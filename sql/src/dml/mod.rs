@@ -6,6 +6,7 @@
 //! machine.rs      the stack of what is to be done  source.rs       the rows to change, gathered
 //! op.rs           one row's change, step by step   constraints.rs  what a row must fulfil
 //! write.rs        rows and index entries           foreign_key.rs  parents and children
+//! parent.rs       which key a foreign key means
 //! ```
 
 pub(crate) mod compile;
@@ -13,6 +14,7 @@ pub(crate) mod constraints;
 pub(crate) mod foreign_key;
 pub(crate) mod machine;
 mod op;
+pub(crate) mod parent;
 pub mod plan;
 pub(crate) mod programs;
 mod source;

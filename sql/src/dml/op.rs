@@ -336,14 +336,10 @@ impl<S: Storage> Machine<'_, S> {
             let program = candidate.program.clone()?;
             let outer = arguments.get_or_insert_with(|| Arc::new(trigger_arguments(op, time)));
             let outer = Arc::clone(outer);
-            if let Some(when) = &program.when
-                && self.truth(when, &[], &outer)? != Some(true)
-            {
-                continue;
-            }
             Self::check_depth(op.depth + 1)?;
             fired.push(ProgramTask {
                 program,
+                running: false,
                 next: 0,
                 outer,
                 or: op.or,
@@ -357,7 +353,9 @@ impl<S: Storage> Machine<'_, S> {
 
     /// Whether a trigger's program is under way: without recursive_triggers it does not fire again.
     fn is_running(&self, name: &str) -> bool {
-        self.tasks.iter().any(|task| matches!(task, Task::Program(task) if task.program.name == name))
+        self.tasks
+            .iter()
+            .any(|task| matches!(task, Task::Program(task) if task.running && task.program.name == name))
     }
 
     /// Puts the change aside until the triggers have run.

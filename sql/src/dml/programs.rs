@@ -20,10 +20,15 @@ pub(crate) struct Candidate {
     pub(crate) program: Result<Arc<Program>>,
 }
 
-/// By the table's lower-case name, the triggers in the order in which they fire.
+/// By [`table_key`], the triggers in the order in which they fire.
 #[derive(Debug, Default)]
 pub struct Programs {
-    pub(crate) of_table: BTreeMap<Text, Vec<Candidate>>,
+    pub(crate) of_table: BTreeMap<(bool, Text), Vec<Candidate>>,
+}
+
+/// What tells a table from all others: whether it is temporary, and its lower-case name.
+pub(crate) fn table_key(table: &Table) -> (bool, Text) {
+    (table.temporary, lower(&table.name))
 }
 
 impl Programs {
@@ -32,6 +37,6 @@ impl Programs {
         if self.of_table.is_empty() {
             return &[];
         }
-        self.of_table.get(&lower(&table.name)).map_or(&[], Vec::as_slice)
+        self.of_table.get(&table_key(table)).map_or(&[], Vec::as_slice)
     }
 }

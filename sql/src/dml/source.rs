@@ -220,7 +220,7 @@ fn row_key(table: &Table, row: &[Value]) -> Vec<u8> {
     let key: Vec<usize> = match (table.without_rowid, table.made_up) {
         // The rows of a view are told apart by all their columns.
         (_, true) => (1..width).collect(),
-        (true, false) => crate::dml::foreign_key::primary_key_columns(table).iter().map(|c| c + 1).collect(),
+        (true, false) => crate::dml::parent::primary_key_columns(table).iter().map(|c| c + 1).collect(),
         (false, false) => vec![0],
     };
     let mut bytes = Vec::new();

@@ -6,15 +6,13 @@ use std::sync::Arc;
 use dosql_base::Result;
 
 use super::compile::{compile, view_table};
-use super::foreign_key::parent_key;
+use super::parent::{acts, check_definitions};
 use super::plan::{Change, Event, Program, SetTarget};
-use super::programs::{Candidate, Programs};
+use super::programs::{Candidate, Programs, table_key};
 use crate::bind::{BindContext, RowScope, bind_expression};
-use crate::catalog::load::lower;
 use crate::catalog::schema::{Table, Trigger};
-use crate::parse::ast::{
-    ConflictAction, CreateTrigger, ForeignKeyAction, Statement, TriggerEvent, TriggerTime,
-};
+use crate::catalog::temp;
+use crate::parse::ast::{CreateTrigger, Statement, TriggerEvent, TriggerTime};
 use crate::value::Text;
 
 /// The CREATE TRIGGER of a trigger.
@@ -36,6 +34,16 @@ pub(crate) fn replaces(trigger: &Trigger, event: &str) -> bool {
     create.time == TriggerTime::InsteadOf && own == event
 }
 
+/// Whether a trigger takes the place of an update of these columns of a view.
+pub(crate) fn replaces_update(trigger: &Trigger, columns: &[&str]) -> bool {
+    let Some(CreateTrigger { event: TriggerEvent::Update(of), .. }) = definition(trigger) else {
+        return false;
+    };
+    let ast = &trigger.parsed.ast;
+    let mut names = ast.list(*of).iter().map(|name| ast.text(*name));
+    names.len() == 0 || names.any(|name| columns.iter().any(|column| column.eq_ignore_ascii_case(name)))
+}
+
 /// Binds all triggers that a change of `table` can set off.
 fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Programs {
     let catalog = cx.catalog.live();
@@ -44,11 +52,10 @@ fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Prog
         return programs;
     }
     let mut waiting = vec![Arc::clone(table)];
-    let mut seen: Vec<Text> = vec![lower(&table.name)];
+    let mut seen = vec![table_key(table)];
     while let Some(table) = waiting.pop() {
-        let name = lower(&table.name);
         let mut candidates = Vec::new();
-        for trigger in catalog.triggers_of(&name) {
+        for trigger in catalog.triggers_of(&table.name, table.temporary) {
             let Some(create) = definition(&trigger) else { continue };
             let program = bind_trigger(cx, &trigger, create, &table).map(Arc::new);
             if let Ok(program) = &program {
@@ -60,12 +67,10 @@ fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Prog
             candidates.push(Candidate { name: trigger.name.clone(), time: create.time, event, program });
         }
         if !candidates.is_empty() {
-            programs.of_table.insert(name, candidates);
+            programs.of_table.insert(table_key(&table), candidates);
         }
         if foreign_keys {
             for (child, number) in catalog.children_of_table(&table.name) {
-                let acts =
-                    |action| !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict);
                 let key = &child.foreign_keys[number];
                 if acts(key.on_delete) || acts(key.on_update) {
                     reach(&mut waiting, &mut seen, &child);
@@ -80,7 +85,7 @@ fn collect(cx: &BindContext<'_>, table: &Arc<Table>, foreign_keys: bool) -> Prog
 pub(crate) fn programs_of(cx: &BindContext<'_>, change: &Change, foreign_keys: bool) -> Result<Programs> {
     let Some(table) = change.table() else { return Ok(Programs::default()) };
     if foreign_keys {
-        check_keys(cx, change, table)?;
+        check_definitions(cx.catalog.live(), change)?;
     }
     let programs = collect(cx, table, foreign_keys);
     let mut waiting = vec![change.clone()];
@@ -108,40 +113,10 @@ pub(crate) fn programs_of(cx: &BindContext<'_>, change: &Change, foreign_keys: b
     Ok(programs)
 }
 
-/// Fails where a change reaches a foreign key whose parent has no such key: of its own children, and of those that actions
-/// lead on to.
-fn check_keys(cx: &BindContext<'_>, change: &Change, table: &Arc<Table>) -> Result<()> {
-    let catalog = cx.catalog.live();
-    let removes = match change {
-        Change::Insert(plan) => plan.or == Some(ConflictAction::Replace),
-        Change::Update(_) | Change::Delete(_) => true,
-        Change::Select(_) => false,
-    };
-    if !removes || catalog.children.is_empty() {
-        return Ok(());
-    }
-    let (mut waiting, mut seen) = (vec![Arc::clone(table)], vec![lower(&table.name)]);
-    while let Some(table) = waiting.pop() {
-        for (child, number) in catalog.children_of_table(&table.name) {
-            let key = &child.foreign_keys[number];
-            parent_key(catalog, &child, key)?;
-            if acts(key.on_delete) || acts(key.on_update) {
-                reach(&mut waiting, &mut seen, &child);
-            }
-        }
-    }
-    Ok(())
-}
-
-/// Whether an action changes the children.
-fn acts(action: ForeignKeyAction) -> bool {
-    !matches!(action, ForeignKeyAction::NoAction | ForeignKeyAction::Restrict)
-}
-
-fn reach(waiting: &mut Vec<Arc<Table>>, seen: &mut Vec<Text>, table: &Arc<Table>) {
-    let name = lower(&table.name);
-    if !seen.contains(&name) {
-        seen.push(name);
+fn reach(waiting: &mut Vec<Arc<Table>>, seen: &mut Vec<(bool, Text)>, table: &Arc<Table>) {
+    let key = table_key(table);
+    if !seen.contains(&key) {
+        seen.push(key);
         waiting.push(Arc::clone(table));
     }
 }
@@ -171,6 +146,7 @@ pub(crate) fn bind_trigger(
     let ast = &trigger.parsed.ast;
     let mut inner = BindContext::new(cx.catalog, ast, &trigger.sql, cx.env, cx.now);
     inner.case_sensitive_like = cx.case_sensitive_like;
+    inner.schema = (!temp::is_temporary_sequence(trigger.sequence)).then_some("main");
     let new_base = u32::try_from(table.columns.len() + 1).unwrap_or(u32::MAX);
     let scope = |name: &str, base| RowScope { name: Some(Text::new(name)), table: Arc::clone(table), base };
     let mut rows = Vec::with_capacity(2);

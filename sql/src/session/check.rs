@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dosql_base::Result;
+use dosql_base::{Error, Result};
 
 use crate::catalog::schema::Table;
 use crate::dml::foreign_key::child_key;
@@ -19,40 +19,50 @@ pub(super) fn foreign_key_check<S: Storage>(
     only: Option<&str>,
 ) -> Result<Vec<Vec<Value>>> {
     let catalog = machine.catalog;
+    if let Some(only) = only.filter(|only| catalog.table(only).is_none()) {
+        return Err(Error::invalid(format!("no such table: {only}")));
+    }
     let mut faults = Vec::new();
-    for table in catalog.tables.values().filter(|table| !table.made_up) {
-        if only.is_some_and(|only| !table.name.eq_ignore_ascii_case(only)) {
-            continue;
-        }
-        // They are numbered as foreign_key_list has them: the last is 0.
-        for (id, foreign) in table.foreign_keys.iter().rev().enumerate() {
-            let parent = match catalog.table(&foreign.parent) {
-                Some(_) => Some(machine.parent_key(table, foreign)?),
-                None => None,
-            };
-            for row_id in machine.row_ids(table.space)? {
-                let Some(row) = machine.fetch(table, &row_id)? else { continue };
-                let lost = match &parent {
-                    Some(parent) => match child_key(table, foreign, parent, &row) {
-                        Some(key) => !machine.parent_exists(parent, &key)?,
-                        None => false,
-                    },
-                    None => foreign.columns.iter().all(|column| !row[*column].is_null()),
-                };
-                if lost {
-                    let rowid = row.last().cloned().unwrap_or_default();
-                    let id = Value::Integer(i64::try_from(id).unwrap_or(i64::MAX));
-                    faults.push(vec![
-                        Value::Text(table.name.clone()),
-                        rowid,
-                        Value::Text(foreign.parent.clone()),
-                        id,
-                    ]);
-                }
-            }
+    for table in catalog.tables.values().filter(|table| !table.made_up && !table.foreign_keys.is_empty()) {
+        if only.is_none_or(|only| table.name.eq_ignore_ascii_case(only)) {
+            check_parents(machine, table, &mut faults)?;
         }
     }
     Ok(faults)
+}
+
+/// Notes the rows of a table that lack a parent, each with its foreign keys in the order of `foreign_key_list`.
+fn check_parents<S: Storage>(
+    machine: &mut Machine<'_, S>,
+    table: &Arc<Table>,
+    faults: &mut Vec<Vec<Value>>,
+) -> Result<()> {
+    let mut keys = Vec::with_capacity(table.foreign_keys.len());
+    for foreign in table.foreign_keys.iter().rev() {
+        let parent = match machine.catalog.table(&foreign.parent) {
+            Some(_) => Some(machine.parent_key(table, foreign)?),
+            None => None,
+        };
+        keys.push((foreign, parent));
+    }
+    for row_id in machine.row_ids(table.space)? {
+        let Some(row) = machine.fetch(table, &row_id)? else { continue };
+        for ((foreign, parent), id) in keys.iter().zip(0i64..) {
+            let lost = match parent {
+                Some(parent) => match child_key(table, foreign, parent, &row) {
+                    Some(key) => !machine.parent_exists(parent, &key)?,
+                    None => false,
+                },
+                None => foreign.columns.iter().all(|column| !row[*column].is_null()),
+            };
+            if lost {
+                let rowid = row.last().cloned().unwrap_or_default();
+                let (name, parent) = (table.name.clone(), foreign.parent.clone());
+                faults.push(vec![Value::Text(name), rowid, Value::Text(parent), Value::Integer(id)]);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Faults of tables and their indexes as lines of text; `ok` where there are none. `argument` is a table or how many

@@ -52,6 +52,7 @@ enum Switch {
     DeferForeignKeys,
     RecursiveTriggers,
     CaseSensitiveLike,
+    IgnoreChecks,
     QueryOnly,
 }
 
@@ -63,6 +64,7 @@ enum Number {
 
 /// PRAGMAs besides those that show the schema.
 const PRAGMAS: &[(&str, What)] = &[
+    ("analysis_limit", What::Accepted("0")),
     ("application_id", What::Number(Number::ApplicationId)),
     ("auto_vacuum", What::Accepted("0")),
     ("automatic_index", What::Accepted("1")),
@@ -72,18 +74,24 @@ const PRAGMAS: &[(&str, What)] = &[
     ("case_sensitive_like", What::Switch(Switch::CaseSensitiveLike)),
     ("cell_size_check", What::Accepted("0")),
     ("checkpoint_fullfsync", What::Accepted("0")),
+    ("count_changes", What::Accepted("0")),
     ("defer_foreign_keys", What::Switch(Switch::DeferForeignKeys)),
+    ("empty_result_callbacks", What::Accepted("0")),
     ("encoding", What::Fixed("UTF-8")),
     ("foreign_key_check", What::ForeignKeyCheck),
     ("foreign_keys", What::Switch(Switch::ForeignKeys)),
+    ("freelist_count", What::Fixed("0")),
+    ("full_column_names", What::Accepted("0")),
     ("fullfsync", What::Accepted("0")),
-    ("ignore_check_constraints", What::Accepted("0")),
+    ("hard_heap_limit", What::Accepted("0")),
+    ("ignore_check_constraints", What::Switch(Switch::IgnoreChecks)),
     ("incremental_vacuum", What::Silent),
     ("integrity_check", What::IntegrityCheck),
     ("journal_mode", What::Accepted("wal")),
     ("journal_size_limit", What::Accepted("-1")),
     ("legacy_alter_table", What::Accepted("0")),
     ("locking_mode", What::Accepted("normal")),
+    ("max_page_count", What::Accepted("4294967294")),
     ("mmap_size", What::Accepted("0")),
     ("optimize", What::Silent),
     ("page_size", What::Accepted("4096")),
@@ -96,6 +104,7 @@ const PRAGMAS: &[(&str, What)] = &[
     ("secure_delete", What::Accepted("0")),
     ("short_column_names", What::Accepted("1")),
     ("shrink_memory", What::Silent),
+    ("soft_heap_limit", What::Accepted("0")),
     ("synchronous", What::Accepted("2")),
     ("temp_store", What::Accepted("0")),
     ("threads", What::Accepted("0")),
@@ -132,8 +141,18 @@ impl Pragma {
 
     /// Whether it says what it was set to, as SQLite's does.
     fn answers(&self) -> bool {
-        ["journal_mode", "locking_mode", "mmap_size", "journal_size_limit", "secure_delete"]
-            .contains(&self.name.as_str())
+        [
+            "analysis_limit",
+            "journal_mode",
+            "journal_size_limit",
+            "locking_mode",
+            "max_page_count",
+            "mmap_size",
+            "secure_delete",
+            "threads",
+            "wal_autocheckpoint",
+        ]
+        .contains(&self.name.as_str())
     }
 
     pub(super) fn is_readonly(&self) -> bool {
@@ -161,9 +180,12 @@ pub(crate) fn run<S: Storage>(
                 Switch::DeferForeignKeys => &mut session.settings.defer_foreign_keys,
                 Switch::RecursiveTriggers => &mut session.settings.recursive_triggers,
                 Switch::CaseSensitiveLike => &mut session.settings.case_sensitive_like,
+                Switch::IgnoreChecks => &mut session.settings.ignore_checks,
                 Switch::QueryOnly => &mut session.settings.query_only,
             };
             match value {
+                // What a transaction has to keep does not change inside it.
+                Some(_) if switch == Switch::ForeignKeys && session.in_transaction => Vec::new(),
                 Some(value) => {
                     *slot = is_on(value);
                     if switch == Switch::CaseSensitiveLike {
@@ -183,7 +205,7 @@ pub(crate) fn run<S: Storage>(
             };
             match value {
                 Some(value) => {
-                    *slot = to_integer(value.as_ref()) as i32;
+                    *slot = small_integer(value);
                     write_numbers(storage, &numbers)?;
                     Vec::new()
                 }
@@ -234,8 +256,31 @@ fn accepted(pragma: &Pragma, default: &str, session: &mut Session) -> Vec<Vec<Va
         }
     }
     let text = known.iter().find(|(name, _)| *name == pragma.name).map_or(default, |(_, text)| text);
+    let text = number_of_word(&pragma.name, text).unwrap_or(text);
     let value = text.parse().map_or_else(|_| Value::text(text), Value::Integer);
     vec![vec![value]]
+}
+
+/// The number that a word stands for, as the PRAGMA shows it.
+fn number_of_word<'t>(pragma: &str, word: &str) -> Option<&'t str> {
+    let number = match (pragma, word) {
+        ("auto_vacuum", "none") | ("temp_store", "default") => "0",
+        ("auto_vacuum", "full") | ("temp_store", "file") | ("synchronous", "normal") => "1",
+        ("auto_vacuum", "incremental") | ("temp_store", "memory") | ("synchronous", "full") => "2",
+        ("synchronous", "extra") => "3",
+        ("journal_mode" | "locking_mode", _) => return None,
+        (_, "off" | "no" | "false") => "0",
+        (_, "on" | "yes" | "true") => "1",
+        _ => return None,
+    };
+    Some(number)
+}
+
+/// A number that the database keeps: 32 bits, in hexadecimal too; 0 where it does not fit.
+fn small_integer(value: &Value) -> i32 {
+    let text = text_of(value.as_ref());
+    let hexadecimal = text.strip_prefix("0x").and_then(|digits| i64::from_str_radix(digits, 16).ok());
+    i32::try_from(hexadecimal.unwrap_or_else(|| to_integer(value.as_ref()))).unwrap_or_default()
 }
 
 /// A switch's value: 1, on, true, yes.

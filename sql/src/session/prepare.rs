@@ -9,7 +9,7 @@ use super::pragma::{self, Pragma};
 use super::state::Session;
 use crate::bind::{BindContext, bind_select};
 use crate::ddl::is_schema_change;
-use crate::dml::compile::compile;
+use crate::dml::compile::{check_schema, compile};
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
 use crate::parse::ast::{BeginMode, CreateTable, NameId, Parsed, Statement, TableBody};
@@ -186,6 +186,9 @@ fn plan(
         Statement::Savepoint(id) => none(Plan::Transaction(Transaction::Savepoint(name(*id)))),
         Statement::Release(id) => none(Plan::Transaction(Transaction::Release(name(*id)))),
         Statement::Pragma { name, value } => {
+            if let Some(schema) = name.schema {
+                check_schema(cx.ast.text(schema))?;
+            }
             let pragma = pragma::prepare(cx.ast.text(name.name), value.clone())?;
             let columns = pragma.columns().iter().map(|name| named_column(name)).collect();
             Ok((Plan::Pragma(pragma), columns))

@@ -27,6 +27,8 @@ pub struct Settings {
     pub recursive_triggers: bool,
     /// LIKE tells upper case from lower.
     pub case_sensitive_like: bool,
+    /// CHECK constraints are not looked at.
+    pub ignore_checks: bool,
     /// Nothing may be written.
     pub query_only: bool,
     /// How long a statement waits for the writer's turn; the owner of the transaction does the waiting.
@@ -47,6 +49,7 @@ impl Default for Settings {
             defer_foreign_keys: false,
             recursive_triggers: false,
             case_sensitive_like: false,
+            ignore_checks: false,
             query_only: false,
             busy_timeout: BUSY_TIMEOUT,
             limits: Limits::default(),
@@ -76,6 +79,7 @@ pub struct Session {
     pub(crate) catalog: Option<Arc<Catalog>>,
     past: RefCell<Vec<(Point, Arc<Catalog>)>>,
     pub(crate) deferred: Vec<Suspect>,
+    pub(crate) in_transaction: bool,
 }
 
 /// How many catalogs of the past are kept.
@@ -129,8 +133,14 @@ impl Session {
         self.counters.changes = 0;
     }
 
+    /// To be called when a transaction begins that goes on from statement to statement.
+    pub fn begin_transaction(&mut self) {
+        self.in_transaction = true;
+    }
+
     /// To be called when a transaction has ended.
     pub fn end_transaction(&mut self) {
+        self.in_transaction = false;
         self.deferred.clear();
         self.settings.defer_foreign_keys = false;
     }

@@ -89,7 +89,8 @@ fn catalog() -> Fixed {
         let parsed = parse_one(sql).unwrap();
         let Statement::CreateView(view) = &parsed.statement else { panic!("{sql}") };
         let name = Text::new(parsed.ast.text(view.name.name));
-        let view = View { name: name.clone(), sql: Text::new(sql), parsed: Arc::new(parsed) };
+        let view =
+            View { name: name.clone(), sql: Text::new(sql), temporary: false, parsed: Arc::new(parsed) };
         catalog.views.insert(name, Arc::new(view));
     }
     Fixed(Arc::new(catalog))

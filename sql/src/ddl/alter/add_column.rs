@@ -37,7 +37,10 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         edits.insert_after(last.span, format!(", {text}"));
         object.sql = edits.apply(&object.sql)?;
         let parsed = parse_one(&object.sql)?;
-        let definition = read_table(&parsed.ast, &object.sql, create_table(&parsed)?)?;
+        let definition = read_table(&parsed.ast, &object.sql, create_table(&parsed)?).map_err(|error| {
+            let text = format!("error in table {} after add column: {}", object.name, error.message());
+            Error::new(error.kind(), error.code(), text)
+        })?;
         let is_virtual = definition.columns.last().is_some_and(|c| matches!(c.generated, Some((_, false))));
         object.places.push(if is_virtual { Place::Virtual } else { Place::Row(object.fields) });
         object.fields += usize::from(!is_virtual);
@@ -51,6 +54,10 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
     fn check_new_column(&self, table: &Arc<Table>, column: Id<ColumnDefinition>) -> Result<()> {
         let ast = &self.parsed.ast;
         let refuse = |message: &str| Err(Error::invalid(message));
+        let name = self.name(ast[column].name);
+        if table.columns.iter().any(|known| known.name.eq_ignore_ascii_case(&name)) {
+            return refuse(&format!("duplicate column name: {name}"));
+        }
         let (mut not_null, mut default, mut generated, mut references) = (false, None, false, false);
         for constraint in ast.list(ast[column].constraints) {
             match &constraint.kind {

@@ -65,28 +65,10 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         Ok(())
     }
 
-    /// The names of the views and triggers that do not bind as things are.
-    pub(super) fn broken(&self) -> Vec<u32> {
-        let catalog = Arc::new(self.machine.catalog.clone());
-        let objects = catalog.objects.iter();
-        let broken = objects.filter(|object| self.bind_dependent(&catalog, object).is_err());
-        broken.map(|object| object.sequence).collect()
-    }
-
-    /// Renames in all views and triggers, except those of the `broken` sequences; `objects` are those of the new schema.
-    /// Returns the objects with their new texts.
-    pub(super) fn follow(
-        &self,
-        objects: Vec<Object>,
-        renamed: &Renamed<'_>,
-        broken: &[u32],
-    ) -> Result<Vec<Object>> {
+    /// Renames in all views and triggers; `objects` are those of the new schema. Returns the objects with their new texts.
+    pub(super) fn follow(&self, objects: Vec<Object>, renamed: &Renamed<'_>) -> Result<Vec<Object>> {
         let mut catalog = Arc::new(Catalog::of_objects(objects, Some(self.machine.catalog))?);
         for number in 0..catalog.objects.len() {
-            let sequence = catalog.objects[number].sequence;
-            if broken.contains(&sequence) {
-                continue;
-            }
             loop {
                 let object = &catalog.objects[number];
                 let Err(error) = self.bind_dependent(&catalog, object) else { break };

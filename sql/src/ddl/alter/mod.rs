@@ -19,6 +19,7 @@ use dosql_base::{Error, Result};
 
 use super::Ddl;
 use super::create_table::no_such_table;
+use crate::catalog::made_up::old_name;
 use crate::catalog::schema::Table;
 use crate::catalog::store::{Object, ObjectKind};
 use crate::parse::ast::{AlterAction, QualifiedName};
@@ -58,7 +59,9 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         if catalog.table(&text).is_some_and(|table| table.made_up)
             || text.len() >= 7 && text.as_bytes()[..7].eq_ignore_ascii_case(b"sqlite_")
         {
-            return Err(Error::invalid(format!("table {text} may not be altered")).at_offset(offset));
+            return Err(
+                Error::invalid(format!("table {} may not be altered", old_name(&text))).at_offset(offset)
+            );
         }
         let wanted = name.schema.map(|schema| self.name(schema).eq_ignore_ascii_case("temp"));
         let object = catalog.objects.iter().rev().find(|object| {
@@ -67,21 +70,9 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
                 && wanted.is_none_or(|wanted| crate::catalog::temp::is_temporary(object.sequence) == wanted)
         });
         let object = object.cloned().ok_or_else(|| no_such_table(&full).at_offset(offset))?;
-        let table = catalog.table(&text).filter(|table| table.space == object.space).cloned();
-        let table = match table {
-            Some(table) => table,
-            // A temporary table of the same name hides it.
-            None => {
-                let own = |o: &&Object| {
-                    o.table.eq_ignore_ascii_case(&object.name)
-                        && crate::catalog::temp::is_temporary(o.sequence)
-                            == crate::catalog::temp::is_temporary(object.sequence)
-                };
-                let objects = catalog.objects.iter().filter(own).cloned().collect();
-                let alone = crate::catalog::schema::Catalog::of_objects(objects, None)?;
-                alone.table(&text).cloned().ok_or_else(|| no_such_table(&full))?
-            }
-        };
+        let schema = if crate::catalog::temp::is_temporary(object.sequence) { "temp" } else { "main" };
+        let table = catalog.table_in(Some(schema), &text).cloned();
+        let table = table.ok_or_else(|| no_such_table(&full).at_offset(offset))?;
         Ok((table, object))
     }
 

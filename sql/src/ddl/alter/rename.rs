@@ -61,7 +61,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
                 other.name = name.text.clone();
             }
         }
-        let objects = self.follow(objects, &Renamed { old: &old, new: &name, column: false }, &[])?;
+        let objects = self.follow(objects, &Renamed { old: &old, new: &name, column: false })?;
         self.store_changed(objects)?;
         if table.autoincrement {
             self.rename_sequence(table, &name.text)?;
@@ -108,7 +108,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
             return Err(Error::invalid(format!("no such column: \"{old}\"")).at_offset(self.offset(from)));
         }
         let catalog = self.machine.catalog;
-        let broken = self.broken();
+        self.check_dependents("")?;
         let mut objects = catalog.objects.clone();
         let temporary = temp::is_temporary(object.sequence);
         for other in &mut objects {
@@ -129,7 +129,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
             })?;
         }
         Catalog::of_objects(objects.clone(), Some(catalog))?;
-        let objects = self.follow(objects, &Renamed { old: &old, new: &new, column: true }, &broken)?;
+        let objects = self.follow(objects, &Renamed { old: &old, new: &new, column: true })?;
         self.store_changed(objects)
     }
 }

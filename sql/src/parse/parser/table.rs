@@ -236,7 +236,8 @@ impl Parser<'_> {
             Token::LeftParen => self.expression_in_parens(),
             Token::Plus => {
                 self.advance();
-                self.default_term()
+                let operand = self.default_term()?;
+                self.add(ExprKind::Unary { op: UnaryOp::Plus, operand }, self.span_from(start.start), 1)
             }
             Token::Minus => {
                 self.advance();
