@@ -122,7 +122,8 @@ fn shifted<'c>(arguments: &'c [Column], start: usize, row: usize, len: usize, ba
         None => Some(1),
     };
     let offset = match offset {
-        Some(offset) if back => (offset >= 0).then_some(offset.saturating_neg()),
+        // The row after this one is read already; those behind it lag() does not see, as in SQLite.
+        Some(offset) if back => (offset >= -1).then_some(offset.saturating_neg()),
         other => other,
     };
     let other = offset.and_then(|offset| (row as i64).checked_add(offset));
