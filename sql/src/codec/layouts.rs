@@ -1,15 +1,18 @@
 //! Reading many rows of one table: rows that describe themselves mostly do so in the same few words, so where their columns
 //! are is worked out once for each wording.
 //!
-//! The wordings are kept in a table of 256 places, found by a hash of the row's first bytes; another wording of the same
-//! hash takes the place.
+//! The wordings are kept in a table of 4 places, or 256 where that is too small, found by a hash of the row's first
+//! bytes; another wording of the same hash takes the place.
 
 use dosql_base::Result;
 
 use super::row::{EndWidth, RowReader, Slot, Tag, measure, tag_at};
 use crate::value::ValueRef;
 
-const PLACES: usize = 256;
+const FEW: usize = 4;
+const MANY: usize = 256;
+/// So many wordings that took another's place make the table grow.
+const TOO_MANY: u32 = 8;
 /// Longer heads are read anew for each row.
 const MAX_HEAD: usize = 32;
 
@@ -17,6 +20,7 @@ const MAX_HEAD: usize = 32;
 #[derive(Debug, Default)]
 pub struct RowLayouts {
     places: Vec<Option<Box<Known>>>,
+    replaced: u32,
 }
 
 /// How rows of one wording are laid out.
@@ -50,14 +54,17 @@ impl RowLayouts {
     pub fn read<'a>(&'a mut self, row: &'a [u8]) -> Result<LaidOutRow<'a>> {
         let Some(len) = head_len(row) else { return Ok(LaidOutRow(Inner::Other(RowReader::new(row)?))) };
         let word = first_word(row, len);
-        if self.places.is_empty() {
-            self.places.resize_with(PLACES, || None);
+        let hash = (word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize;
+        if self.places.is_empty() || self.replaced > TOO_MANY {
+            self.grow();
         }
-        let slot = &mut self.places[(word.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize];
+        let place = hash & (self.places.len() - 1);
+        let slot = &mut self.places[place];
         let same = |known: &Known| {
             known.word == word && known.len == len && (len <= 9 || known.head[9..] == row[9..len])
         };
         if !slot.as_ref().is_some_and(|known| same(known)) {
+            self.replaced += u32::from(slot.is_some());
             *slot = Some(Box::new(Known::of(&row[..len], word)?));
         }
         let body = &row[len..];
@@ -66,6 +73,25 @@ impl RowLayouts {
             // Says what is wrong with it.
             _ => Ok(LaidOutRow(Inner::Other(RowReader::new(row)?))),
         }
+    }
+}
+
+impl RowLayouts {
+    #[cold]
+    fn grow(&mut self) {
+        if self.places.len() < MANY {
+            let size = if self.places.is_empty() { FEW } else { MANY };
+            self.places.clear();
+            self.places.resize_with(size, || None);
+        }
+        self.replaced = 0;
+    }
+}
+
+impl<'a> LaidOutRow<'a> {
+    /// Ready to read the columns of a row on its own.
+    pub fn of(row: &'a [u8]) -> Result<LaidOutRow<'a>> {
+        Ok(LaidOutRow(Inner::Other(RowReader::new(row)?)))
     }
 }
 

@@ -8,7 +8,6 @@ use super::context::{ExecContext, Frame};
 use super::row::{Row, eval, truth};
 use super::scan::{Source, StoredRow, Wants, is_point, put_point_key};
 use crate::catalog::layout;
-use crate::codec::RowLayouts;
 use crate::plan::{Access, Expr, KeyTerm, Node, Query, Register, Scan};
 use crate::storage::Storage;
 use crate::value::Value;
@@ -19,7 +18,6 @@ pub(crate) struct Direct {
     sources: Vec<(Source, Register)>,
     wants: Wants,
     key: Vec<u8>,
-    layouts: RowLayouts,
 }
 
 /// What stands above the scan, from the scan up.
@@ -58,7 +56,7 @@ impl Direct {
             .map(|(source, register)| (Source::of(&scan.table, *source), *register))
             .collect();
         let wants = Wants::of(sources.iter().map(|(source, _)| *source));
-        Some(Direct { sources, wants, key: Vec::new(), layouts: RowLayouts::default() })
+        Some(Direct { sources, wants, key: Vec::new() })
     }
 
     /// Looks the row up and makes the results of it; whether there are any.
@@ -77,9 +75,8 @@ impl Direct {
         let storage = cx.storage;
         let (sources, wants, key) = (&self.sources, self.wants, &self.key);
         let row_id = layout::row_id(scan.table.space, key)?;
-        let layouts = &mut self.layouts;
         let found = storage.get(scan.point, key, |row| -> Result<()> {
-            let row = StoredRow::new(&scan.table, row_id, row, wants, layouts, cx)?;
+            let row = StoredRow::new(&scan.table, row_id, row, wants, None, cx)?;
             for (source, register) in sources {
                 if let Some(slot) = frame.bound.get_mut(register.0 as usize) {
                     *slot = row.get(*source)?.to_value();

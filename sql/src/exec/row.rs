@@ -60,26 +60,11 @@ pub(crate) fn eval<'v, S: Storage>(
         Expr::Register(register) => Val::Ref(row.get(*register)),
         Expr::Outer(index) => Val::Ref(row.outer.get(*index as usize).map_or(ValueRef::Null, Value::as_ref)),
         Expr::CurrentTime(which) => Val::Own(super::clock::current(*which, cx)?),
-        Expr::Affinity { affinity, operand } => {
-            let value = eval(operand, row, cx)?;
-            match affinity.convert(value.get()) {
-                Some(converted) => Val::Own(converted),
-                None => value,
-            }
+        // Each in a function of its own: this one is on the stack for every level of an expression.
+        Expr::Affinity { .. } | Expr::Cast { .. } | Expr::Negate(_) | Expr::BitNot(_) => {
+            return converted(expr, row, cx);
         }
-        Expr::Cast { to, operand } => Val::Own(cast(eval(operand, row, cx)?.get(), *to)),
-        Expr::Negate(operand) => Val::Own(arith::neg(eval(operand, row, cx)?.get())),
-        Expr::BitNot(operand) => Val::Own(arith::bitnot(eval(operand, row, cx)?.get())),
-        Expr::Arithmetic { op, left, right } => {
-            let left = eval(left, row, cx)?;
-            let right = eval(right, row, cx)?;
-            if *op == ArithmeticOp::Concat {
-                let value = arith::concat(left.get(), right.get());
-                check_length(&value, cx)?;
-                return Ok(Val::Own(value));
-            }
-            Val::Own(arithmetic(*op, left.get(), right.get()))
-        }
+        Expr::Arithmetic { .. } => return chain(expr, row, cx),
         Expr::Case { .. } => return case(expr, row, cx),
         Expr::Scalar { query, column } => Val::Own(subquery::scalar(query, *column, row, cx)?),
         Expr::Function { function, arguments, collation, json } => {
@@ -90,6 +75,43 @@ pub(crate) fn eval<'v, S: Storage>(
     })
 }
 
+/// An affinity, a CAST or a sign.
+fn converted<'v, S: Storage>(expr: &'v Expr, row: &Row<'v>, cx: &mut ExecContext<'_, S>) -> Result<Val<'v>> {
+    Ok(match expr {
+        Expr::Affinity { affinity, operand } => {
+            let value = eval(operand, row, cx)?;
+            match affinity.convert(value.get()) {
+                Some(converted) => Val::Own(converted),
+                None => value,
+            }
+        }
+        Expr::Cast { to, operand } => Val::Own(cast(eval(operand, row, cx)?.get(), *to)),
+        Expr::Negate(operand) => Val::Own(arith::neg(eval(operand, row, cx)?.get())),
+        Expr::BitNot(operand) => Val::Own(arith::bitnot(eval(operand, row, cx)?.get())),
+        _ => Val::NULL,
+    })
+}
+
+/// A chain of operators, from its innermost left operand on.
+fn chain<'v, S: Storage>(expr: &'v Expr, row: &Row<'v>, cx: &mut ExecContext<'_, S>) -> Result<Val<'v>> {
+    let mut rest: smallvec::SmallVec<[(ArithmeticOp, &Expr); 4]> = smallvec::SmallVec::new();
+    let mut first = expr;
+    while let Expr::Arithmetic { op, left, right } = first {
+        rest.push((*op, right));
+        first = left;
+    }
+    let mut result = eval(first, row, cx)?;
+    for (op, right) in rest.into_iter().rev() {
+        let right = eval(right, row, cx)?;
+        let value = arithmetic(op, result.get(), right.get());
+        if op == ArithmeticOp::Concat {
+            check_length(&value, cx)?;
+        }
+        result = Val::Own(value);
+    }
+    Ok(result)
+}
+
 /// The truth of an expression over one row; `None` is NULL.
 pub(crate) fn truth<S: Storage>(
     expr: &Expr,
@@ -98,27 +120,56 @@ pub(crate) fn truth<S: Storage>(
 ) -> Result<Option<bool>> {
     Ok(match expr {
         Expr::Not(operand) => truth(operand, row, cx)?.map(|truth| !truth),
-        Expr::And(left, right) => match truth(left, row, cx)? {
-            Some(false) => Some(false),
-            left => match (left, truth(right, row, cx)?) {
-                (_, Some(false)) => Some(false),
-                (Some(true), Some(true)) => Some(true),
-                _ => None,
-            },
-        },
-        Expr::Or(left, right) => match truth(left, row, cx)? {
-            Some(true) => Some(true),
-            left => match (left, truth(right, row, cx)?) {
-                (_, Some(true)) => Some(true),
-                (Some(false), Some(false)) => Some(false),
-                _ => None,
-            },
-        },
+        Expr::And(..) => connected(expr, false, row, cx)?,
+        Expr::Or(..) => connected(expr, true, row, cx)?,
         Expr::Compare { op, rule, left, right } => {
             let left = eval(left, row, cx)?;
             let right = eval(right, row, cx)?;
             compare::test(*op, rule, left.get(), right.get())
         }
+        Expr::IsNull { not, operand } => Some(eval(operand, row, cx)?.get().is_null() != *not),
+        Expr::InList { not, operand, rule, list } => {
+            negate(in_list(expr, operand, rule, list, row, cx)?, *not)
+        }
+        Expr::InQuery { not, operands, rules, query } => {
+            negate(subquery::contains(operands, rules, query, row, cx)?, *not)
+        }
+        Expr::Exists { not, query } => Some(subquery::exists(query, row, cx)? != *not),
+        Expr::CompareRows { .. } | Expr::Between { .. } | Expr::Like { .. } => predicate(expr, row, cx)?,
+        _ => to_boolean(eval(expr, row, cx)?.get()),
+    })
+}
+
+/// A chain of AND (`decisive` is false) or of OR (true), from its innermost left operand on, until one decides.
+fn connected<S: Storage>(
+    expr: &Expr,
+    decisive: bool,
+    row: &Row<'_>,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Option<bool>> {
+    let mut rest: smallvec::SmallVec<[&Expr; 8]> = smallvec::SmallVec::new();
+    let mut first = expr;
+    while let (Expr::And(left, right), false) | (Expr::Or(left, right), true) = (first, decisive) {
+        rest.push(right);
+        first = left;
+    }
+    let mut result = truth(first, row, cx)?;
+    for right in rest.into_iter().rev() {
+        if result == Some(decisive) {
+            break;
+        }
+        result = match truth(right, row, cx)? {
+            Some(right) if right == decisive => Some(decisive),
+            Some(_) => result,
+            None => None,
+        };
+    }
+    Ok(result)
+}
+
+/// A predicate of several operands.
+fn predicate<S: Storage>(expr: &Expr, row: &Row<'_>, cx: &mut ExecContext<'_, S>) -> Result<Option<bool>> {
+    Ok(match expr {
         Expr::CompareRows { op, rules, left, right } => {
             let pairs = rules.iter().zip(left.iter().zip(right)).map(|(rule, (a, b))| {
                 let a = eval(a, row, cx)?;
@@ -129,7 +180,6 @@ pub(crate) fn truth<S: Storage>(
             });
             compare::test_rows(*op, pairs)?
         }
-        Expr::IsNull { not, operand } => Some(eval(operand, row, cx)?.get().is_null() != *not),
         Expr::Between { not, operand, low, low_rule, high, high_rule } => {
             let value = eval(operand, row, cx)?;
             let low = eval(low, row, cx)?;
@@ -138,13 +188,6 @@ pub(crate) fn truth<S: Storage>(
             let below = compare::test(CompareOp::LessEqual, high_rule, value.get(), high.get());
             negate(and(above, below), *not)
         }
-        Expr::InList { not, operand, rule, list } => {
-            negate(in_list(expr, operand, rule, list, row, cx)?, *not)
-        }
-        Expr::InQuery { not, operands, rules, query } => {
-            negate(subquery::contains(operands, rules, query, row, cx)?, *not)
-        }
-        Expr::Exists { not, query } => Some(subquery::exists(query, row, cx)? != *not),
         Expr::Like { kind, not, operand, pattern, escape } => {
             let value = eval(operand, row, cx)?;
             let pattern = eval(pattern, row, cx)?;
@@ -155,7 +198,7 @@ pub(crate) fn truth<S: Storage>(
             let escape = escape.as_ref().map(Val::get);
             negate(like(*kind, value.get(), pattern.get(), escape)?, *not)
         }
-        _ => to_boolean(eval(expr, row, cx)?.get()),
+        _ => None,
     })
 }
 

@@ -149,14 +149,22 @@ impl<S: Storage> Slot<S> {
                     (0..rules.len()).map(|column| batch.value(row, column)).collect();
                 self.set.insert(rules, &member);
             }
-            let needs = self.set.memory();
-            if needs > cx.limits.memory {
-                return Err(Error::limit("the members of IN need more memory than the statement may use"));
-            }
+            check_members(self.set.memory(), cx)?;
         }
         self.stage = Stage::Done;
         Ok(())
     }
+}
+
+/// Fails where the members of an IN need more memory than the statement may use.
+fn check_members<S: Storage>(bytes: usize, cx: &ExecContext<'_, S>) -> Result<()> {
+    if bytes <= cx.limits.memory {
+        return Ok(());
+    }
+    Err(Error::limit(format!(
+        "the members of an IN need more than {} bytes of memory: ask for fewer, or raise the limit",
+        cx.limits.memory
+    )))
 }
 
 /// Whether two argument lists are the same in type and content.
@@ -310,6 +318,7 @@ pub(crate) fn column_values<S: Storage>(
         slot.stage = Stage::Idle;
         while let Some(batch) = slot.run.next(cx)? {
             values.extend((0..batch.len()).map(|row| batch.value(row, 0).to_value()));
+            check_members(values.len() * (size_of::<Value>() + 16), cx)?;
         }
         Ok(())
     })?;

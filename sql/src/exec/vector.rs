@@ -12,7 +12,7 @@ use super::context::{ExecContext, Frame};
 use super::kernels;
 use super::row::{self, Row, eval};
 use super::subquery;
-use crate::plan::{CompareOp, Expr};
+use crate::plan::{ArithmeticOp, CompareOp, Expr};
 use crate::storage::Storage;
 use crate::value::{Affinity, Value, ValueRef, to_boolean};
 
@@ -43,55 +43,11 @@ pub(crate) fn column<S: Storage>(
     if batch.len() < VECTOR_FROM {
         return by_row(expr, batch, frame, cx);
     }
+    // Each in a function of its own: this one is on the stack for every level of an expression.
     match expr {
-        Expr::Arithmetic { op, left, right } => {
-            let left = column(left, batch, frame, cx)?;
-            let right = column(right, batch, frame, cx)?;
-            if let Some(column) = kernels::arithmetic(*op, &left, &right) {
-                return Ok(column);
-            }
-            let mut builder = ColumnBuilder::default();
-            for row in 0..batch.len() {
-                let value = row::arithmetic(*op, left.get(row), right.get(row));
-                if let Value::Text(text) = &value {
-                    cx.functions.check_length(text.len())?;
-                }
-                builder.push(value.as_ref());
-            }
-            Ok(builder.finish())
-        }
-        Expr::Affinity { affinity, operand } => {
-            let operand = column(operand, batch, frame, cx)?;
-            Ok(apply_affinity(*affinity, operand, batch.len()))
-        }
-        Expr::Cast { to, operand } => {
-            let operand = column(operand, batch, frame, cx)?;
-            match (to, &operand) {
-                (Affinity::Integer, Column::Int(_))
-                | (Affinity::Real, Column::Real(_))
-                | (Affinity::Text, Column::Text(_)) => Ok(operand),
-                _ => Ok(map(&operand, batch.len(), |value| crate::value::cast(value, *to))),
-            }
-        }
-        Expr::Negate(operand) => {
-            let operand = column(operand, batch, frame, cx)?;
-            Ok(map(&operand, batch.len(), crate::value::arith::neg))
-        }
-        Expr::Function { function, arguments, collation, json } if !row::is_lazy(function) => {
-            let mut columns = Vec::with_capacity(arguments.len());
-            for argument in arguments {
-                columns.push(column(argument, batch, frame, cx)?);
-            }
-            let mut builder = ColumnBuilder::default();
-            let mut values: smallvec::SmallVec<[ValueRef<'_>; 4]> = smallvec::SmallVec::new();
-            for row in 0..batch.len() {
-                values.clear();
-                values.extend(columns.iter().map(|column| column.get(row)));
-                let value = row::invoke(function, &values, *collation, *json, cx)?;
-                builder.push(value.as_ref());
-            }
-            Ok(builder.finish())
-        }
+        Expr::Arithmetic { .. } => arithmetic(expr, batch, frame, cx),
+        Expr::Affinity { .. } | Expr::Cast { .. } | Expr::Negate(_) => converted(expr, batch, frame, cx),
+        Expr::Function { function, .. } if !row::is_lazy(function) => function_column(expr, batch, frame, cx),
         Expr::Not(_)
         | Expr::And(..)
         | Expr::Or(..)
@@ -102,6 +58,93 @@ pub(crate) fn column<S: Storage>(
         | Expr::Like { .. } => Ok(Column::of_truths(&truths(expr, batch, frame, cx)?)),
         _ => by_row(expr, batch, frame, cx),
     }
+}
+
+/// A chain of operators, from its innermost left operand on.
+fn arithmetic<S: Storage>(
+    expr: &Expr,
+    batch: &Batch,
+    frame: &Frame,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Column> {
+    let mut chain = Vec::new();
+    let mut first = expr;
+    while let Expr::Arithmetic { op, left, right } = first {
+        chain.push((*op, &**right));
+        first = left;
+    }
+    let mut result = column(first, batch, frame, cx)?;
+    for (op, right) in chain.into_iter().rev() {
+        let right = column(right, batch, frame, cx)?;
+        result = match kernels::arithmetic(op, &result, &right) {
+            Some(column) => column,
+            None => arithmetic_by_row(op, &result, &right, batch.len(), cx)?,
+        };
+    }
+    Ok(result)
+}
+
+fn arithmetic_by_row<S: Storage>(
+    op: ArithmeticOp,
+    left: &Column,
+    right: &Column,
+    len: usize,
+    cx: &ExecContext<'_, S>,
+) -> Result<Column> {
+    let mut builder = ColumnBuilder::default();
+    for row in 0..len {
+        let value = row::arithmetic(op, left.get(row), right.get(row));
+        if let Value::Text(text) = &value {
+            cx.functions.check_length(text.len())?;
+        }
+        builder.push(value.as_ref());
+    }
+    Ok(builder.finish())
+}
+
+/// An affinity, a CAST or a minus sign.
+fn converted<S: Storage>(
+    expr: &Expr,
+    batch: &Batch,
+    frame: &Frame,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Column> {
+    let len = batch.len();
+    match expr {
+        Expr::Affinity { affinity, operand } => {
+            Ok(apply_affinity(*affinity, column(operand, batch, frame, cx)?, len))
+        }
+        Expr::Cast { to, operand } => {
+            let operand = column(operand, batch, frame, cx)?;
+            match (to, &operand) {
+                (Affinity::Integer, Column::Int(_))
+                | (Affinity::Real, Column::Real(_))
+                | (Affinity::Text, Column::Text(_)) => Ok(operand),
+                _ => Ok(map(&operand, len, |value| crate::value::cast(value, *to))),
+            }
+        }
+        Expr::Negate(operand) => Ok(map(&column(operand, batch, frame, cx)?, len, crate::value::arith::neg)),
+        _ => by_row(expr, batch, frame, cx),
+    }
+}
+
+fn function_column<S: Storage>(
+    expr: &Expr,
+    batch: &Batch,
+    frame: &Frame,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Column> {
+    let Expr::Function { function, arguments, collation, json } = expr else { return Ok(Column::NULL) };
+    let columns = columns(arguments.iter(), batch, frame, cx)?;
+    let mut builder = ColumnBuilder::default();
+    let mut values: smallvec::SmallVec<[ValueRef<'_>; 4]> = smallvec::SmallVec::new();
+    for row in 0..batch.len() {
+        values.clear();
+        values.extend(columns.iter().map(|column| column.get(row)));
+        let value = row::invoke(function, &values, *collation, *json, cx)?;
+        builder.push(value.as_ref());
+    }
+    Ok(builder.finish())
 }
 
 fn by_row<S: Storage>(
@@ -161,13 +204,36 @@ pub(crate) fn truths<S: Storage>(
             truths.iter_mut().for_each(|truth| *truth = kernels::NOT[usize::from(*truth)]);
             Ok(truths)
         }
-        Expr::And(left, right) => connect(left, right, FALSE, kernels::and, batch, frame, cx),
-        Expr::Or(left, right) => connect(left, right, TRUE, kernels::or, batch, frame, cx),
+        Expr::And(..) => chain(expr, FALSE, kernels::and, batch, frame, cx),
+        Expr::Or(..) => chain(expr, TRUE, kernels::or, batch, frame, cx),
         Expr::Compare { op, rule, left, right } => {
             let left = column(left, batch, frame, cx)?;
             let right = column(right, batch, frame, cx)?;
             Ok(kernels::compare(*op, rule, &left, &right, len))
         }
+        Expr::IsNull { .. }
+        | Expr::Between { .. }
+        | Expr::InList { .. }
+        | Expr::Like { .. }
+        | Expr::InQuery { .. }
+        | Expr::Exists { .. }
+        | Expr::CompareRows { .. } => predicate(expr, batch, frame, cx),
+        _ => {
+            let column = column(expr, batch, frame, cx)?;
+            Ok((0..len).map(|row| of_option(to_boolean(column.get(row)))).collect())
+        }
+    }
+}
+
+/// A predicate of several operands.
+fn predicate<S: Storage>(
+    expr: &Expr,
+    batch: &Batch,
+    frame: &Frame,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Vec<Truth>> {
+    let len = batch.len();
+    match expr {
         Expr::IsNull { not, operand } => {
             let operand = column(operand, batch, frame, cx)?;
             Ok((0..len).map(|row| Truth::from(operand.get(row).is_null() != *not)).collect())
@@ -212,13 +278,7 @@ pub(crate) fn truths<S: Storage>(
             }
             Ok(truths)
         }
-        Expr::InQuery { .. } | Expr::Exists { .. } | Expr::CompareRows { .. } | Expr::Like { .. } => {
-            truths_by_row(expr, batch, frame, cx)
-        }
-        _ => {
-            let column = column(expr, batch, frame, cx)?;
-            Ok((0..len).map(|row| of_option(to_boolean(column.get(row)))).collect())
-        }
+        _ => truths_by_row(expr, batch, frame, cx),
     }
 }
 
@@ -235,9 +295,31 @@ fn truths_by_row<S: Storage>(
     (0..batch.len()).map(|row| Ok(of_option(row::truth(expr, &Row::of(batch, row, frame), cx)?))).collect()
 }
 
+/// A chain of AND or of OR, from its innermost left operand on.
+fn chain<S: Storage>(
+    expr: &Expr,
+    decided: Truth,
+    combine: fn(Truth, Truth) -> Truth,
+    batch: &Batch,
+    frame: &Frame,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Vec<Truth>> {
+    let mut rest = Vec::new();
+    let mut first = expr;
+    while let (Expr::And(left, right), FALSE) | (Expr::Or(left, right), TRUE) = (first, decided) {
+        rest.push(&**right);
+        first = left;
+    }
+    let mut result = truths(first, batch, frame, cx)?;
+    for right in rest.into_iter().rev() {
+        result = connect(result, right, decided, combine, batch, frame, cx)?;
+    }
+    Ok(result)
+}
+
 /// AND and OR: `decided` is the truth of the left side that makes the right side superfluous.
 fn connect<S: Storage>(
-    left: &Expr,
+    mut result: Vec<Truth>,
     right: &Expr,
     decided: Truth,
     combine: fn(Truth, Truth) -> Truth,
@@ -245,7 +327,6 @@ fn connect<S: Storage>(
     frame: &Frame,
     cx: &mut ExecContext<'_, S>,
 ) -> Result<Vec<Truth>> {
-    let mut result = truths(left, batch, frame, cx)?;
     let open = result.iter().filter(|truth| **truth != decided).count();
     if open == 0 {
         return Ok(result);

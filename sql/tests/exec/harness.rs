@@ -196,30 +196,40 @@ impl Fixture {
 
     /// Runs a query; the number of times it had to wait.
     pub fn run(&self, sql: &str) -> Result<(Vec<Row>, usize)> {
-        let query = Arc::new(self.bind(sql)?);
-        let interrupt = AtomicBool::new(false);
-        let mut state = StatementState::new();
-        let mut run = QueryRun::new(query.clone(), Vec::new());
+        self.run_within(sql, Limits::default(), &AtomicBool::new(false))
+    }
+
+    /// As [`Fixture::run`], within limits and until interrupted.
+    pub fn run_within(&self, sql: &str, limits: Limits, interrupt: &AtomicBool) -> Result<(Vec<Row>, usize)> {
+        let mut run = QueryRun::new(Arc::new(self.bind(sql)?), Vec::new());
+        self.drain(&mut run, &mut StatementState::new(), limits, interrupt)
+    }
+
+    /// The rest of a query's rows.
+    pub fn drain(
+        &self,
+        run: &mut QueryRun<MemoryStorage>,
+        state: &mut StatementState<MemoryStorage>,
+        limits: Limits,
+        interrupt: &AtomicBool,
+    ) -> Result<(Vec<Row>, usize)> {
+        let width = run.query().outputs.len();
         let (mut rows, mut waits) = (Vec::new(), 0);
         loop {
             let mut cx = ExecContext {
                 storage: &self.storage,
                 functions: func::Context::new(&self.env, self.env.now()),
                 parameters: &[],
-                limits: Limits::default(),
-                interrupt: &interrupt,
+                limits,
+                interrupt,
                 catalog: &self.catalog,
-                state: &mut state,
+                state,
             };
             match run.next(&mut cx) {
                 Ok(Some(batch)) => {
                     assert!(!batch.is_empty());
                     for row in 0..batch.len() {
-                        rows.push(
-                            (0..query.outputs.len())
-                                .map(|column| batch.value(row, column).to_value())
-                                .collect(),
-                        );
+                        rows.push((0..width).map(|column| batch.value(row, column).to_value()).collect());
                     }
                 }
                 Ok(None) => return Ok((rows, waits)),

@@ -2,6 +2,7 @@
 //! one that blocks at every first access.
 #![allow(missing_docs, unreachable_pub)]
 
+mod bounds;
 mod harness;
 mod queries;
 

@@ -66,10 +66,14 @@ impl<'r> StoredRow<'r> {
         row_id: &'r [u8],
         row: &'r [u8],
         wants: Wants,
-        layouts: &'r mut RowLayouts,
+        layouts: Option<&'r mut RowLayouts>,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<StoredRow<'r>> {
-        let reader = if wants.fields { Some(layouts.read(row)?) } else { None };
+        let reader = match layouts {
+            _ if !wants.fields => None,
+            Some(layouts) => Some(layouts.read(row)?),
+            None => Some(LaidOutRow::of(row)?),
+        };
         let rowid = if wants.rowid && !table.without_rowid { layout::rowid_of(row_id)? } else { 0 };
         let rare =
             if wants.key || wants.whole { Some(Rare::of(table, row_id, row, wants, cx)?) } else { None };

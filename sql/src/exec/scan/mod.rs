@@ -476,7 +476,7 @@ impl Reader<'_> {
         sink: &mut Sink,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<()> {
-        let row = StoredRow::new(self.table, row_id, row, self.wants, self.layouts, cx)?;
+        let row = StoredRow::new(self.table, row_id, row, self.wants, Some(self.layouts), cx)?;
         if !quick::all_pass(self.tests, &row)? {
             return Ok(());
         }
