@@ -58,9 +58,6 @@ struct Queue {
     bytes: usize,
 }
 
-/// A row under its sort key and its number.
-type Queued = (Vec<u8>, u64, Vec<HeapValue>);
-
 /// A value in the heap; never compared, since the sequence before it differs.
 #[derive(Clone, Debug)]
 struct HeapValue(Value);

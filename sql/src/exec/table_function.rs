@@ -30,9 +30,6 @@ enum Source {
     Rows(std::vec::IntoIter<Vec<Value>>),
 }
 
-/// Takes a row, as a function from column to value.
-type TakeRow<'t> = dyn FnMut(&dyn Fn(usize) -> Value) + 't;
-
 /// generate_series(start, stop, step).
 #[derive(Clone, Copy, Debug)]
 struct Series {
