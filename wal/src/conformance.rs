@@ -101,7 +101,7 @@ fn truncation_sets_where_the_log_goes_on(reopen: Reopen) {
 fn trimming_keeps_what_is_wanted(reopen: Reopen) {
     let mut end = LogPosition::ZERO;
     let mut allocated = Vec::new();
-    for round in 0..40u8 {
+    for round in 0..240u8 {
         let store = ready(&reopen, end);
         let start = end;
         let bytes = pattern(15_000, round);
@@ -116,7 +116,8 @@ fn trimming_keeps_what_is_wanted(reopen: Reopen) {
         assert_eq!(read(&*store, kept, 8_000), bytes[7_000..], "round {round}, after a restart");
         allocated.push(store.stats().allocated);
     }
-    let (early, late) = allocated.split_at(10);
+    // A store may let its room grow with the log at first; then it stays.
+    let (early, late) = allocated.split_at(160);
     assert!(
         late.iter().max() <= early.iter().max().map(|most| most * 2).as_ref(),
         "trimmed space is used again"
