@@ -60,7 +60,7 @@ fn insert(rng: &mut Rng, table: &str, columns: &[&str], upsert: &str) -> String 
     if rng.u8(..6) == 0 {
         // In an order that both follow, since a conflict may end it half way.
         let source = ["p ORDER BY id", "p WHERE v < 6 ORDER BY id DESC", "d ORDER BY x"][rng.usize(..3)];
-        let width = if source.starts_with('p') { 3 } else { 3 };
+        let width = 3;
         let from = if source.starts_with('p') { "id, u, v" } else { "x, y, z" };
         if columns.len() == width {
             return format!("INSERT{or} INTO {table}({}) SELECT {from} FROM {source}", columns.join(", "));
@@ -176,7 +176,7 @@ fn compare(seed: u64, steps: usize) {
     sqlite.execute_batch("PRAGMA foreign_keys = on").expect("a switch");
     sqlite.execute_batch(SCHEMA).expect("a schema");
     db.run(SCHEMA);
-    if seed % 3 == 0 {
+    if seed.is_multiple_of(3) {
         db.run("PRAGMA recursive_triggers = on");
         sqlite.execute_batch("PRAGMA recursive_triggers = on").expect("a switch");
     }

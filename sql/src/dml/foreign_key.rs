@@ -324,6 +324,9 @@ fn same_key(parent: &ParentKey, a: &[Value], b: &[Value]) -> bool {
     a.iter().zip(b).zip(columns).all(|((a, b), collation)| compare(a.as_ref(), b.as_ref(), collation).is_eq())
 }
 
+/// An index and prefixes of its entries, each with whether all rows there have the key.
+type IndexLookups = (Arc<Index>, Vec<(Vec<u8>, bool)>);
+
 /// An index of the child that finds its rows by the foreign key, and the prefixes of the entries wanted, each with whether all
 /// rows there have the key.
 fn child_index(
@@ -331,7 +334,7 @@ fn child_index(
     foreign: &ForeignKey,
     parent: &ParentKey,
     key: &[Value],
-) -> Option<(Arc<Index>, Vec<(Vec<u8>, bool)>)> {
+) -> Option<IndexLookups> {
     let width = foreign.columns.len();
     let position = |part: &IndexColumn| match part.key {
         IndexKey::Column(column) => {
