@@ -20,7 +20,7 @@ pub(crate) struct Candidate {
     pub(crate) program: Result<Arc<Program>>,
 }
 
-/// By [`table_key`], the triggers in the order in which they fire.
+/// By table, the triggers in the order in which they fire.
 #[derive(Debug, Default)]
 pub struct Programs {
     pub(crate) of_table: BTreeMap<(bool, Text), Vec<Candidate>>,
