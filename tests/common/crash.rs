@@ -1,27 +1,40 @@
-//! A whole database in a simulated directory that can crash at any write or sync, of any of its files.
+//! A whole database on the simulated disk, which can crash at any write or sync, of any of its files.
 
 use std::io;
 use std::sync::Arc;
 
-use dosql::stores::{FileLogStore, FilePageStore, MemorySegmentStore};
-use dosql::{Result, Storage};
-use dosql_wal::{CrashDirectory, Directory, RawFile};
+use dosql::stores::{FileLogStore, FilePageStore, MemorySegmentStore, SegmentStore};
+use dosql::{ErrorKind, Result, Storage};
+use dosql_wal::{CrashDirectory, CrashFile, Directory, RawFile};
 
-/// The stores of the database in `directory`.
+/// The stores of the database in `directory`; segments in memory.
 pub fn storage(directory: &CrashDirectory, page_size: usize) -> Result<Storage> {
-    let exists = directory.list()?.iter().any(|name| name == "pages");
-    let file = if exists { directory.open("pages")? } else { directory.create("pages")? };
-    directory.sync()?;
-    let pages = FilePageStore::with_file(Box::new(PagesFile(file)), page_size, "pages")?;
-    let log = FileLogStore::open_in(Arc::new(directory.clone()), 0)?;
-    Ok(Storage::new(Arc::new(pages), Arc::new(log), Arc::new(MemorySegmentStore::new())))
+    storage_with(directory, page_size, Arc::new(MemorySegmentStore::new()), 0)
 }
 
-/// A file of the simulated directory, as the page store wants one.
-struct PagesFile(Arc<dyn RawFile>);
+/// The stores of the database in `directory`, with these segments; log files of up to `log_segment` bytes.
+pub fn storage_with(
+    directory: &CrashDirectory,
+    page_size: usize,
+    segments: Arc<dyn SegmentStore>,
+    log_segment: u64,
+) -> Result<Storage> {
+    let exists = directory.list()?.iter().any(|name| name == "pages");
+    let file = if exists { directory.open_file("pages")? } else { directory.create_file("pages")? };
+    directory.sync()?;
+    let pages = FilePageStore::with_file(Box::new(PagesFile(file)), page_size, "pages")?;
+    let log = FileLogStore::open_in(Arc::new(directory.clone()), log_segment)?;
+    Ok(Storage::new(Arc::new(pages), Arc::new(log), segments))
+}
+
+/// A file of the simulated disk, as the page store wants one.
+struct PagesFile(CrashFile);
 
 fn os<T>(result: Result<T>) -> io::Result<T> {
-    result.map_err(|error| io::Error::other(error.to_string()))
+    result.map_err(|error| match error.kind() {
+        ErrorKind::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+        _ => io::Error::other(error.to_string()),
+    })
 }
 
 impl dosql_btree::RawFile for PagesFile {
@@ -30,7 +43,7 @@ impl dosql_btree::RawFile for PagesFile {
     }
 
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        os(self.0.write_at(offset, bytes)).map(|()| bytes.len())
+        os(self.0.write_some(offset, bytes))
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -42,10 +55,6 @@ impl dosql_btree::RawFile for PagesFile {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        match len.checked_sub(os(self.0.size())?) {
-            None => Err(io::Error::other("the page file is never cut")),
-            Some(0) => Ok(()),
-            Some(_) => os(self.0.write_at(len - 1, &[0])),
-        }
+        os(self.0.set_len(len))
     }
 }

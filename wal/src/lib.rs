@@ -28,7 +28,7 @@ mod segment;
 mod store;
 mod window;
 
-pub use crash::{CrashDirectory, Surviving};
+pub use crash::{Calls, CrashDirectory, CrashFile, DiskFault, Surviving, Trace};
 #[cfg(not(target_family = "wasm"))]
 pub use disk::DiskDirectory;
 pub use file::{DEFAULT_SEGMENT_BYTES, FileLogStore, MIN_SEGMENT_BYTES};

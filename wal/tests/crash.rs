@@ -7,8 +7,10 @@ mod common;
 use std::sync::Arc;
 
 use common::{Commit, Owned, append, open_from};
-use dosql_base::{Code, Error, ErrorKind, Result};
-use dosql_wal::{CrashDirectory, FileLogStore, Log, LogPosition, MIN_SEGMENT_BYTES, Surviving};
+use dosql_base::{ErrorKind, Result};
+use dosql_wal::{
+    Calls, CrashDirectory, DiskFault, FileLogStore, Log, LogPosition, MIN_SEGMENT_BYTES, Surviving,
+};
 
 /// What the engine around the log would know: its durable checkpoint, what it appended after that and what it acknowledged.
 #[derive(Clone)]
@@ -172,7 +174,7 @@ fn a_commit_whose_sync_failed_is_either_lost_or_durable_after_reopening() {
     let commit = world.next_commit();
     append(&log, &commit).unwrap();
     world.appended.push(commit);
-    directory.lose_next_sync();
+    directory.inject(Calls::Syncs, 0, false, DiskFault::Lost);
     assert!(log.sync(log.end().0).is_err());
     drop(log);
     // The system still shows the bytes, so they are found, and from then on everybody relies on them.
@@ -190,9 +192,9 @@ fn a_call_that_fails_once_costs_no_acknowledged_commit_and_a_full_device_no_reop
     let total = operations_of(STEPS);
     let mut went_on = 0;
     for nth in (0..total).step_by(2) {
-        for kind in [ErrorKind::NoSpace, ErrorKind::Io] {
+        for (kind, fault) in [(ErrorKind::NoSpace, DiskFault::Full), (ErrorKind::Io, DiskFault::Io)] {
             let directory = CrashDirectory::new();
-            directory.fail_at(nth, Error::new(kind, Code::Full, "injected"));
+            directory.inject(Calls::Changes, nth, false, fault);
             let mut world = World::new();
             let log = world.recover(&directory).unwrap();
             if let Err(error) = world.run(&log, STEPS) {
