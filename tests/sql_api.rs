@@ -251,3 +251,18 @@ fn handles_can_be_sent_and_shared() {
     fn send<T: Send>() {}
     send::<dosql::Statement>();
 }
+
+#[test]
+fn a_commit_that_finds_the_turn_taken_leaves_the_transaction_open() {
+    let connection = people();
+    let other = connection.database().connect().unwrap();
+    connection.busy_timeout(Duration::ZERO);
+    connection.execute_batch("BEGIN CONCURRENT; INSERT INTO person (name) VALUES ('eve')").unwrap();
+    other.execute_batch("BEGIN IMMEDIATE; UPDATE person SET age = 40 WHERE name = 'bob'").unwrap();
+    assert_eq!(connection.execute("COMMIT", ()).unwrap_err().kind(), ErrorKind::Busy);
+    assert!(connection.in_transaction());
+    other.execute_batch("ROLLBACK").unwrap();
+    connection.execute("COMMIT", ()).unwrap();
+    let names: i64 = other.query_row("SELECT count(*) FROM person", (), |row| row.get(0)).unwrap();
+    assert_eq!(names, 3);
+}

@@ -199,7 +199,8 @@ impl Core {
         Ok(())
     }
 
-    /// Commits the open transaction. Where a deferred foreign key is violated it goes on; any other failure ends it.
+    /// Commits the open transaction. Where a deferred foreign key is violated, or the turn or room was not to be had, it goes on and
+    /// may be committed later; any other failure ends it.
     pub(super) fn commit(&mut self) -> Result<()> {
         let now = self.database.now();
         let Some(open) = &mut self.open else {
@@ -208,6 +209,9 @@ impl Core {
         self.session.check_deferred(&mut open.transaction, &self.env, now)?;
         let result = open.transaction.main.commit();
         if result.is_err() {
+            if !open.transaction.main.is_finished() {
+                return result.map(|_| ()).map_err(locked);
+            }
             self.temporary.rollback();
             self.session.forget_catalog();
         } else {
