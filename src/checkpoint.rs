@@ -1,176 +1,288 @@
-//! The checkpoint: log synced, then one batch of the page store with all dirty pages, the history run of what was displaced
-//! since the last one, the system rows and the meta blob; then the log before it is given back.
+//! The checkpoint, in steps between which commits go on:
+//!
+//! ```text
+//! gather  (committer, a moment)  the memtable is set aside
+//! build   (no lock)              it becomes a run of pages, with the older runs that are due to be merged
+//! freeze  (committer, short)     what commits displaced meanwhile becomes a run too; system rows and meta: all is decided
+//! write   (no lock)              the log is synced up to there, then one batch of the page store is written
+//! settle  (committer, a moment)  the pages are clean, and the log before is given back
+//! ```
+//!
+//! Until it is frozen a checkpoint can fail without a trace. After that, a failure closes the database.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::{PageSnapshot, PageWriter};
+use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
+use dosql_wal::LogPosition;
 
 use crate::engine::{Committer, Engine};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::{History, compaction, key};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::view::View;
+
+/// Bytes of history that may be left to write while commits wait, and how often to try to get there.
+const LEFT_OVER: usize = 256 << 10;
+const ROUNDS: usize = 3;
 
 impl Engine {
-    /// Whether enough has gathered for a checkpoint.
-    pub(crate) fn checkpoint_is_due(&self) -> bool {
-        let Some(committer) = self.committer.try_lock() else {
-            return false;
-        };
-        let held = self.pages.dirty_bytes().saturating_add(committer.history.memtable.bytes());
-        let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
-        held >= self.options.dirty_bytes || logged >= self.options.log_limit
-    }
-
     /// Makes a checkpoint if anything has changed since the last. Does nothing in a database opened for reading.
     pub(crate) fn checkpoint(&self) -> Result<()> {
+        let _one = self.checkpointing.lock();
         self.check_usable()?;
-        let mut committer = self.committer.lock();
-        self.check_usable()?;
-        self.checkpoint_if_changed(&mut committer)
+        self.make_checkpoint()
     }
 
-    /// Makes a last checkpoint, marks the log as whole, and refuses everything from then on: in one critical section, so that no commit
-    /// comes between.
+    /// Refuses everything from now on, makes a last checkpoint and marks the log as whole.
     pub(crate) fn close(&self) -> Result<()> {
-        let mut committer = self.committer.lock();
-        if self.closed.load(Ordering::Acquire) {
-            return Ok(());
+        let _one = self.checkpointing.lock();
+        {
+            let _committer = self.committer.lock();
+            if self.closed.swap(true, Ordering::AcqRel) {
+                return Ok(());
+            }
         }
         let result = match self.fault.get() {
             Some(_) => Ok(()),
-            None => self.checkpoint_if_changed(&mut committer).and_then(|()| self.log.seal()),
+            None => self.make_checkpoint().and_then(|()| self.log.seal()),
         };
-        self.closed.store(true, Ordering::Release);
-        drop(committer);
         self.lock.lock().take();
         result
     }
 
-    fn checkpoint_if_changed(&self, committer: &mut Committer) -> Result<()> {
-        let unchanged = self.log.end().0 == committer.log_start && committer.history.memtable.len() == 0;
-        if unchanged || self.options.read_only {
+    /// The steps. The caller holds `checkpointing`.
+    fn make_checkpoint(&self) -> Result<()> {
+        if self.options.read_only {
             return Ok(());
         }
-        self.checkpoint_locked(committer)
+        let Some(gathered) = self.gather() else { return Ok(()) };
+        let built = Built::make(self, gathered)?;
+        let begun = self.freeze(built)?;
+        self.write(begun)
     }
 
-    fn checkpoint_locked(&self, committer: &mut Committer) -> Result<()> {
+    /// What there is to write; `None` where nothing has changed.
+    fn gather(&self) -> Option<Gathered> {
+        let mut committer = self.committer.lock();
+        let unchanged = self.log.end().0 == committer.log_start && committer.history.memory() == 0;
+        if unchanged {
+            return None;
+        }
+        committer.history.set_aside();
+        let retention = self.options.retention;
+        let kept_from = self.env.now().as_micros().saturating_sub(retention);
+        let horizon = match retention {
+            0 => committer.latest.timestamp,
+            _ => Timestamp::from_micros(kept_from),
+        };
+        Some(Gathered {
+            history: committer.history.clone(),
+            pages: committer.latest.pages.clone(),
+            horizon,
+            next_run: committer.next_run,
+        })
+    }
+
+    /// Sets the memtable aside once more where it has grown too large to be written while commits wait.
+    fn gather_more(&self) -> Option<Arc<Memtable>> {
+        let mut committer = self.committer.lock();
+        if committer.history.memtable.bytes() <= LEFT_OVER {
+            return None;
+        }
+        committer.history.set_aside();
+        committer.history.aside.last().cloned()
+    }
+
+    /// Decides what the checkpoint writes, and shows its runs to new views.
+    fn freeze(&self, mut built: Built) -> Result<Begun> {
+        let mut committer = self.committer.lock();
+        if let Some(fault) = self.fault.get() {
+            return Err(fault.clone());
+        }
         let (end, chain) = self.log.end();
-        self.sync_log(end)?;
-        self.make_visible(end);
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
-        // A block that is not here yet, or a device that is full, leaves everything as it was.
-        let plan = Plan::make(self, committer, &mut writer)?;
-        let meta =
-            Meta { database: self.database, checkpoint: version, log: end, chain, system: plan.system };
+        writer.adopt(built.apart)?;
+        built.plan.add_run(&mut writer, [], &[&committer.history.memtable])?;
+        let system = built.plan.write_system_rows(&committer, &mut writer, version)?;
+        let meta = Meta { database: self.database, checkpoint: version, log: end, chain, system };
+        for pages in built.freed {
+            writer.free_pages(pages);
+        }
         writer.publish(version).map_err(|error| self.poison(error))?;
-        writer.checkpoint(&meta.encode()).map_err(|error| self.poison(error))?;
+        let frozen = writer.freeze(&meta.encode()).map_err(|error| self.poison(error))?;
         drop(writer);
+        let floor = committer.floor.max(built.plan.horizon);
         committer.last = version;
-        committer.system = plan.system;
-        committer.history = History { runs: plan.runs.into(), memtable: Arc::new(Memtable::default()) };
-        committer.floor = plan.floor;
-        committer.next_run = plan.next_run;
-        committer.log_start = end;
+        committer.system = system;
+        committer.history = History { runs: built.plan.runs.into(), ..History::default() };
+        committer.floor = floor;
+        committer.next_run = built.plan.next_run;
         let timestamp = committer.latest.timestamp;
-        let view = self.publish_view(committer, timestamp);
-        let replaced = std::mem::replace(&mut *self.visible.write(), view);
-        drop(replaced);
+        let view = self.publish_view(&mut committer, timestamp);
+        Ok(Begun { frozen, view, end })
+    }
+
+    /// Writes what was decided, and settles.
+    fn write(&self, begun: Begun) -> Result<()> {
+        self.sync_log(begun.end)?;
+        self.make_visible(begun.end);
+        self.show_again(&begun.view);
+        begun.frozen.write().map_err(|error| self.poison(error))?;
+        {
+            let mut committer = self.committer.lock();
+            self.pages.writer().settle(begun.frozen);
+            committer.log_start = begun.end;
+        }
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-        self.log.trim(end).map_err(|error| self.poison(error))
+        self.log.trim(begun.end).map_err(|error| self.poison(error))
+    }
+
+    /// Gives new readers a view of the same commit that pins less, unless they have a later one.
+    fn show_again(&self, view: &Arc<View>) {
+        let mut visible = self.visible.write();
+        if visible.timestamp == view.timestamp {
+            let replaced = std::mem::replace(&mut *visible, Arc::clone(view));
+            drop(visible);
+            drop(replaced);
+        }
     }
 }
 
-/// What the checkpoint changes, before it is published.
+/// The state that a checkpoint starts from.
+struct Gathered {
+    history: History,
+    pages: PageSnapshot,
+    /// Versions that ended at or before this are asked for by nobody.
+    horizon: Timestamp,
+    next_run: u64,
+}
+
+/// What was built beside the commits.
+struct Built {
+    plan: Plan,
+    apart: Apart,
+    /// The pages of runs that are no longer needed.
+    freed: Vec<TreePages>,
+}
+
+/// A checkpoint whose content is decided.
+struct Begun {
+    frozen: Frozen,
+    view: Arc<View>,
+    /// Where the log begins that it does not contain.
+    end: LogPosition,
+}
+
+impl Built {
+    fn make(engine: &Engine, from: Gathered) -> Result<Built> {
+        let (mut plan, merged) = Plan::new(&from, engine.options.limits.history_runs);
+        let freed = plan.gone.iter().map(|run| from.pages.pages_of(run.root)).collect::<Result<_>>()?;
+        let mut apart = engine.pages.apart();
+        let aside: Vec<&Arc<Memtable>> = from.history.aside.iter().collect();
+        let sources: Vec<_> = merged.iter().map(|run| from.pages.cursor(run.root)).collect();
+        plan.add_run(&mut apart, sources, &aside)?;
+        for _ in 0..ROUNDS {
+            let Some(memtable) = engine.gather_more() else { break };
+            plan.add_run(&mut apart, [], &[&memtable])?;
+        }
+        Ok(Built { plan, apart, freed })
+    }
+}
+
+/// What becomes of the history's runs.
 struct Plan {
-    system: dosql_btree::Root,
+    /// Oldest first.
     runs: Vec<Run>,
-    floor: Timestamp,
+    /// Runs that have expired or were merged into others.
+    gone: Vec<Run>,
+    horizon: Timestamp,
+    /// The first number that none of the runs before has.
+    first_new: u64,
     next_run: u64,
 }
 
 impl Plan {
-    fn make(engine: &Engine, committer: &Committer, writer: &mut PageWriter<'_>) -> Result<Plan> {
-        let version = committer.last.next();
-        let retention = engine.options.retention;
-        let kept_from = Timestamp::from_micros(engine.env.now().as_micros().saturating_sub(retention));
-        let horizon = if retention == 0 { committer.latest.timestamp } else { kept_from };
-        let mut plan = Plan {
-            system: committer.system,
-            runs: committer.history.runs.to_vec(),
-            floor: committer.floor,
-            next_run: committer.next_run,
-        };
-        let gone = compaction::expired(&plan.runs, horizon);
-        let mut freed: Vec<Run> = plan.runs.drain(..gone).collect();
-        let merge_from = plan.merge_from(committer, engine.options.limits.history_runs);
-        let merged: Vec<Run> = plan.runs.drain(merge_from..).collect();
-        let memtable = &committer.history.memtable;
-        if memtable.len() > 0 || !merged.is_empty() {
-            let run = write_run(writer, &committer.latest.pages, &merged, memtable, horizon, plan.next_run)?;
-            plan.next_run += 1;
-            plan.runs.extend(run);
+    /// Chooses the runs to drop and those to merge with what was set aside, which it returns.
+    fn new(from: &Gathered, most: usize) -> (Plan, Vec<Run>) {
+        let mut runs = from.history.runs.to_vec();
+        let mut gone: Vec<Run> = runs.drain(..compaction::expired(&runs, from.horizon)).collect();
+        let mut sizes = runs.clone();
+        let bytes: usize = from.history.aside.iter().map(|memtable| memtable.bytes()).sum();
+        if bytes > 0 {
+            sizes.push(Run {
+                number: from.next_run,
+                root: Root::EMPTY,
+                first_start: Timestamp::ZERO,
+                last_end: Timestamp::MAX,
+                entries: 0,
+                bytes: bytes as u64,
+            });
         }
-        freed.extend(merged);
-        for run in &freed {
-            writer.free_tree(run.root)?;
-            writer.remove(&mut plan.system, &Run::key(MAIN_BRANCH, run.number))?;
+        let start = compaction::pick(&sizes, most).map_or(runs.len(), |plan| plan.merge.start);
+        let merged: Vec<Run> = runs.drain(start.min(runs.len())..).collect();
+        gone.extend(&merged);
+        let (horizon, next_run) = (from.horizon, from.next_run);
+        (Plan { runs, gone, horizon, first_new: next_run, next_run }, merged)
+    }
+
+    /// Adds a run of the versions in `runs` and `memtables` that anybody may still ask for, if there are any.
+    fn add_run<M: PageMaker>(
+        &mut self,
+        maker: &mut M,
+        runs: impl IntoIterator<Item = dosql_btree::Cursor>,
+        memtables: &[&Arc<Memtable>],
+    ) -> Result<()> {
+        let mut sources: Vec<Box<dyn Versions>> = Vec::new();
+        for run in runs {
+            sources.push(Box::new(run));
         }
-        for run in &plan.runs {
-            if run.number >= committer.next_run {
-                let row = run.encode();
-                writer.set(&mut plan.system, &Run::key(MAIN_BRANCH, run.number), version, &row)?;
-            }
+        for &memtable in memtables {
+            sources.push(Box::new(MemtableCursor::new(Arc::clone(memtable))));
         }
-        plan.floor = plan.floor.max(horizon);
+        let run = write_run(maker, sources, self.horizon, self.next_run)?;
+        self.next_run += 1;
+        self.runs.extend(run);
+        Ok(())
+    }
+
+    /// Writes the rows of the branch and of its runs; returns the root of the system tree.
+    fn write_system_rows(
+        &self,
+        committer: &Committer,
+        writer: &mut PageWriter<'_>,
+        version: Timestamp,
+    ) -> Result<Root> {
+        let mut system = committer.system;
+        for run in &self.gone {
+            writer.remove(&mut system, &Run::key(MAIN_BRANCH, run.number))?;
+        }
+        for run in self.runs.iter().filter(|run| run.number >= self.first_new) {
+            writer.set(&mut system, &Run::key(MAIN_BRANCH, run.number), version, &run.encode())?;
+        }
         let branch = BranchRow {
             name: "main".to_owned(),
             fork: None,
             root: committer.root,
             head: committer.latest.timestamp,
-            floor: plan.floor,
+            floor: committer.floor.max(self.horizon),
         };
-        writer.set(&mut plan.system, &BranchRow::key(MAIN_BRANCH), version, &branch.encode())?;
-        Ok(plan)
-    }
-
-    /// The place of the first run to merge with the memtable; the number of runs where there is none.
-    fn merge_from(&self, committer: &Committer, most: usize) -> usize {
-        let mut sizes = self.runs.clone();
-        let memtable = &committer.history.memtable;
-        if memtable.len() > 0 {
-            sizes.push(Run {
-                number: self.next_run,
-                root: dosql_btree::Root::EMPTY,
-                first_start: Timestamp::ZERO,
-                last_end: Timestamp::MAX,
-                entries: memtable.len() as u64,
-                bytes: memtable.bytes() as u64,
-            });
-        }
-        compaction::pick(&sizes, most).map_or(self.runs.len(), |plan| plan.merge.start)
+        writer.set(&mut system, &BranchRow::key(MAIN_BRANCH), version, &branch.encode())?;
+        Ok(system)
     }
 }
 
-/// Writes the versions of `runs` and of the memtable that ended after `horizon` as one run; `None` if there are none.
-fn write_run(
-    writer: &mut PageWriter<'_>,
-    pages: &PageSnapshot,
-    runs: &[Run],
-    memtable: &Arc<Memtable>,
+/// Writes the versions of `sources` that ended after `horizon` as one run; `None` if there are none.
+fn write_run<M: PageMaker>(
+    maker: &mut M,
+    sources: Vec<Box<dyn Versions>>,
     horizon: Timestamp,
     number: u64,
 ) -> Result<Option<Run>> {
-    let mut sources: Vec<Box<dyn Versions>> = Vec::with_capacity(runs.len() + 1);
-    for run in runs {
-        sources.push(Box::new(pages.cursor(run.root)));
-    }
-    sources.push(Box::new(MemtableCursor::new(Arc::clone(memtable))));
     let mut open = Vec::with_capacity(sources.len());
     for mut source in sources {
         if source.seek(&[])? {
@@ -179,13 +291,13 @@ fn write_run(
     }
     let mut run = Run {
         number,
-        root: dosql_btree::Root::EMPTY,
+        root: Root::EMPTY,
         first_start: Timestamp::MAX,
         last_end: Timestamp::ZERO,
         entries: 0,
         bytes: 0,
     };
-    let mut loader = writer.bulk();
+    let mut loader = maker.bulk();
     let mut user_key = Vec::new();
     while let Some(least) = least(&open) {
         let source = &mut open[least];
@@ -210,4 +322,110 @@ fn write_run(
 
 fn least(sources: &[Box<dyn Versions>]) -> Option<usize> {
     (0..sources.len()).min_by(|&a, &b| sources[a].key().cmp(sources[b].key()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::engine::Handle;
+    use crate::{Database, Keyspace, Options, Storage};
+
+    type State = BTreeMap<Vec<u8>, Vec<u8>>;
+
+    /// Commits changes that `seed` picks; notes the state after each.
+    fn commit(db: &Database, space: &Keyspace, seed: u64, states: &mut Vec<(Timestamp, State)>) {
+        let mut state = states.last().map(|(_, state)| state.clone()).unwrap_or_default();
+        for n in 0..7 {
+            let at = db
+                .write(|tx| {
+                    for key in 0..20u64 {
+                        let key = ((seed * 31 + n * 7 + key * key) % 97).to_be_bytes();
+                        if (seed + n + u64::from(key[7])).is_multiple_of(5) {
+                            tx.delete(space, key)?;
+                            state.remove(&key[..]);
+                        } else {
+                            let value = vec![(seed + n) as u8; 200];
+                            tx.put(space, key, &value)?;
+                            state.insert(key.to_vec(), value);
+                        }
+                    }
+                    Ok(())
+                })
+                .map(|()| db.last_commit())
+                .unwrap();
+            states.push((at, state.clone()));
+        }
+    }
+
+    fn check(db: &Database, space: &Keyspace, states: &[(Timestamp, State)]) {
+        for (at, state) in states {
+            let snapshot = db.read_at(*at).unwrap();
+            let found: State = snapshot.iter(space).unwrap().map(Result::unwrap).collect();
+            assert_eq!(&found, state, "as of {at}");
+            let (key, value) = state.first_key_value().unwrap();
+            assert_eq!(snapshot.get(space, key).unwrap().as_deref(), Some(&value[..]));
+        }
+    }
+
+    #[test]
+    fn commits_between_the_steps_of_a_checkpoint_keep_every_version_and_come_back_after_it() {
+        // The number of steps done before the process goes away.
+        for steps in 0..=3 {
+            let storage = Storage::memory_with(&Options { page_size: 4096, ..Options::default() });
+            let options = Options { maintenance: crate::Maintenance::Caller, ..Options::default() };
+            let db = Database::open(storage.share(), options.clone()).unwrap();
+            let space = db.keyspace("space").unwrap();
+            let mut states = Vec::new();
+            for seed in 0..4 {
+                commit(&db, &space, seed, &mut states);
+                db.checkpoint().unwrap();
+            }
+            let engine: &Handle = &db.0;
+            commit(&db, &space, 10, &mut states);
+            let gathered = engine.gather().unwrap();
+            commit(&db, &space, 11, &mut states);
+            let built = Built::make(engine, gathered).unwrap();
+            commit(&db, &space, 12, &mut states);
+            check(&db, &space, &states);
+            if steps > 0 {
+                let begun = engine.freeze(built).unwrap();
+                check(&db, &space, &states);
+                commit(&db, &space, 13, &mut states);
+                check(&db, &space, &states);
+                if steps > 1 {
+                    engine.write(begun).unwrap();
+                    check(&db, &space, &states);
+                    commit(&db, &space, 14, &mut states);
+                    assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+                }
+            }
+            if steps > 2 {
+                db.checkpoint().unwrap();
+                check(&db, &space, &states);
+            }
+            drop(db);
+            let db = Database::open(storage, options).unwrap();
+            let space = db.keyspace("space").unwrap();
+            check(&db, &space, &states);
+            assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_that_is_given_up_before_it_is_frozen_leaves_no_trace() {
+        let db = Database::open_memory().unwrap();
+        let space = db.keyspace("space").unwrap();
+        let mut states = Vec::new();
+        commit(&db, &space, 1, &mut states);
+        let built = Built::make(&db.0, db.0.gather().unwrap()).unwrap();
+        drop(built);
+        commit(&db, &space, 2, &mut states);
+        check(&db, &space, &states);
+        assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+        db.checkpoint().unwrap();
+        check(&db, &space, &states);
+        assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+    }
 }

@@ -1,11 +1,10 @@
 //! The handle of an open database.
 
 use std::fmt;
-use std::sync::Arc;
 
 use dosql_base::{ErrorKind, Result, Timestamp};
 
-use crate::engine::Engine;
+use crate::engine::Handle;
 use crate::keyspace::Keyspace;
 use crate::options::{Isolation, Options};
 use crate::read::ReadTransaction;
@@ -22,7 +21,7 @@ const OPTIMISTIC_ATTEMPTS: usize = 16;
 ///
 /// It is closed when the last clone and the last transaction are gone, or by [`Database::close`].
 #[derive(Clone)]
-pub struct Database(pub(crate) Arc<Engine>);
+pub struct Database(pub(crate) Handle);
 
 impl Database {
     /// Opens the database in `storage`, or makes one where there is none. Whatever a crash left is brought to the last durable
@@ -30,7 +29,7 @@ impl Database {
     ///
     /// Fails with `Corrupt`, `Unsupported` for a newer format, code `NotADb` for something else's storage, or as the stores do.
     pub fn open(storage: Storage, options: Options) -> Result<Self> {
-        let database = Database(Arc::new(recovery::open(storage, options)?));
+        let database = Database(Handle::new(recovery::open(storage, options)?));
         if database.0.checkpoint_is_due() {
             database.0.checkpoint()?;
         }

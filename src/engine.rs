@@ -1,16 +1,18 @@
 //! The state behind a database handle, and how it is locked.
 //!
 //! ```text
-//! turn       who may write: held by a write transaction from its begin, by an optimistic one only while it commits
-//! committer  the short critical section: check, Timestamp, log record, tree, history; a checkpoint holds it too
-//! pending    commits that are in the tree but not yet durable, oldest first
-//! visible    the view that new readers get: the newest commit that is durable (or need not be)
+//! turn           who may write: held by a write transaction from its begin, by an optimistic one only while it commits
+//! checkpointing  who makes a checkpoint: held from its first step to its last
+//! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
+//! pending        commits that are in the tree but not yet durable, oldest first
+//! visible        the view that new readers get: the newest commit that is durable (or need not be)
 //! ```
 //!
-//! Always taken in this order: turn, committer, then any one of window, pending, visible, or the locks of the layers below. A
-//! reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
+//! Always taken in this order: turn, checkpointing, committer, then any one of window, pending, visible, or the locks of the
+//! layers below. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
 use std::collections::VecDeque;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -21,6 +23,7 @@ use dosql_wal::{Log, LogPosition};
 use parking_lot::{Mutex, RwLock};
 
 use crate::history::History;
+use crate::maintenance::Worker;
 use crate::options::Options;
 use crate::readers::Readers;
 use crate::storage::Lock;
@@ -39,6 +42,10 @@ pub(crate) struct Engine {
     #[allow(dead_code, reason = "compaction moves history there")]
     pub(crate) segments: Arc<dyn SegmentStore>,
     pub(crate) turn: Arc<Turn>,
+    pub(crate) checkpointing: Mutex<()>,
+    /// Whether checkpoints that fall due are made by a thread.
+    pub(crate) background: bool,
+    pub(crate) worker: Worker,
     pub(crate) committer: Mutex<Committer>,
     pub(crate) window: Mutex<Window>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,
@@ -50,6 +57,32 @@ pub(crate) struct Engine {
     pub(crate) counters: Counters,
     /// Held as long as the database is open.
     pub(crate) lock: Mutex<Option<Lock>>,
+}
+
+/// A user's hold on an open database. When the last is gone the database closes, after the thread that works for it has ended.
+#[derive(Clone)]
+pub(crate) struct Handle(Arc<Held>);
+
+struct Held(Arc<Engine>);
+
+impl Handle {
+    pub(crate) fn new(engine: Engine) -> Self {
+        Handle(Arc::new(Held(Arc::new(engine))))
+    }
+}
+
+impl Deref for Handle {
+    type Target = Arc<Engine>;
+
+    fn deref(&self) -> &Arc<Engine> {
+        &self.0.0
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.worker.join();
+    }
 }
 
 /// What only the committer may change.
@@ -216,7 +249,7 @@ impl Engine {
     pub(crate) fn backlog(&self) -> (u64, usize) {
         let committer = self.committer.lock();
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
-        (logged, self.pages.dirty_bytes().saturating_add(committer.history.memtable.bytes()))
+        (logged, self.pages.dirty_bytes().saturating_add(committer.history.memory()))
     }
 
     /// Takes the writer's turn, or answers `Busy`.

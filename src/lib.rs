@@ -36,6 +36,7 @@ mod history;
 mod keyspace;
 mod kv;
 pub mod limits;
+mod maintenance;
 mod manifest;
 mod options;
 mod read;
@@ -75,7 +76,7 @@ pub use dosql_sql::plan::OutputColumn;
 pub use dosql_sql::value::{Blob, Text, Value, ValueRef};
 pub use keyspace::Keyspace;
 pub use kv::{Pair, Range};
-pub use options::{DAY, Durability, Isolation, Limits, Options};
+pub use options::{DAY, Durability, Isolation, Limits, Maintenance, Options};
 pub use read::ReadTransaction;
 pub use scan::Scan;
 pub use sql::{

@@ -26,6 +26,19 @@ pub enum Isolation {
     Snapshot,
 }
 
+/// Who makes the checkpoints that fall due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Maintenance {
+    /// A thread where time comes from the operating system, the caller where the environment is the opener's own.
+    #[default]
+    Auto,
+    /// A thread, begun when half of what may gather has gathered, for one checkpoint at a time. Commits wait for it only where they
+    /// outrun it. Not where there are no threads.
+    Background,
+    /// The commit that reaches a limit: it returns when the checkpoint is made. Nothing happens of its own accord.
+    Caller,
+}
+
 /// How a database is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -41,6 +54,8 @@ pub struct Options {
     pub retention: u64,
     /// When a commit is acknowledged.
     pub durability: Durability,
+    /// Who makes the checkpoints that [`Options::dirty_bytes`] and [`Options::log_limit`] call for.
+    pub maintenance: Maintenance,
     /// Where the time and randomness come from; `None` asks the operating system (and is an error on wasm, which has none).
     pub env: Option<Env>,
     /// The page size that [`crate::Storage::directory_with`] and [`crate::Storage::memory_with`] create a database with: a
@@ -64,6 +79,7 @@ impl Default for Options {
             log_limit: 8 << 20,
             retention: 7 * DAY,
             durability: Durability::Sync,
+            maintenance: Maintenance::Auto,
             env: None,
             page_size: 8 << 10,
             read_only: false,

@@ -14,8 +14,9 @@ use crate::commit::{DisplacedVersions, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::history::History;
 use crate::history::memtable::Memtable;
+use crate::maintenance::Worker;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
-use crate::options::Options;
+use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
 use crate::turn::Turn;
@@ -25,6 +26,11 @@ use crate::window::Window;
 /// Opens the database that `storage` holds, or makes one there.
 pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
     let env = environment(&options)?;
+    let background = match options.maintenance {
+        Maintenance::Auto => options.env.is_none(),
+        Maintenance::Background => true,
+        Maintenance::Caller => false,
+    };
     let pages_options = PagesOptions { cache_bytes: options.cache_bytes };
     let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
     let meta =
@@ -39,7 +45,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
     };
     let replayed = replay.finish()?;
     let last = replayed.last;
-    let history = History { runs: manifest.runs.into(), memtable: replayed.memtable };
+    let history = History { runs: manifest.runs.into(), aside: Arc::default(), memtable: replayed.memtable };
     let visible_to = recovered.last.unwrap_or(manifest.branch.head);
     let latest = Arc::new(View {
         timestamp: visible_to,
@@ -71,6 +77,9 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         log,
         segments: storage.segments,
         turn: Arc::new(Turn::default()),
+        checkpointing: Mutex::new(()),
+        background,
+        worker: Worker::default(),
         committer: Mutex::new(committer),
         window: Mutex::new(Window::new(last)),
         pending: Mutex::new(VecDeque::new()),

@@ -51,7 +51,7 @@ impl Stats {
             history_entries: view.history.runs.iter().map(|run| run.entries).sum(),
             history_bytes: view.history.runs.iter().map(|run| run.bytes).sum(),
             history_runs: view.history.runs.len(),
-            history_memory: view.history.memtable.bytes(),
+            history_memory: view.history.memory(),
             log_backlog,
             pages: engine.pages.stats(),
             log: engine.log.stats(),

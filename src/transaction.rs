@@ -17,7 +17,7 @@ use dosql_sql::{Direction, KeyRange};
 
 use crate::bytes::Bytes;
 use crate::commit::Validation;
-use crate::engine::{Engine, busy};
+use crate::engine::{Engine, Handle, busy};
 use crate::limits::{check_key, check_value, too_big};
 use crate::options::{Durability, Isolation};
 use crate::read_set::{ReadSet, after};
@@ -31,7 +31,7 @@ use crate::writes::Writes;
 ///
 /// The calls named `raw_..` take complete keys, with the number of their map in front: SQL lives there. Programs use keyspaces.
 pub struct Transaction {
-    pub(crate) engine: Arc<Engine>,
+    pub(crate) engine: Handle,
     reader: Arc<Reader>,
     /// The last commit that it sees, or the moment of the past that it reads.
     snapshot: Timestamp,
@@ -96,7 +96,7 @@ pub enum Begin {
 }
 
 impl Transaction {
-    pub(crate) fn begin(engine: &Arc<Engine>, begin: Begin) -> Result<Self> {
+    pub(crate) fn begin(engine: &Handle, begin: Begin) -> Result<Self> {
         engine.check_usable()?;
         let mut at = Timestamp::MAX;
         let (mode, view) = match begin {
@@ -118,7 +118,7 @@ impl Transaction {
             Begin::WriteWithin(patience) => Self::begin_write(engine, Some(patience))?,
         };
         Ok(Transaction {
-            engine: Arc::clone(engine),
+            engine: engine.clone(),
             snapshot: at.min(view.timestamp),
             reader: engine.readers.add(view, at),
             mode,
@@ -367,7 +367,7 @@ impl Transaction {
         if self.writes.is_empty() {
             return self.commit_nothing();
         }
-        let engine = Arc::clone(&self.engine);
+        let engine = self.engine.clone();
         let committed = match &self.mode {
             Mode::Concurrent(reads, isolation) => {
                 let turn = engine.turn.take_briefly(self.patience).ok_or_else(busy)?;
@@ -390,10 +390,7 @@ impl Transaction {
         };
         self.mode = Mode::Finished;
         engine.acknowledge(&committed, self.durability)?;
-        if engine.checkpoint_is_due() {
-            // The commit stands whatever becomes of the checkpoint: a failure closes the database, and the next call says so.
-            let _ = engine.checkpoint();
-        }
+        engine.after_commit();
         Ok(committed.timestamp)
     }
 

@@ -58,11 +58,13 @@ impl Report {
 
 pub(crate) fn verify(engine: &Engine) -> Result<Report> {
     engine.check_usable()?;
-    // The newest view, with the roots and the count of pages that belong to it.
+    // The newest view, with the roots and the count of pages that belong to it: no checkpoint may come between.
+    let checkpointing = engine.checkpointing.lock();
     let (view, pages) = {
         let committer = engine.committer.lock();
         (Arc::clone(&committer.latest), engine.pages.stats())
     };
+    drop(checkpointing);
     let mut report = Report::default();
     let trees = [("the tree of current rows", view.root), ("the system tree", view.system)];
     for (name, root) in trees {
@@ -127,7 +129,9 @@ fn check_versions(report: &mut Report, view: &View) -> Result<()> {
     for run in view.history.runs.iter() {
         sources.push((Box::new(view.pages.cursor(run.root)), Some(*run)));
     }
-    sources.push((Box::new(MemtableCursor::new(view.history.memtable.clone())), None));
+    for memtable in view.history.memtables() {
+        sources.push((Box::new(MemtableCursor::new(Arc::clone(memtable))), None));
+    }
     let mut open = Vec::new();
     for (mut source, run) in sources {
         if source.seek(&[])? {

@@ -1,10 +1,11 @@
 //! Page ids: which are free, and when a freed one may be used again.
 //!
 //! ```text
-//! freed in memory -> waiting (a snapshot can read it) -> freed -> resting -> free
-//!                                                        |         |         |
-//!                                              batch n frees it    |   used by batch n + 2
-//!                                                          batch n + 1 is durable
+//! freed in memory -> waiting (a snapshot can read it) -> freed -> leaving -> resting -> free
+//!                                                          |         |          |         |
+//!                                                 batch n frees it   |          |   used by batch n + 2
+//!                                                          batch n is durable   |
+//!                                                                    batch n + 1 is durable
 //! ```
 //!
 //! So neither the last nor the last but one durable state ever loses a page. An id that no batch has written yet is
@@ -28,6 +29,8 @@ pub(crate) struct Allocator {
     /// Descending, so that the lowest is taken first.
     free: Vec<u64>,
     resting: Vec<u64>,
+    /// What the batch that is being written frees.
+    leaving: Vec<u64>,
     freed: Vec<u64>,
     /// Freed ids that a snapshot can still read; whether a checkpoint has written them.
     waiting: BTreeMap<u64, bool>,
@@ -70,6 +73,18 @@ impl Allocator {
         }
     }
 
+    /// Takes an id for a page that is made apart from the writer: it counts as unused until it is adopted.
+    pub(crate) fn take_apart(&mut self) -> Result<u64> {
+        let id = self.take()?;
+        self.waiting.insert(id, false);
+        Ok(id)
+    }
+
+    /// A page that was made apart is in use from now on.
+    pub(crate) fn adopt(&mut self, id: u64) {
+        self.waiting.remove(&id);
+    }
+
     /// Frees the page of a free list that the next batch replaces.
     pub(crate) fn free_with_next_batch(&mut self, id: u64) {
         self.freed.push(id);
@@ -80,16 +95,23 @@ impl Allocator {
         &self.freed
     }
 
+    /// The next batch is about to be written: what is freed from now on belongs to the one after it.
+    pub(crate) fn begin_batch(&mut self) {
+        debug_assert!(self.leaving.is_empty(), "one batch is written at a time");
+        self.leaving = std::mem::take(&mut self.freed);
+    }
+
     /// The batch is durable.
     pub(crate) fn committed(&mut self) {
         self.free.append(&mut self.resting);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
-        self.resting = std::mem::take(&mut self.freed);
+        self.resting = std::mem::take(&mut self.leaving);
     }
 
     /// Ids that are not in use.
     pub(crate) fn unused(&self) -> u64 {
-        (self.free.len() + self.resting.len() + self.freed.len() + self.waiting.len()) as u64
+        let lists = [&self.free, &self.resting, &self.leaving, &self.freed];
+        (lists.iter().map(|list| list.len()).sum::<usize>() + self.waiting.len()) as u64
     }
 
     /// The free list as of the next batch. Waiting ids count as freed: no snapshot outlives the process.
@@ -148,10 +170,34 @@ mod tests {
         allocator.release(1);
         allocator.release(2);
         assert_eq!(allocator.take().unwrap(), 2);
+        allocator.begin_batch();
         allocator.committed();
         assert_eq!(allocator.take().unwrap(), 3);
+        allocator.begin_batch();
         allocator.committed();
         assert_eq!(allocator.take().unwrap(), 1);
+    }
+
+    #[test]
+    fn what_is_freed_while_a_batch_is_written_belongs_to_the_next() {
+        let mut allocator = Allocator { next: 10, ..Allocator::default() };
+        allocator.free_with_next_batch(1);
+        allocator.begin_batch();
+        allocator.free_with_next_batch(2);
+        allocator.committed();
+        assert_eq!((&allocator.resting[..], &allocator.freed[..]), (&[1][..], &[2][..]));
+        assert_eq!(allocator.unused(), 2);
+    }
+
+    #[test]
+    fn an_id_taken_apart_is_unused_until_it_is_adopted_and_free_again_where_it_never_is() {
+        let mut allocator = Allocator::new();
+        let (kept, dropped) = (allocator.take_apart().unwrap(), allocator.take_apart().unwrap());
+        assert_eq!(allocator.unused(), 2);
+        allocator.adopt(kept);
+        allocator.release(dropped);
+        assert_eq!(allocator.unused(), 1);
+        assert_eq!(allocator.take().unwrap(), dropped);
     }
 
     #[test]

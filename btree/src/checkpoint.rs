@@ -1,5 +1,11 @@
 //! The checkpoint: every dirty page, the free list and the meta blob in one batch of the store.
 //!
+//! ```text
+//! freeze (in turn)      what is dirty now belongs to this checkpoint; the next epoch begins
+//! write  (no turn)      the batch of the store, while commits go on in pages of fresh ids
+//! settle (in turn)      the pages are clean; ids that the batch before freed are free
+//! ```
+//!
 //! The meta blob, little-endian:
 //!
 //! ```text
@@ -12,6 +18,8 @@ use std::sync::atomic::Ordering;
 
 use dosql_base::codec::Reader;
 use dosql_base::{Checksum, Code, Error, ErrorKind, Result, Timestamp};
+use foldhash::fast::FixedState;
+use hashbrown::HashSet;
 use zerocopy::byteorder::little_endian::U64;
 
 use crate::alloc::Allocator;
@@ -21,7 +29,7 @@ use crate::page::format::{FREE_LIST, PageHeader, seal};
 use crate::page::leaf::OverflowRef;
 use crate::table::Image;
 use crate::writer::WriterState;
-use crate::{Batch, PageId, PageWriter, Pages};
+use crate::{Batch, PageId, PageSnapshot, PageWriter, Pages};
 
 const MAGIC: &[u8; 8] = b"dosqlpgs";
 const FORMAT: u32 = 1;
@@ -149,16 +157,29 @@ impl WriterState {
         let len = u32::try_from(bytes.len()).map_err(|_| Error::limit("the free list is over 4 GiB"))?;
         Ok((OverflowRef { first: ids[0], epoch: self.epoch, len }, images))
     }
+}
 
-    /// Writes one batch.
-    fn write_batch(&mut self, pages: &Pages, user_meta: &[u8]) -> Result<Vec<Image>> {
-        let published = pages.pins.lock().published;
-        let (free_list, list) = self.build_free_list(pages, published)?;
-        let meta =
-            Meta { epoch: self.epoch, next: self.alloc.next, published, free_list, user: user_meta.to_vec() };
-        let meta = meta.encode(pages.page_size);
-        let mut images = list.clone();
-        for &id in &self.dirty {
+/// A checkpoint that was begun: what it writes is decided and can't change any more, while commits go on. See
+/// [`PageWriter::freeze`].
+pub struct Frozen {
+    /// Keeps the images of the pages that commits free meanwhile.
+    snapshot: PageSnapshot,
+    dirty: Arc<HashSet<u64, FixedState>>,
+    /// The pages of the free list.
+    list: Vec<Image>,
+    frees: Vec<PageId>,
+    meta: Vec<u8>,
+}
+
+impl Frozen {
+    /// Writes the batch. Needs no turn: commits go on meanwhile.
+    ///
+    /// # Errors
+    /// What the store answers. Nothing is lost in memory, but the checkpoint can't be tried again: the caller should close.
+    pub fn write(&self) -> Result<()> {
+        let pages = self.snapshot.pages();
+        let mut images = self.list.clone();
+        for &id in &*self.dirty {
             let image = pages.table.sealed(id);
             images.push(image.ok_or_else(|| {
                 Error::corrupt("a dirty page is missing from the page table; reopen", format!("page {id}"))
@@ -167,10 +188,7 @@ impl WriterState {
         images.sort_unstable_by_key(|image| PageHeader::of(image).id.get());
         let puts: Vec<(PageId, &[u8])> =
             images.iter().map(|image| (PageId::new(PageHeader::of(image).id.get()), &image[..])).collect();
-        let mut frees: Vec<PageId> = self.alloc.freed().iter().map(|&id| PageId::new(id)).collect();
-        frees.sort_unstable();
-        pages.store.commit(Batch { puts: &puts, frees: &frees, meta: &meta })?;
-        Ok(list)
+        pages.store.commit(Batch { puts: &puts, frees: &self.frees, meta: &self.meta })
     }
 }
 
@@ -178,13 +196,39 @@ impl PageWriter<'_> {
     /// Writes every dirty page, the free list and `user_meta` in one batch of the store. Everything must be published.
     ///
     /// # Errors
-    /// `InvalidInput` where something is not published, `Limit` where `user_meta` is longer than the store allows, or
-    /// what the store answers: then all is still dirty in memory and readable, and the caller should close.
+    /// As [`PageWriter::freeze`], or what the store answers: then all is still dirty in memory and readable, and the caller
+    /// should close.
     pub fn checkpoint(&mut self, user_meta: &[u8]) -> Result<()> {
+        let saved = self.state.alloc.clone();
+        let list_pages = self.state.list_pages.clone();
+        let frozen = self.freeze(user_meta)?;
+        if let Err(error) = frozen.write() {
+            // Nothing was committed in between, so all can be as it was.
+            let state = &mut *self.state;
+            (state.alloc, state.list_pages) = (saved, list_pages);
+            state.dirty = state.frozen.take().map(|dirty| (*dirty).clone()).unwrap_or_default();
+            state.epoch -= 1;
+            return Err(error);
+        }
+        self.settle(frozen);
+        Ok(())
+    }
+
+    /// Begins a checkpoint of what is published: every dirty page, the free list and `user_meta` will be in its batch. Then
+    /// [`Frozen::write`], without the turn, and [`PageWriter::settle`]. Pages that commits change meanwhile get fresh ids, so the
+    /// batch stays as it is. Costs no I/O.
+    ///
+    /// # Errors
+    /// `InvalidInput` where something is not published or another checkpoint was begun and not settled; `Limit` where
+    /// `user_meta` is longer than the store allows.
+    pub fn freeze(&mut self, user_meta: &[u8]) -> Result<Frozen> {
         let pages = self.pages;
         let state = &mut *self.state;
         if !state.is_settled() {
             return Err(Error::invalid("publish or roll back the changes before a checkpoint"));
+        }
+        if state.frozen.is_some() {
+            return Err(Error::invalid("settle the checkpoint that was begun before the next"));
         }
         let most = pages.store.caps().max_meta.saturating_sub(USER_AT);
         if user_meta.len() > most {
@@ -193,27 +237,49 @@ impl PageWriter<'_> {
         state.forget_path();
         state.collect_released(pages);
         let saved = state.alloc.clone();
-        for id in state.list_pages.clone() {
+        for &id in &state.list_pages {
             state.alloc.free_with_next_batch(id);
         }
-        let list = match state.write_batch(pages, user_meta) {
-            Ok(list) => list,
+        let snapshot = pages.latest();
+        let (free_list, list) = match state.build_free_list(pages, snapshot.version()) {
+            Ok(built) => built,
             Err(error) => {
                 state.alloc = saved;
                 return Err(error);
             }
         };
-        state.alloc.committed();
+        let mut frees: Vec<PageId> = state.alloc.freed().iter().map(|&id| PageId::new(id)).collect();
+        frees.sort_unstable();
+        let meta = Meta {
+            epoch: state.epoch,
+            next: state.alloc.next,
+            published: snapshot.version(),
+            free_list,
+            user: user_meta.to_vec(),
+        };
+        state.alloc.begin_batch();
         state.list_pages = list.iter().map(|image| PageHeader::of(image).id.get()).collect();
-        // Before the first page of this epoch can be evicted and read again.
-        pages.gauges.checkpoints.store(state.epoch, Ordering::Release);
-        for id in std::mem::take(&mut state.dirty) {
+        let dirty = Arc::new(std::mem::take(&mut state.dirty));
+        state.frozen = Some(Arc::clone(&dirty));
+        state.epoch += 1;
+        Ok(Frozen { snapshot, dirty, list, frees, meta: meta.encode(pages.page_size) })
+    }
+
+    /// Ends a checkpoint whose batch is durable: its pages are clean, and what the one before it freed may be used again.
+    pub fn settle(&mut self, frozen: Frozen) {
+        let pages = self.pages;
+        let state = &mut *self.state;
+        state.frozen = None;
+        state.alloc.committed();
+        // Before the first page of this checkpoint can be evicted and read again.
+        pages.gauges.checkpoints.fetch_add(1, Ordering::Release);
+        for &id in &*frozen.dirty {
             pages.table.clean(id);
         }
-        state.epoch += 1;
+        drop(frozen);
+        state.collect_released(pages);
         state.update_gauges(pages);
         pages.table.evict();
-        Ok(())
     }
 }
 

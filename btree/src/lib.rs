@@ -32,6 +32,7 @@ mod table;
 mod writer;
 
 pub use check::TreeCheck;
+pub use checkpoint::Frozen;
 pub use cursor::Cursor;
 pub use entry::{Displaced, Entry, Item};
 pub use pages::{Pages, PagesOptions, PagesStats};
@@ -41,7 +42,7 @@ pub use store::file::FilePageStore;
 pub use store::memory::MemoryPageStore;
 pub use store::raw::RawFile;
 pub use store::{Batch, Caps, PageId, PageStore, StoreStats};
-pub use writer::{BulkLoader, PageWriter};
+pub use writer::{Apart, BulkLoader, PageMaker, PageWriter, TreePages};
 
 /// What a page size allows. Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

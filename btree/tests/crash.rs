@@ -70,6 +70,42 @@ fn work(file: &CrashFile, until: u64) -> (u64, Result<()>) {
     (done, result)
 }
 
+/// As [`work`], but each checkpoint is written when the next round is already published.
+fn work_ahead(file: &CrashFile, until: u64) -> (u64, Result<()>) {
+    let mut done = 0;
+    let result = (|| {
+        let (pages, mut root) = open(file)?;
+        done = pages.published().as_micros();
+        let mut begun = None;
+        for round in done + 1..=until + 1 {
+            let version = Timestamp::from_micros(round);
+            let before = root;
+            let mut writer = pages.writer();
+            writer.begin(version);
+            change(round, |key, value| {
+                match value {
+                    Some(value) => writer.set(&mut root, &key, version, &value)?,
+                    None => writer.remove(&mut root, &key)?,
+                };
+                Ok(())
+            })?;
+            writer.publish(version)?;
+            drop(writer);
+            if let Some(frozen) = begun.take() {
+                dosql_btree::Frozen::write(&frozen)?;
+                pages.writer().settle(frozen);
+                done = round - 1;
+                // What the checkpoint wrote is still there to read beside what came after it.
+                pages.latest().check(root)?;
+                assert!(before != root);
+            }
+            begun = Some(pages.writer().freeze(&root.to_bytes())?);
+        }
+        Ok(())
+    })();
+    (done, result)
+}
+
 /// The file holds a whole state: that of `acknowledged`, or of the round in flight.
 fn assert_recovers(file: &CrashFile, acknowledged: u64, what: &str) {
     let (pages, root) = open(file).unwrap_or_else(|error| panic!("{what}: {error}"));
@@ -85,6 +121,33 @@ fn assert_recovers(file: &CrashFile, acknowledged: u64, what: &str) {
         more = cursor.next().unwrap();
     }
     assert_eq!(found, model_after(round), "{what}");
+}
+
+#[test]
+fn a_crash_while_a_checkpoint_is_written_beside_commits_leaves_a_whole_state() {
+    let rounds = 5;
+    let whole = CrashFile::new();
+    work_ahead(&whole, rounds).1.unwrap();
+    for call in 0..whole.calls() {
+        let file = CrashFile::new();
+        file.crash_at(call);
+        let (acknowledged, result) = work_ahead(&file, rounds);
+        assert!(result.is_err());
+        for variant in 0..4u64 {
+            let mut rng = fastrand::Rng::with_seed(call * 100 + variant);
+            let mut survives = || match variant {
+                0 => false,
+                1 => true,
+                _ => rng.bool(),
+            };
+            let left = file.crash(&mut survives);
+            assert_recovers(&left, acknowledged, &format!("call {call}, variant {variant}"));
+            // It goes on from there, whichever way.
+            let (done, result) = work_ahead(&left, rounds + 2);
+            result.unwrap();
+            assert_recovers(&left, done, &format!("call {call}, variant {variant}, and on"));
+        }
+    }
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The past: versions that updates and deletes displaced, as immutable intervals `key, start <= at < end -> value`.
 //!
 //! ```text
-//! commit --> memtable --checkpoint--> run --merge of neighbours--> run
-//!            (memory)                 (a tree of pages)
+//! commit --> memtable --> set aside --checkpoint--> run --merge of neighbours--> run
+//!            (memory)     (memory, grows no more)   (a tree of pages)
 //! ```
 //!
 //! A version is in exactly one place, and the intervals of a key never overlap, so a read of the past finds at most one
@@ -30,10 +30,30 @@ use memtable::Memtable;
 pub(crate) struct History {
     /// Oldest first: the ends of the versions in a run are above those in the run before.
     pub(crate) runs: Arc<[Run]>,
+    /// Memtables that the checkpoint under way makes runs of, oldest first.
+    pub(crate) aside: Arc<[Arc<Memtable>]>,
     pub(crate) memtable: Arc<Memtable>,
 }
 
 impl History {
+    /// Sets the memtable aside, if it holds anything, for the next run; commits go on in a new one.
+    pub(crate) fn set_aside(&mut self) {
+        if self.memtable.len() > 0 {
+            let full = std::mem::take(&mut self.memtable);
+            self.aside = self.aside.iter().cloned().chain([full]).collect();
+        }
+    }
+
+    /// Everything in memory, oldest first.
+    pub(crate) fn memtables(&self) -> impl Iterator<Item = &Arc<Memtable>> {
+        self.aside.iter().chain([&self.memtable])
+    }
+
+    /// Bytes in memory.
+    pub(crate) fn memory(&self) -> usize {
+        self.memtables().map(|memtable| memtable.bytes()).sum()
+    }
+
     /// The runs that may hold a version that was current at `at`.
     pub(crate) fn runs_at(&self, at: Timestamp) -> impl Iterator<Item = &Run> {
         self.runs.iter().filter(move |run| run.first_start <= at && run.last_end > at)
@@ -41,7 +61,7 @@ impl History {
 
     /// The version of `key` that was current at `at`, if it has been displaced since.
     pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
-        if let Some(version) = self.memtable.get(key, at) {
+        if let Some(version) = self.memtables().find_map(|memtable| memtable.get(key, at)) {
             return Ok(Some(Bytes::shared(version.value)));
         }
         let (mut from, mut before) = (Vec::new(), Vec::new());

@@ -2,6 +2,7 @@
 //! Each key comes once, in either direction.
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Cursor, PageSnapshot, Root};
@@ -19,7 +20,7 @@ pub(crate) struct PastCursor {
     direction: Direction,
     tree: TreeSource,
     runs: Vec<VersionSource<Cursor>>,
-    memtable: VersionSource<MemtableCursor>,
+    memtables: Vec<VersionSource<MemtableCursor>>,
     /// Which source holds the next entry.
     place: Option<Place>,
 }
@@ -28,7 +29,7 @@ pub(crate) struct PastCursor {
 enum Place {
     Tree,
     Run(usize),
-    Memtable,
+    Memtable(usize),
 }
 
 impl PastCursor {
@@ -41,17 +42,13 @@ impl PastCursor {
         direction: Direction,
     ) -> Self {
         let bounds = EncodedRange::new(range);
-        let source = |cursor: Cursor| VersionSource::new(cursor, at, bounds.clone(), direction);
+        let run = |cursor: Cursor| VersionSource::new(cursor, at, bounds.clone(), direction);
+        let memtable = |cursor: MemtableCursor| VersionSource::new(cursor, at, bounds.clone(), direction);
         PastCursor {
             direction,
             tree: TreeSource { cursor: pages.cursor(root), at, range: range.clone(), direction, here: false },
-            runs: history.runs_at(at).map(|run| source(pages.cursor(run.root))).collect(),
-            memtable: VersionSource::new(
-                MemtableCursor::new(history.memtable.clone()),
-                at,
-                bounds.clone(),
-                direction,
-            ),
+            runs: history.runs_at(at).map(|it| run(pages.cursor(it.root))).collect(),
+            memtables: history.memtables().map(|it| memtable(MemtableCursor::new(Arc::clone(it)))).collect(),
             place: None,
         }
     }
@@ -62,7 +59,9 @@ impl PastCursor {
         for run in &mut self.runs {
             run.seek(key)?;
         }
-        self.memtable.seek(key)?;
+        for memtable in &mut self.memtables {
+            memtable.seek(key)?;
+        }
         self.choose();
         Ok(())
     }
@@ -71,13 +70,14 @@ impl PastCursor {
         match place {
             Place::Tree => self.tree.key(),
             Place::Run(n) => self.runs.get(n)?.key(),
-            Place::Memtable => self.memtable.key(),
+            Place::Memtable(n) => self.memtables.get(n)?.key(),
         }
     }
 
     fn places(&self) -> impl Iterator<Item = Place> + use<> {
-        let runs = self.runs.len();
-        std::iter::once(Place::Tree).chain((0..runs).map(Place::Run)).chain([Place::Memtable])
+        let (runs, memtables) = (self.runs.len(), self.memtables.len());
+        let versions = (0..runs).map(Place::Run).chain((0..memtables).map(Place::Memtable));
+        std::iter::once(Place::Tree).chain(versions)
     }
 
     fn choose(&mut self) {
@@ -107,23 +107,26 @@ impl PastCursor {
             None => Ok(&[]),
             Some(Place::Tree) => self.tree.cursor.value(),
             Some(Place::Run(n)) => self.runs[n].versions.value(),
-            Some(Place::Memtable) => self.memtable.versions.value(),
+            Some(Place::Memtable(n)) => self.memtables[n].versions.value(),
         }
     }
 
-    /// On to the next entry. The same key may stand in the tree and, displaced since the scan began, in the memtable: both
-    /// move on.
+    /// On to the next entry. The same key may stand in the tree and, displaced since the scan began, in a memtable: both move
+    /// on.
     pub(crate) fn advance(&mut self) -> Result<()> {
         let Some(place) = self.place else {
             return Ok(());
         };
-        if self.memtable.key().is_some() && place != Place::Memtable && self.key() == self.memtable.key() {
-            self.memtable.advance()?;
+        for n in 0..self.memtables.len() {
+            let key = self.memtables[n].key();
+            if key.is_some() && place != Place::Memtable(n) && self.key() == key {
+                self.memtables[n].advance()?;
+            }
         }
         match place {
             Place::Tree => self.tree.advance()?,
             Place::Run(n) => self.runs[n].advance()?,
-            Place::Memtable => self.memtable.advance()?,
+            Place::Memtable(n) => self.memtables[n].advance()?,
         }
         self.choose();
         Ok(())

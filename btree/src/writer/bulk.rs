@@ -6,12 +6,13 @@
 use dosql_base::{Error, Result, Timestamp};
 use std::sync::Arc;
 
-use super::PageWriter;
+use super::overflow::write_overflow;
+use super::{PageWriter, check_key, check_value};
 use crate::page::format::{SLOT, SLOTS_AT};
 use crate::page::leaf::{Kind, Prelude};
 use crate::page::node::{child_pointer, common_prefix, separator};
 use crate::page::node_mut::{NodeMut, Shape};
-use crate::{Root, limits};
+use crate::{PageId, Pages, Root};
 
 /// The entries of the next page of one level.
 #[derive(Default)]
@@ -67,21 +68,52 @@ impl Level {
     }
 }
 
-/// Builds a tree from entries in ascending key order; see [`PageWriter::bulk`].
-pub struct BulkLoader<'w, 'p> {
-    writer: &'w mut PageWriter<'p>,
+/// Where new pages are made: in the writer, or apart from it.
+pub trait PageMaker {
+    /// The page table that they belong to.
+    fn pages(&self) -> &Arc<Pages>;
+
+    /// The number of the checkpoint that will write them.
+    fn epoch(&self) -> u64;
+
+    /// Takes an id and a page of arbitrary bytes for it, which `fill` fills in.
+    ///
+    /// # Errors
+    /// `Limit` where page numbers run out.
+    fn make(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64>;
+
+    /// A loader of a new tree, for entries that come in ascending key order.
+    fn bulk(&mut self) -> BulkLoader<'_, Self>
+    where
+        Self: Sized,
+    {
+        BulkLoader { maker: self, levels: Vec::new(), last: Vec::new(), entries: 0 }
+    }
+}
+
+impl PageMaker for PageWriter<'_> {
+    fn pages(&self) -> &Arc<Pages> {
+        self.pages
+    }
+
+    fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
+    fn make(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
+        self.create(fill)
+    }
+}
+
+/// Builds a tree from entries in ascending key order; see [`PageMaker::bulk`].
+pub struct BulkLoader<'m, M: PageMaker> {
+    maker: &'m mut M,
     levels: Vec<Level>,
     last: Vec<u8>,
     entries: u64,
 }
 
-impl<'p> PageWriter<'p> {
-    /// A loader of a new tree, for entries that come in ascending key order.
-    pub fn bulk(&mut self) -> BulkLoader<'_, 'p> {
-        self.state.forget_path();
-        BulkLoader { writer: self, levels: Vec::new(), last: Vec::new(), entries: 0 }
-    }
-
+impl PageWriter<'_> {
     /// Builds a tree from entries in ascending key order, leaves left to right.
     ///
     /// # Errors
@@ -100,18 +132,18 @@ impl<'p> PageWriter<'p> {
     }
 }
 
-impl BulkLoader<'_, '_> {
+impl<M: PageMaker> BulkLoader<'_, M> {
     /// Appends an entry; its key must be above the one before.
     ///
     /// # Errors
     /// `InvalidInput`, `Limit`.
     pub fn push(&mut self, key: &[u8], version: Timestamp, value: &[u8]) -> Result<()> {
-        self.writer.check_value(value)?;
-        if value.len() <= limits(self.writer.pages.page_size).max_inline_value {
+        check_value(value, self.maker.pages().limits().max_value)?;
+        if value.len() <= self.maker.pages().limits().max_inline_value {
             return self.append(key, version, Kind::Inline, value);
         }
         self.check(key)?;
-        let reference = self.writer.write_overflow(value)?;
+        let reference = write_overflow(self.maker, value)?;
         self.append(key, version, Kind::Overflow, &reference.to_bytes())
     }
 
@@ -124,7 +156,7 @@ impl BulkLoader<'_, '_> {
     }
 
     fn check(&self, key: &[u8]) -> Result<()> {
-        self.writer.check_key(key)?;
+        check_key(key, self.maker.pages().limits().max_key)?;
         if self.entries > 0 && key <= self.last.as_slice() {
             return Err(Error::invalid("a bulk load needs its keys in ascending order, none twice"));
         }
@@ -147,7 +179,7 @@ impl BulkLoader<'_, '_> {
     /// Makes pages of `level` while it has more entries than one page takes.
     fn flush_full(&mut self, mut level: usize) -> Result<()> {
         while level < self.levels.len() {
-            if self.levels[level].estimate() <= self.writer.pages.page_size {
+            if self.levels[level].estimate() <= self.maker.pages().page_size {
                 return Ok(());
             }
             self.flush(level, false)?;
@@ -159,12 +191,12 @@ impl BulkLoader<'_, '_> {
     /// Makes a page of as many entries of `level` as fit; of all of them, without upper bound, if they fit and it is the
     /// `last` page.
     fn flush(&mut self, level: usize, last: bool) -> Result<()> {
-        let size = self.writer.pages.page_size;
+        let size = self.maker.pages().page_size;
         let count = self.levels[level].ends.len();
         let mut take = if last { count } else { count - 1 };
-        let mut image = self.writer.pages.table.buffer(size);
+        let mut image = self.maker.pages().table.buffer(size);
         let bytes = Arc::get_mut(&mut image).expect("a new buffer is not shared");
-        let epoch = self.writer.state.epoch;
+        let epoch = self.maker.epoch();
         let high = loop {
             let from = &self.levels[level];
             let high = (take < count).then(|| match level {
@@ -185,11 +217,11 @@ impl BulkLoader<'_, '_> {
             take -= 1;
             debug_assert!(take > 0, "one entry within the limits fits a page");
         };
-        let id = self.writer.create(|id, page| {
+        let id = self.maker.make(|id, page| {
             page.copy_from_slice(bytes);
             crate::page::format::PageHeader::of_mut(page).id.set(id);
         })?;
-        self.writer.pages.table.recycle(image);
+        self.maker.pages().table.recycle(image);
         let from = &mut self.levels[level];
         let low = std::mem::replace(&mut from.low, high.unwrap_or_default());
         from.drain(take);
@@ -218,7 +250,8 @@ impl BulkLoader<'_, '_> {
             if self.levels.len() == level + 2 && above.ends.len() == 1 {
                 let pointer = above.payload(0);
                 let page = crate::page::format::get_u48(pointer);
-                return Ok(self.writer.root_at(page, level as u8 + 1, self.entries));
+                let (page, epoch) = (PageId::new(page), self.maker.epoch());
+                return Ok(Root { page, epoch, entries: self.entries, height: level as u8 + 1 });
             }
             level += 1;
         }

@@ -2,8 +2,8 @@
 
 use dosql_base::{Error, ErrorKind, Result};
 
+use super::PageWriter;
 use super::split::join;
-use super::{PageWriter, Private};
 use crate::page::format::SLOTS_AT;
 use crate::page::node::Node;
 use crate::page::node_mut::Shape;
@@ -158,39 +158,5 @@ impl PageWriter<'_> {
             parent.remove(slot);
         }
         Ok(true)
-    }
-
-    /// Frees every page of a tree. After `WouldBlock` nothing has changed.
-    ///
-    /// # Errors
-    /// `WouldBlock`, `Corrupt`, `Io`.
-    pub fn free_tree(&mut self, root: Root) -> Result<()> {
-        let mut pages = Vec::new();
-        let mut stack = Vec::new();
-        if !root.page.is_none() {
-            stack.push((root.page.get(), root.epoch, root.height - 1));
-        }
-        while let Some((id, epoch, level)) = stack.pop() {
-            let image = match self.state.private.get(&id) {
-                Some(Private { image, .. }) => Arc::clone(image),
-                None => self.pages.image(id, epoch, dosql_base::Timestamp::MAX, false)?,
-            };
-            pages.push((id, epoch, version_of(&image)));
-            let node = super::path::node_of_level(&image, level)?;
-            for i in 0..node.count() {
-                if level > 0 {
-                    let (child, epoch) = node.child(i);
-                    stack.push((child, epoch, level - 1));
-                } else if let Some(reference) = node.overflow(i) {
-                    let chain = self.read_overflow(reference, None)?;
-                    pages.extend(chain.into_iter().map(|(id, since)| (id, reference.epoch, since)));
-                }
-            }
-        }
-        self.state.forget_path();
-        for (id, epoch, since) in pages {
-            self.retire(id, epoch, since);
-        }
-        Ok(())
     }
 }

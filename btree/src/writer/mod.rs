@@ -2,8 +2,10 @@
 //! one step. A page gets a fresh id the first time it is changed after a checkpoint, and so do its ancestors: the pages
 //! of the last checkpoint are never written again while it is the last.
 
+mod apart;
 mod bulk;
 mod delete;
+mod free;
 mod overflow;
 mod path;
 mod put;
@@ -25,7 +27,9 @@ use crate::pins::{Held, What};
 use crate::table::Image;
 use crate::{Pages, Root};
 
-pub use bulk::BulkLoader;
+pub use apart::Apart;
+pub use bulk::{BulkLoader, PageMaker};
+pub use free::TreePages;
 use path::Step;
 pub(crate) use path::node_of_level;
 
@@ -51,6 +55,8 @@ pub(crate) struct WriterState {
     pub(crate) alloc: Allocator,
     /// Published pages that no checkpoint has written.
     pub(crate) dirty: HashSet<u64, FixedState>,
+    /// Those that the checkpoint under way writes.
+    pub(crate) frozen: Option<Arc<HashSet<u64, FixedState>>>,
     /// The pages of the free list on disk.
     pub(crate) list_pages: Vec<u64>,
     private: HashMap<u64, Private, FixedState>,
@@ -74,6 +80,7 @@ impl WriterState {
             epoch,
             alloc: Allocator::new(),
             dirty: HashSet::default(),
+            frozen: None,
             list_pages: Vec::new(),
             private: HashMap::default(),
             taken: Vec::new(),
@@ -106,7 +113,8 @@ impl WriterState {
 
     pub(crate) fn update_gauges(&self, pages: &Pages) {
         let free = self.alloc.unused();
-        pages.gauges.dirty.store(self.dirty.len(), Ordering::Relaxed);
+        let frozen = self.frozen.as_ref().map_or(0, |frozen| frozen.len());
+        pages.gauges.dirty.store(self.dirty.len() + frozen, Ordering::Relaxed);
         pages.gauges.free.store(free, Ordering::Relaxed);
         pages.gauges.list.store(self.list_pages.len() as u64, Ordering::Relaxed);
         pages.gauges.used.store((self.alloc.next - 1).saturating_sub(free), Ordering::Relaxed);
@@ -201,7 +209,8 @@ impl PageWriter<'_> {
         let state = &mut *self.state;
         let id = state.alloc.take()?;
         state.taken.push(id);
-        if state.private.contains_key(&id) || state.dirty.contains(&id) {
+        let frozen = state.frozen.as_ref().is_some_and(|frozen| frozen.contains(&id));
+        if frozen || state.private.contains_key(&id) || state.dirty.contains(&id) {
             let what = "the free list names a page in use; restore from a backup";
             return Err(Error::corrupt(what, format!("page {id}")));
         }
@@ -233,25 +242,31 @@ impl PageWriter<'_> {
     }
 
     fn check_key(&self, key: &[u8]) -> Result<()> {
-        let most = self.pages.limits().max_key;
-        if key.len() > most {
-            return Err(Error::limit(format!("a key of {} bytes exceeds the {most} allowed", key.len())));
-        }
-        Ok(())
+        check_key(key, self.pages.limits().max_key)
     }
 
     fn check_value(&self, value: &[u8]) -> Result<()> {
-        let most = self.pages.limits().max_value;
-        if value.len() > most {
-            return Err(Error::limit(format!("a value of {} bytes exceeds the {most} allowed", value.len())));
-        }
-        Ok(())
+        check_value(value, self.pages.limits().max_value)
     }
 
     /// The numbers of a root whose page was just made in this epoch.
     fn root_at(&self, page: u64, height: u8, entries: u64) -> Root {
         Root { page: crate::PageId::new(page), epoch: self.state.epoch, entries, height }
     }
+}
+
+fn check_key(key: &[u8], most: usize) -> Result<()> {
+    if key.len() > most {
+        return Err(Error::limit(format!("a key of {} bytes exceeds the {most} allowed", key.len())));
+    }
+    Ok(())
+}
+
+fn check_value(value: &[u8], most: usize) -> Result<()> {
+    if value.len() > most {
+        return Err(Error::limit(format!("a value of {} bytes exceeds the {most} allowed", value.len())));
+    }
+    Ok(())
 }
 
 impl Drop for PageWriter<'_> {

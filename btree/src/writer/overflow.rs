@@ -3,29 +3,29 @@
 use dosql_base::{Error, Result, Timestamp};
 use std::sync::Arc;
 
-use super::PageWriter;
+use super::{PageMaker, PageWriter};
 use crate::chain_io;
 use crate::page::chain::{self, Link};
 use crate::page::format::OVERFLOW;
 use crate::page::leaf::OverflowRef;
 use crate::table::version_of;
 
-impl PageWriter<'_> {
-    /// Writes a value to new overflow pages.
-    pub(super) fn write_overflow(&mut self, value: &[u8]) -> Result<OverflowRef> {
-        let size = self.pages.page_size;
-        let epoch = self.state.epoch;
-        let len = u32::try_from(value.len()).map_err(|_| Error::limit("a value is over 4 GiB"))?;
-        // From the last link to the first, so that each knows the next.
-        let mut next = 0;
-        for (index, payload) in value.chunks(chain::capacity(size)).enumerate().rev() {
-            next = self.create(|id, bytes| {
-                chain::fill(bytes, Link { kind: OVERFLOW, id, epoch, index: index as u32, next }, payload);
-            })?;
-        }
-        Ok(OverflowRef { first: next, epoch, len })
+/// Writes a value to new overflow pages.
+pub(super) fn write_overflow(maker: &mut impl PageMaker, value: &[u8]) -> Result<OverflowRef> {
+    let size = maker.pages().page_size;
+    let epoch = maker.epoch();
+    let len = u32::try_from(value.len()).map_err(|_| Error::limit("a value is over 4 GiB"))?;
+    // From the last link to the first, so that each knows the next.
+    let mut next = 0;
+    for (index, payload) in value.chunks(chain::capacity(size)).enumerate().rev() {
+        next = maker.make(|id, bytes| {
+            chain::fill(bytes, Link { kind: OVERFLOW, id, epoch, index: index as u32, next }, payload);
+        })?;
     }
+    Ok(OverflowRef { first: next, epoch, len })
+}
 
+impl PageWriter<'_> {
     /// The pages of a long value, each with the version of its image; appends the value itself to `value` if given.
     pub(super) fn read_overflow(
         &self,

@@ -3,6 +3,7 @@
 use dosql_base::{Result, Timestamp};
 
 use super::PageWriter;
+use super::overflow::write_overflow;
 use crate::page::leaf::{Kind, OverflowRef, Prelude};
 use crate::page::node_mut::{NodeMut, Shape};
 use crate::{Displaced, Entry, Root};
@@ -117,7 +118,7 @@ impl PageWriter<'_> {
         let (kind, bytes) = match value {
             None => (Kind::Tombstone, &[][..]),
             Some(value) if value.len() > self.pages.limits().max_inline_value => {
-                reference = self.write_overflow(value)?.to_bytes();
+                reference = write_overflow(self, value)?.to_bytes();
                 (Kind::Overflow, &reference[..])
             }
             Some(value) => (Kind::Inline, value),

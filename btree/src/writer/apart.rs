@@ -1,0 +1,89 @@
+//! Pages made apart from the writer: while commits go on, and seen by nobody until the writer adopts them.
+
+use std::sync::Arc;
+
+use dosql_base::{Error, Result};
+
+use super::{PageMaker, PageWriter, Private};
+use crate::Pages;
+use crate::page::format::PageHeader;
+use crate::table::Image;
+
+/// How many page numbers are taken at a time, so that the writer's turn is not asked for at every page.
+const IDS: usize = 32;
+
+/// Trees that are built beside the writer, for the checkpoint that comes next. Dropping it forgets them.
+pub struct Apart {
+    pages: Arc<Pages>,
+    epoch: u64,
+    images: Vec<Image>,
+    /// Taken, and not used yet.
+    spare: Vec<u64>,
+}
+
+impl Pages {
+    /// A place to build trees in while commits go on; see [`PageWriter::adopt`].
+    #[must_use]
+    pub fn apart(self: &Arc<Self>) -> Apart {
+        let epoch = self.writer().state.epoch;
+        Apart { pages: Arc::clone(self), epoch, images: Vec::new(), spare: Vec::new() }
+    }
+}
+
+impl Apart {
+    fn give_back(&mut self) {
+        let unused = self.images.drain(..).map(|image| PageHeader::of(&image).id.get());
+        self.pages.released.lock().extend(unused.chain(self.spare.drain(..)));
+    }
+}
+
+impl PageMaker for Apart {
+    fn pages(&self) -> &Arc<Pages> {
+        &self.pages
+    }
+
+    fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    fn make(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
+        if self.spare.is_empty() {
+            let mut writer = self.pages.writer();
+            for _ in 0..IDS {
+                self.spare.push(writer.state.alloc.take_apart()?);
+            }
+            self.spare.reverse();
+        }
+        let id = self.spare.pop().expect("ids were taken just now");
+        let mut image = self.pages.table.buffer(self.pages.page_size);
+        fill(id, Arc::get_mut(&mut image).expect("a new buffer is not shared"));
+        self.images.push(image);
+        Ok(id)
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        self.give_back();
+    }
+}
+
+impl PageWriter<'_> {
+    /// Takes in the pages that were made apart: they are published with this commit.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a checkpoint was begun since they were.
+    pub fn adopt(&mut self, mut apart: Apart) -> Result<()> {
+        let state = &mut *self.state;
+        if apart.epoch != state.epoch {
+            return Err(Error::invalid("pages made apart belong to a checkpoint that has gone by"));
+        }
+        for image in apart.images.drain(..) {
+            let id = PageHeader::of(&image).id.get();
+            state.alloc.adopt(id);
+            state.taken.push(id);
+            state.private.insert(id, Private { image, born: true });
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,78 @@
+//! Freeing whole trees.
+
+use std::sync::Arc;
+
+use dosql_base::{Result, Timestamp};
+
+use super::path::node_of_level;
+use super::{PageWriter, Private};
+use crate::chain_io;
+use crate::page::format::OVERFLOW;
+use crate::table::{Image, version_of};
+use crate::{PageSnapshot, Root};
+
+/// The pages of a tree, to be freed at once: see [`PageSnapshot::pages_of`].
+pub struct TreePages(Vec<TreePage>);
+
+struct TreePage {
+    id: u64,
+    epoch: u64,
+    since: Timestamp,
+}
+
+impl PageSnapshot {
+    /// All pages of a tree that no commit changes any more, for [`PageWriter::free_pages`]: the walk needs no turn to write.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn pages_of(&self, root: Root) -> Result<TreePages> {
+        walk(root, self.pages().page_size(), |id, epoch| self.image(id, epoch, false))
+    }
+}
+
+impl PageWriter<'_> {
+    /// Frees every page of a tree. After `WouldBlock` nothing has changed.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn free_tree(&mut self, root: Root) -> Result<()> {
+        let pages = walk(root, self.pages.page_size, |id, epoch| match self.state.private.get(&id) {
+            Some(Private { image, .. }) => Ok(Arc::clone(image)),
+            None => self.pages.image(id, epoch, Timestamp::MAX, false),
+        })?;
+        self.free_pages(pages);
+        Ok(())
+    }
+
+    /// Frees the pages of a tree.
+    pub fn free_pages(&mut self, pages: TreePages) {
+        self.state.forget_path();
+        for page in pages.0 {
+            self.retire(page.id, page.epoch, page.since);
+        }
+    }
+}
+
+fn walk(root: Root, page_size: usize, fetch: impl Fn(u64, u64) -> Result<Image>) -> Result<TreePages> {
+    let mut pages = Vec::new();
+    let mut stack = Vec::new();
+    if !root.page.is_none() {
+        stack.push((root.page.get(), root.epoch, root.height - 1));
+    }
+    while let Some((id, epoch, level)) = stack.pop() {
+        let image = fetch(id, epoch)?;
+        pages.push(TreePage { id, epoch, since: version_of(&image) });
+        let node = node_of_level(&image, level)?;
+        for i in 0..node.count() {
+            if level > 0 {
+                let (child, epoch) = node.child(i);
+                stack.push((child, epoch, level - 1));
+            } else if let Some(reference) = node.overflow(i) {
+                chain_io::walk(reference, OVERFLOW, page_size, &fetch, |id, image, _| {
+                    pages.push(TreePage { id, epoch: reference.epoch, since: version_of(image) });
+                })?;
+            }
+        }
+    }
+    Ok(TreePages(pages))
+}
