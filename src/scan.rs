@@ -8,7 +8,7 @@ use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
 use dosql_base::{ErrorKind, Result, Timestamp};
-use dosql_btree::Cursor;
+use dosql_btree::{Cursor, Stop, Way};
 use dosql_sql::{Direction, KeyRange};
 
 use crate::history::past::PastCursor;
@@ -24,9 +24,7 @@ pub struct Scan {
     direction: Direction,
     /// What it sees: everything up to here.
     at: Timestamp,
-    /// The scan goes on at this key, or past it where that was lent already.
-    resume: Vec<u8>,
-    inclusive: bool,
+    resume: Resume,
     source: Source,
     place: Place,
     done: bool,
@@ -34,10 +32,21 @@ pub struct Scan {
     generation: u32,
 }
 
+/// Where the scan goes on, when the source does not stand there.
+enum Resume {
+    /// At the end of the range that it comes from.
+    Start,
+    /// At this key.
+    At(Vec<u8>),
+    /// Past this key, which was lent.
+    Past(Vec<u8>),
+}
+
 /// Where the stored entries come from.
+#[allow(clippy::large_enum_variant, reason = "nearly all scans are of the tree: no allocation for them")]
 enum Source {
     /// The tree as it is in the view.
-    Tree(Box<Cursor>),
+    Tree(Cursor),
     /// The tree and history, as they were before it.
     Past(Box<PastCursor>),
 }
@@ -49,7 +58,7 @@ enum Place {
     Unset,
     /// On the next entry to lend, in the range.
     Next,
-    /// On an entry that was lent.
+    /// On the entry that was lent last: the scan goes on past it.
     Lent,
     /// Past the last entry in the range.
     End,
@@ -60,7 +69,7 @@ impl Source {
         if at < view.timestamp {
             Source::Past(Box::new(view.past(at, range, direction)))
         } else {
-            Source::Tree(Box::new(view.pages.cursor(view.root)))
+            Source::Tree(view.pages.cursor(view.root))
         }
     }
 
@@ -117,12 +126,8 @@ impl Scan {
     ) -> Self {
         let at = at.min(view.timestamp);
         let source = Source::new(view, at, &range, direction);
-        let (resume, inclusive) = match direction {
-            Direction::Forward => (range.start.clone(), true),
-            Direction::Backward => (range.end.clone(), false),
-        };
         let done = range.start >= range.end;
-        Scan { range, direction, at, resume, inclusive, source, place: Place::Unset, done, generation }
+        Scan { range, direction, at, resume: Resume::Start, source, place: Place::Unset, done, generation }
     }
 
     /// Goes on with another view, which contains what it sees.
@@ -131,13 +136,40 @@ impl Scan {
             return;
         }
         self.generation = generation;
+        self.lose_place();
         self.source = Source::new(view, self.at, &self.range, self.direction);
-        self.place = Place::Unset;
+    }
+
+    /// The source is about to move, and may fail to: remembers where to go on.
+    fn lose_place(&mut self) {
+        if self.place == Place::Lent {
+            note(&mut self.resume, self.source.key());
+        }
+        if self.place != Place::End {
+            self.place = Place::Unset;
+        }
     }
 
     /// Where it goes on: the last key lent, or where it started or was sent to.
     pub(crate) fn position(&self) -> &[u8] {
-        &self.resume
+        match (&self.resume, self.place) {
+            (_, Place::Lent) => self.source.key(),
+            (Resume::At(key) | Resume::Past(key), _) => key,
+            (Resume::Start, _) => match self.direction {
+                Direction::Forward => &self.range.start,
+                Direction::Backward => &self.range.end,
+            },
+        }
+    }
+
+    /// Whether the entry at [`Scan::position`] is still to come.
+    fn is_inclusive(&self) -> bool {
+        self.place != Place::Lent
+            && match self.resume {
+                Resume::Start => self.direction == Direction::Forward,
+                Resume::At(_) => true,
+                Resume::Past(_) => false,
+            }
     }
 
     pub(crate) fn direction(&self) -> Direction {
@@ -151,15 +183,13 @@ impl Scan {
     /// Skips to `key`, if that lies ahead.
     pub(crate) fn skip_to(&mut self, key: &[u8]) {
         let ahead = match self.direction {
-            Direction::Forward => key > self.resume.as_slice(),
-            Direction::Backward => key < self.resume.as_slice(),
+            Direction::Forward => key > self.position(),
+            Direction::Backward => key < self.position(),
         };
         if !ahead {
             return;
         }
-        self.resume.clear();
-        self.resume.extend_from_slice(key);
-        self.inclusive = true;
+        self.resume = Resume::At(key.to_vec());
         if self.place != Place::End {
             self.place = Place::Unset;
         }
@@ -175,31 +205,23 @@ impl Scan {
         if self.done || limit == 0 {
             return Ok(self.done);
         }
-        let mut lent = 0usize;
-        let mut counted = |key: &[u8], value: &[u8]| {
-            let verdict = lend(key, value)?;
-            lent += 1;
-            Ok(if lent >= limit { ControlFlow::Break(()) } else { verdict })
-        };
-        match self.lend_entries(own, &mut counted) {
+        let mut left = limit;
+        match self.lend_entries(own, &mut left, lend) {
             Ok(done) => self.done = done,
             // What was lent was lent: the caller takes it, and meets the error at the next call.
-            Err(error) if lent > 0 && error.kind() == ErrorKind::WouldBlock => {}
+            Err(error) if left < limit && error.kind() == ErrorKind::WouldBlock => {}
             Err(error) => return Err(error),
         }
         Ok(self.done)
     }
 
-    fn lend_entries(&mut self, own: Option<&Writes>, lend: &mut Lend<'_>) -> Result<bool> {
+    fn lend_entries(&mut self, own: Option<&Writes>, left: &mut usize, lend: &mut Lend<'_>) -> Result<bool> {
         let own = own.map(Writes::changes).filter(|changes| self.any_left(changes));
         self.find_place()?;
-        if self.place == Place::End && own.is_none() {
-            return Ok(true);
-        }
-        let leaves = own.is_none() && self.direction == Direction::Forward;
-        match &mut self.source {
-            Source::Tree(_) if leaves => self.lend_leaves(lend),
-            _ => self.lend_merged(own.unwrap_or(&Changes::new()), lend),
+        match (own, &self.source) {
+            (None, _) if self.place == Place::End => Ok(true),
+            (None, Source::Tree(_)) => self.lend_leaves(left, lend),
+            (own, _) => self.lend_merged(own.unwrap_or(&Changes::new()), left, lend),
         }
     }
 
@@ -210,8 +232,8 @@ impl Scan {
 
     /// What is left of the range.
     fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
-        let resume =
-            if self.inclusive { Bound::Included(&*self.resume) } else { Bound::Excluded(&*self.resume) };
+        let position = self.position();
+        let resume = if self.is_inclusive() { Bound::Included(position) } else { Bound::Excluded(position) };
         match self.direction {
             Direction::Forward => (resume, Bound::Excluded(&*self.range.end)),
             Direction::Backward => (Bound::Included(&*self.range.start), resume),
@@ -221,15 +243,21 @@ impl Scan {
     /// Puts the source on the next entry to lend.
     fn find_place(&mut self) -> Result<()> {
         let found = match self.place {
-            Place::Next | Place::End => return Ok(()),
+            Place::End => return Ok(()),
+            Place::Next => true,
             Place::Lent => {
-                // An error loses the place, not the key to resume at.
-                self.place = Place::Unset;
+                self.lose_place();
                 self.source.step(self.direction)?
             }
             Place::Unset => {
-                let found = self.source.seek(&self.resume, self.direction)?;
-                let lent = found && !self.inclusive && self.source.key() == self.resume.as_slice();
+                let inclusive = self.is_inclusive();
+                let key = match &self.resume {
+                    Resume::At(key) | Resume::Past(key) => key,
+                    Resume::Start if self.direction == Direction::Forward => &self.range.start,
+                    Resume::Start => &self.range.end,
+                };
+                let found = self.source.seek(key, self.direction)?;
+                let lent = found && !inclusive && self.source.key() == key.as_slice();
                 if lent { self.source.step(self.direction)? } else { found }
             }
         };
@@ -237,48 +265,52 @@ impl Scan {
         Ok(())
     }
 
-    /// Forward without own writes: the tree runs the loop inside its leaves.
-    fn lend_leaves(&mut self, lend: &mut Lend<'_>) -> Result<bool> {
+    /// Without own writes the tree runs the loop inside its leaves.
+    fn lend_leaves(&mut self, left: &mut usize, lend: &mut Lend<'_>) -> Result<bool> {
         let Source::Tree(tree) = &mut self.source else {
             return Ok(true);
         };
-        let (resume, inclusive, end) = (&mut self.resume, &mut self.inclusive, self.range.end.as_slice());
-        self.place = Place::Unset;
-        let (mut failed, mut stopped) = (None, Place::End);
-        tree.visit(usize::MAX, |item| {
-            if item.key >= end {
-                return ControlFlow::Break(());
-            }
+        let (way, bound) = match self.direction {
+            Direction::Forward => (Way::Up, &self.range.end),
+            Direction::Backward => (Way::Down, &self.range.start),
+        };
+        let mut failed = None;
+        let stop = tree.visit(way, Some(bound), |item| {
             if item.tombstone {
                 return ControlFlow::Continue(());
             }
             match lend(item.key, item.value) {
                 Ok(verdict) => {
-                    note(resume, inclusive, item.key);
-                    if verdict.is_break() {
-                        stopped = Place::Lent;
-                    }
-                    verdict
+                    *left -= 1;
+                    if *left == 0 { ControlFlow::Break(()) } else { verdict }
                 }
                 Err(error) => {
                     failed = Some(error);
                     ControlFlow::Break(())
                 }
             }
-        })?;
-        if let Some(error) = failed {
-            return Err(error);
+        });
+        self.place = match &stop {
+            Ok(Stop::Bound) => Place::End,
+            Ok(Stop::Broke) if failed.is_none() => Place::Lent,
+            Err(_) if tree.was_shown() => Place::Lent,
+            _ => {
+                // The entry where it stopped was not taken: it is the next.
+                self.resume = Resume::At(tree.key().to_vec());
+                Place::Next
+            }
+        };
+        match failed {
+            Some(error) => Err(error),
+            None => Ok(stop? == Stop::Bound),
         }
-        self.place = stopped;
-        Ok(stopped == Place::End)
     }
 
     /// The stored entries and own writes, merged; own writes win.
-    fn lend_merged(&mut self, changes: &Changes, lend: &mut Lend<'_>) -> Result<bool> {
+    fn lend_merged(&mut self, changes: &Changes, left: &mut usize, lend: &mut Lend<'_>) -> Result<bool> {
         let (start, end) = self.bounds();
         let mut own = Own::new(changes, start, end, self.direction);
-        let (source, place) = (&mut self.source, &mut self.place);
-        let (resume, inclusive) = (&mut self.resume, &mut self.inclusive);
+        let (source, place, resume) = (&mut self.source, &mut self.place, &mut self.resume);
         loop {
             let order = match (*place == Place::Next, own.peek()) {
                 (false, None) => return Ok(true),
@@ -292,32 +324,40 @@ impl Scan {
             let mut verdict = ControlFlow::Continue(());
             if order == Ordering::Less {
                 verdict = lend(source.key(), source.value()?)?;
-                note(resume, inclusive, source.key());
+                note(resume, source.key());
+                *left -= 1;
             } else if let Some((key, change)) = own.next() {
                 if let Some(value) = change {
                     verdict = lend(key, value)?;
+                    *left -= 1;
                 }
-                note(resume, inclusive, key);
+                note(resume, key);
             }
+            let stop = verdict.is_break() || *left == 0;
             if order != Ordering::Greater {
-                if verdict.is_break() {
+                if stop {
                     *place = Place::Lent;
                     return Ok(false);
                 }
                 *place = Place::Unset;
                 let found = source.step(self.direction)?;
                 *place = settle(source, &self.range, self.direction, found)?;
-            } else if verdict.is_break() {
+            } else if stop {
                 return Ok(false);
             }
         }
     }
 }
 
-fn note(resume: &mut Vec<u8>, inclusive: &mut bool, key: &[u8]) {
-    resume.clear();
-    resume.extend_from_slice(key);
-    *inclusive = false;
+/// Remembers that `key` was lent.
+fn note(resume: &mut Resume, key: &[u8]) {
+    let mut past = match std::mem::replace(resume, Resume::Start) {
+        Resume::At(bytes) | Resume::Past(bytes) => bytes,
+        Resume::Start => Vec::new(),
+    };
+    past.clear();
+    past.extend_from_slice(key);
+    *resume = Resume::Past(past);
 }
 
 /// From an entry that was found, on to one that is a row and in the range.

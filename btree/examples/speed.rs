@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::{MemoryPageStore, Pages, PagesOptions, Root};
+use dosql_btree::{MemoryPageStore, Pages, PagesOptions, Root, Way};
 
 fn key(i: u64) -> [u8; 24] {
     let mut key = [0; 24];
@@ -116,17 +116,23 @@ fn main() -> Result<()> {
     let mut cursor = snapshot.cursor(root);
     for i in 0..count / 10 {
         cursor.seek(&key(i * 7919 % count))?;
-        cursor.visit(10, |_| ControlFlow::Continue(()))?;
+        let mut left = 10;
+        cursor.visit(Way::Up, None, |_| {
+            left -= 1;
+            if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+        })?;
     }
     report("seek + 10", count / 10, start);
     let start = Clock::start();
     let mut sum = 0u64;
     cursor.seek_first()?;
-    let passed = cursor.visit(usize::MAX, |item| {
+    let mut passed = 0;
+    cursor.visit(Way::Up, None, |item| {
+        passed += 1;
         sum += u64::from(item.value[0]) + u64::from(item.key[0]);
         ControlFlow::Continue(())
     })?;
-    report("scan with visit", passed as u64, start);
+    report("scan with visit", passed, start);
     let start = Clock::start();
     let mut passed = 0;
     let mut more = cursor.seek_first()?;

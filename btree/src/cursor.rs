@@ -23,7 +23,7 @@ struct Step {
     slot: usize,
 }
 
-type Way = SmallVec<[Step; 6]>;
+type Steps = SmallVec<[Step; 6]>;
 
 /// Which child or entry to take on the way down.
 #[derive(Clone, Copy)]
@@ -36,13 +36,31 @@ enum Aim<'k> {
     Key(&'k [u8]),
 }
 
+/// Which way a cursor goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Towards higher keys.
+    Up,
+    /// Towards lower keys.
+    Down,
+}
+
+/// Why [`Cursor::visit`] ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// The visitor said so.
+    Broke,
+    /// There is nothing further before the bound.
+    Bound,
+}
+
 /// Goes over a tree in key order, both ways. Owns what it needs, so it may outlive the snapshot it came from. After an
 /// error (`WouldBlock` too) it stands where it stood, and the same call may be made again.
 pub struct Cursor {
     snapshot: PageSnapshot,
     root: Root,
     /// Root to leaf; empty while it is not positioned.
-    way: Way,
+    steps: Steps,
     key: Vec<u8>,
     version: Timestamp,
     kind: Kind,
@@ -50,7 +68,7 @@ pub struct Cursor {
     start: usize,
     len: usize,
     long: OnceCell<Vec<u8>>,
-    /// A visit has seen the entry, but could not read the page after it.
+    /// A visit has shown the entry, but could not read the page after it.
     passed: bool,
 }
 
@@ -59,7 +77,7 @@ impl Cursor {
         Cursor {
             snapshot,
             root,
-            way: Way::new(),
+            steps: Steps::new(),
             key: Vec::new(),
             version: Timestamp::ZERO,
             kind: Kind::Inline,
@@ -83,13 +101,13 @@ impl Cursor {
     }
 
     fn unset(&mut self) {
-        self.way.clear();
+        self.steps.clear();
         self.key.clear();
         self.passed = false;
     }
 
     /// The way from page `id` of `level` down to a leaf.
-    fn descend(&self, way: &mut Way, id: u64, epoch: u64, level: u8, aim: Aim<'_>) -> Result<()> {
+    fn descend(&self, way: &mut Steps, id: u64, epoch: u64, level: u8, aim: Aim<'_>) -> Result<()> {
         let (mut id, mut epoch) = (id, epoch);
         for level in (0..=level).rev() {
             let image = match level {
@@ -112,7 +130,7 @@ impl Cursor {
     }
 
     /// The way to the leaf after (or before) the one that `way` ends at; empty where there is none.
-    fn neighbour(&self, way: &Way, forward: bool) -> Result<Way> {
+    fn neighbour(&self, way: &Steps, forward: bool) -> Result<Steps> {
         for depth in (0..way.len().saturating_sub(1)).rev() {
             let node = Node::new(&way[depth].image);
             let slot = way[depth].slot;
@@ -122,18 +140,18 @@ impl Cursor {
             };
             let Some(next) = next else { continue };
             let (id, epoch) = node.child(next);
-            let mut found: Way = way[..=depth].iter().cloned().collect();
+            let mut found: Steps = way[..=depth].iter().cloned().collect();
             found[depth].slot = next;
             let level = (way.len() - depth - 2) as u8;
             self.descend(&mut found, id, epoch, level, if forward { Aim::First } else { Aim::Last })?;
             return Ok(found);
         }
-        Ok(Way::new())
+        Ok(Steps::new())
     }
 
     /// Moves to the next leaf under the same parent, in place; false where there is none, or where it is empty.
     fn hop(&mut self, forward: bool) -> Result<bool> {
-        let [.., parent, leaf] = self.way.as_mut_slice() else { return Ok(false) };
+        let [.., parent, leaf] = self.steps.as_mut_slice() else { return Ok(false) };
         let node = Node::new(&parent.image);
         let next = match forward {
             true => Some(parent.slot + 1).filter(|&next| next < node.count()),
@@ -150,10 +168,10 @@ impl Cursor {
     }
 
     /// Takes `way`, or the way to the next leaf in the direction that has an entry.
-    fn settle(&mut self, mut way: Way, forward: bool) -> Result<bool> {
+    fn settle(&mut self, mut way: Steps, forward: bool) -> Result<bool> {
         while let Some(step) = way.last() {
             if step.slot < Node::new(&step.image).count() {
-                self.way = way;
+                self.steps = way;
                 self.load();
                 return Ok(true);
             }
@@ -166,7 +184,7 @@ impl Cursor {
     /// Reads the entry that the way ends at.
     #[inline]
     fn load(&mut self) {
-        let Some(step) = self.way.last() else { return };
+        let Some(step) = self.steps.last() else { return };
         self.passed = false;
         let node = Node::new(&step.image);
         node.key_into(step.slot, &mut self.key);
@@ -185,7 +203,7 @@ impl Cursor {
             self.unset();
             return Ok(false);
         }
-        let mut way = Way::new();
+        let mut way = Steps::new();
         self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, aim)?;
         self.settle(way, forward)
     }
@@ -195,7 +213,7 @@ impl Cursor {
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io`; so for every move.
     pub fn seek(&mut self, key: &[u8]) -> Result<bool> {
-        if let Some(step) = self.way.last_mut() {
+        if let Some(step) = self.steps.last_mut() {
             let node = Node::new(&step.image);
             if node.covers(key)
                 && let slot = node.search(key).unwrap_or_else(|slot| slot)
@@ -218,7 +236,7 @@ impl Cursor {
             self.unset();
             return Ok(false);
         }
-        let mut way = Way::new();
+        let mut way = Steps::new();
         self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, Aim::Key(key))?;
         if let Some(step) = way.last_mut() {
             let node = Node::new(&step.image);
@@ -253,7 +271,7 @@ impl Cursor {
     /// As [`Cursor::seek`].
     #[allow(clippy::should_implement_trait)]
     pub fn next(&mut self) -> Result<bool> {
-        let Some(step) = self.way.last_mut() else { return Ok(false) };
+        let Some(step) = self.steps.last_mut() else { return Ok(false) };
         if step.slot + 1 < Node::new(&step.image).count() {
             step.slot += 1;
             self.load();
@@ -262,7 +280,7 @@ impl Cursor {
         if self.hop(true)? {
             return Ok(true);
         }
-        let way = self.neighbour(&self.way, true)?;
+        let way = self.neighbour(&self.steps, true)?;
         self.settle(way, true)
     }
 
@@ -271,7 +289,7 @@ impl Cursor {
     /// # Errors
     /// As [`Cursor::seek`].
     pub fn prev(&mut self) -> Result<bool> {
-        let Some(step) = self.way.last_mut() else { return Ok(false) };
+        let Some(step) = self.steps.last_mut() else { return Ok(false) };
         if step.slot > 0 {
             step.slot -= 1;
             self.load();
@@ -280,14 +298,14 @@ impl Cursor {
         if self.hop(false)? {
             return Ok(true);
         }
-        let way = self.neighbour(&self.way, false)?;
+        let way = self.neighbour(&self.steps, false)?;
         self.settle(way, false)
     }
 
     /// Whether it stands on an entry.
     #[must_use]
     pub fn is_valid(&self) -> bool {
-        !self.way.is_empty()
+        !self.steps.is_empty()
     }
 
     /// The whole key of the entry; empty where it is not positioned.
@@ -314,7 +332,7 @@ impl Cursor {
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io` while reading overflow pages.
     pub fn value(&self) -> Result<&[u8]> {
-        let Some(step) = self.way.last() else { return Ok(&[]) };
+        let Some(step) = self.steps.last() else { return Ok(&[]) };
         let bytes = &step.image[self.start..self.start + self.len];
         if self.kind != Kind::Overflow {
             return Ok(bytes);
@@ -329,40 +347,57 @@ impl Cursor {
         Ok(self.long.get_or_init(|| long))
     }
 
-    /// Shows up to `limit` entries, from the current one on, to `visit`, and moves past those for which it answers
-    /// `Continue`; on `Break` it stays on that entry. Returns how many it moved past.
+    /// Shows the entries from the current one on to `visit`, until it answers `Break`, on whose entry the cursor stays, or the next
+    /// one is past `bound`, where it stays too, or there is none. Upwards `bound` is the first key that is past it, downwards the
+    /// last that is not.
     ///
     /// # Errors
-    /// As for every move. Calling it again goes on where it stopped: no entry is shown twice.
-    pub fn visit<F>(&mut self, limit: usize, mut visit: F) -> Result<usize>
+    /// As for every move; [`Cursor::was_shown`] tells whether the cursor then stands on the last entry shown or on the next. Calling
+    /// it again goes on behind what was shown.
+    pub fn visit<F>(&mut self, way: Way, bound: Option<&[u8]>, mut visit: F) -> Result<Stop>
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
-        let mut passed = 0;
         if self.passed {
-            self.next()?;
+            self.advance(way)?;
         }
-        while passed < limit && self.is_valid() {
-            let more = self.visit_leaf(limit - passed, &mut passed, &mut visit)?;
-            if !more {
-                return Ok(passed);
+        while self.is_valid() {
+            if let Some(stop) = self.visit_leaf(way, bound, &mut visit)? {
+                return Ok(stop);
             }
+            self.passed = true;
+            self.advance(way)?;
         }
-        Ok(passed)
+        Ok(Stop::Bound)
     }
 
-    /// Visits entries of the current leaf; moves on to the next leaf at its end. False after a `Break`.
-    fn visit_leaf<F>(&mut self, limit: usize, passed: &mut usize, visit: &mut F) -> Result<bool>
+    /// Whether a visit that failed has shown the current entry.
+    #[must_use]
+    pub fn was_shown(&self) -> bool {
+        self.passed
+    }
+
+    fn advance(&mut self, way: Way) -> Result<bool> {
+        match way {
+            Way::Up => self.next(),
+            Way::Down => self.prev(),
+        }
+    }
+
+    /// Visits entries of the current leaf and stays on the last one shown, or on the first past the bound; `None` at the end of the
+    /// leaf.
+    fn visit_leaf<F>(&mut self, way: Way, bound: Option<&[u8]>, visit: &mut F) -> Result<Option<Stop>>
     where
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
-        let Some(step) = self.way.last() else { return Ok(true) };
+        let Some(step) = self.steps.last() else { return Ok(Some(Stop::Bound)) };
         let image = Arc::clone(&step.image);
         let node = Node::new(&image);
-        let first = step.slot;
-        let end = node.count().min(first.saturating_add(limit));
+        let from = step.slot;
+        let inside = node.inside(way, bound);
         let mut key = std::mem::take(&mut self.key);
-        for slot in first..end {
+        let mut slot = from;
+        while inside.contains(&slot) {
             let len = node.write_key(slot, &mut key);
             let value = node.leaf_value(slot);
             let long;
@@ -376,23 +411,23 @@ impl Cursor {
             let item = Item { key: &key[..len], version: value.version, value: bytes, tombstone };
             if visit(item).is_break() {
                 self.place(slot);
-                return Ok(false);
+                return Ok(Some(Stop::Broke));
             }
-            *passed += 1;
+            // Below the first slot it wraps around to where there is none.
+            slot = if way == Way::Up { slot + 1 } else { slot.wrapping_sub(1) };
         }
         self.key = key;
-        if end < node.count() {
-            self.place(end);
-            return Ok(true);
+        if slot < node.count() {
+            self.place(slot);
+            return Ok(Some(Stop::Bound));
         }
-        self.place(end - 1);
-        self.passed = true;
-        self.next()?;
-        Ok(true)
+        let last = if way == Way::Up { node.count() - 1 } else { 0 };
+        self.place(last);
+        Ok(None)
     }
 
     fn place(&mut self, slot: usize) {
-        if let Some(step) = self.way.last_mut() {
+        if let Some(step) = self.steps.last_mut() {
             step.slot = slot;
         }
         self.load();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dosql_base::{ErrorKind, Timestamp};
 use dosql_btree::fault::{Fault, FaultPageStore};
-use dosql_btree::{MemoryPageStore, PageStore, Pages, PagesOptions, Root};
+use dosql_btree::{MemoryPageStore, PageStore, Pages, PagesOptions, Root, Way};
 
 fn at(micros: u64) -> Timestamp {
     Timestamp::from_micros(micros)
@@ -55,17 +55,20 @@ fn a_read_that_fails_once_gives_an_error_and_succeeds_when_asked_again() {
             }
             store.fail(fault, attempt % 2, false);
             let result = if started {
-                cursor.visit(40, |item| {
+                let mut left = 40;
+                let visited = cursor.visit(Way::Up, None, |item| {
+                    if left == 0 {
+                        return std::ops::ControlFlow::Break(());
+                    }
+                    left -= 1;
                     assert_eq!(item.key, seen.to_be_bytes());
                     assert_eq!(item.value, value(seen, 1));
                     seen += 1;
                     std::ops::ControlFlow::Continue(())
-                })
+                });
+                visited.map(|_| ())
             } else {
-                cursor.seek_first().map(|found| {
-                    started = found;
-                    0
-                })
+                cursor.seek_first().map(|found| started = found)
             };
             if let Err(error) = result {
                 assert_eq!(error.kind(), kind, "{error}");

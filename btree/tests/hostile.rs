@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dosql_base::{Checksum, Result, Timestamp};
 use dosql_btree::fault::CrashFile;
-use dosql_btree::{FilePageStore, Pages, PagesOptions, Root};
+use dosql_btree::{FilePageStore, Pages, PagesOptions, Root, Way};
 
 const PAGE: usize = 4096;
 
@@ -62,9 +62,11 @@ fn exercise(file: &CrashFile) -> Result<()> {
     let mut cursor = snapshot.cursor(root);
     let mut seen = 0;
     let _ = cursor.seek_first();
-    let _ = cursor.visit(20_000, |item| {
+    let mut left = 20_000;
+    let _ = cursor.visit(Way::Up, None, |item| {
         seen += item.key.len() + item.value.len();
-        ControlFlow::Continue(())
+        left -= 1;
+        if left > 0 { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     let _ = cursor.seek_last();
     for _ in 0..3000 {

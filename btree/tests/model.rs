@@ -7,7 +7,9 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use dosql_base::Timestamp;
-use dosql_btree::{MemoryPageStore, PageSnapshot, PageStore, PageWriter, Pages, PagesOptions, Root};
+use dosql_btree::{
+    MemoryPageStore, PageSnapshot, PageStore, PageWriter, Pages, PagesOptions, Root, Stop, Way,
+};
 
 type Value = (u64, Option<Vec<u8>>);
 type Model = BTreeMap<Vec<u8>, Value>;
@@ -54,8 +56,8 @@ fn assert_same(snapshot: &PageSnapshot, root: Root, model: &Model) {
     let mut seen = 0;
     let mut expected = model.iter();
     cursor.seek_first().unwrap();
-    let passed = cursor
-        .visit(usize::MAX, |item| {
+    let stop = cursor
+        .visit(Way::Up, None, |item| {
             let (key, (version, value)) = expected.next().unwrap();
             assert_eq!(item.key, key);
             assert_eq!(item.version, at(*version));
@@ -65,8 +67,28 @@ fn assert_same(snapshot: &PageSnapshot, root: Root, model: &Model) {
             std::ops::ControlFlow::Continue(())
         })
         .unwrap();
-    assert_eq!((passed, seen), (model.len(), model.len()));
+    assert_eq!((stop, seen), (Stop::Bound, model.len()));
     assert!(!cursor.is_valid());
+    if let Some((bound, _)) = model.iter().nth(model.len() / 3) {
+        let mut expected = model.range(bound.clone()..).rev();
+        cursor.seek_last().unwrap();
+        let stop = cursor
+            .visit(Way::Down, Some(bound), |item| {
+                assert_eq!(Some(item.key), expected.next().map(|(key, _)| key.as_slice()));
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((stop, expected.next()), (Stop::Bound, None));
+        let mut expected = model.range(..bound.clone());
+        cursor.seek_first().unwrap();
+        cursor
+            .visit(Way::Up, Some(bound), |item| {
+                assert_eq!(Some(item.key), expected.next().map(|(key, _)| key.as_slice()));
+                std::ops::ControlFlow::Continue(())
+            })
+            .unwrap();
+        assert_eq!((expected.next(), cursor.key()), (None, bound.as_slice()));
+    }
     let mut more = cursor.seek_last().unwrap();
     for (key, (version, value)) in model.iter().rev() {
         assert!(more);

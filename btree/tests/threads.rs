@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dosql_base::Timestamp;
-use dosql_btree::{MemoryPageStore, PageSnapshot, Pages, PagesOptions, Root};
+use dosql_btree::{MemoryPageStore, PageSnapshot, Pages, PagesOptions, Root, Stop, Way};
 use parking_lot::Mutex;
 
 const KEYS: u32 = 400;
@@ -20,12 +20,14 @@ fn assert_one_commit(snapshot: &PageSnapshot, root: Root, rng: &mut fastrand::Rn
     let version = snapshot.version();
     let mut cursor = snapshot.cursor(root);
     cursor.seek_first().unwrap();
-    let passed = cursor.visit(usize::MAX, |item| {
+    let mut passed = 0;
+    let stop = cursor.visit(Way::Up, None, |item| {
+        passed += 1;
         assert_eq!(item.version, version);
         assert_eq!(item.value[..8], version.as_micros().to_le_bytes());
         ControlFlow::Continue(())
     });
-    assert_eq!(passed.unwrap() as u64, root.entries());
+    assert_eq!((stop.unwrap(), passed), (Stop::Bound, root.entries()));
     for _ in 0..20 {
         let key = rng.u32(0..KEYS).to_be_bytes();
         if let Some(entry) = snapshot.get(root, &key).unwrap() {

@@ -5,12 +5,14 @@
 //! the page's own low fence.
 
 use std::cmp::Ordering;
+use std::ops::Range;
 
 use smallvec::SmallVec;
 use zerocopy::FromBytes;
 
 use super::format::{HINTS, LEAF, NO_HIGH, NodeHeader, SLOT, SLOTS_AT, Slot, get_u48};
 use super::leaf::{self, Kind, LeafValue, OverflowRef};
+use crate::cursor::Way;
 
 /// The length of a child pointer in an inner page: page id and epoch, 48 bits each.
 pub(crate) const CHILD: usize = 12;
@@ -187,6 +189,19 @@ impl<'a> Node<'a> {
             return Err(if key < prefix { 0 } else { self.count() });
         };
         self.search_tail(tail)
+    }
+
+    /// The slots whose keys are not past `bound`: below it upwards, at or above it downwards. The fences tell for most pages.
+    #[inline]
+    pub(crate) fn inside(&self, way: Way, bound: Option<&[u8]>) -> Range<usize> {
+        let Some(bound) = bound else { return 0..self.count() };
+        let place = || self.search(bound).unwrap_or_else(|slot| slot);
+        match way {
+            Way::Up if self.high().is_some_and(|high| high <= bound) => 0..self.count(),
+            Way::Up => 0..place(),
+            Way::Down if self.low() >= bound => 0..self.count(),
+            Way::Down => place()..self.count(),
+        }
     }
 
     /// As [`Node::search`] for a key that the parent sent here: in a sound tree it begins with the prefix, so that the low
