@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::fault::CrashFile;
-use dosql_btree::{FilePageStore, Pages, PagesOptions, Root};
+use dosql_btree::{FilePageStore, Frozen, PageWriter, Pages, PagesOptions, Root};
 
 type Model = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -44,60 +44,51 @@ fn model_after(round: u64) -> Model {
     model
 }
 
-/// Runs rounds from where the file stands; returns the last that was acknowledged.
-fn work(file: &CrashFile, until: u64) -> (u64, Result<()>) {
-    let mut done = 0;
-    let result = (|| {
-        let (pages, mut root) = open(file)?;
-        done = pages.published().as_micros();
-        for round in done + 1..=until {
-            let version = Timestamp::from_micros(round);
-            let mut writer = pages.writer();
-            writer.begin(version);
-            change(round, |key, value| {
-                match value {
-                    Some(value) => writer.set(&mut root, &key, version, &value)?,
-                    None => writer.remove(&mut root, &key)?,
-                };
-                Ok(())
-            })?;
-            writer.publish(version)?;
-            writer.checkpoint(&root.to_bytes())?;
-            done = round;
-        }
-        Ok(())
-    })();
-    (done, result)
+/// When a checkpoint is written.
+#[derive(Clone, Copy, PartialEq)]
+enum Writing {
+    /// Before the next round begins.
+    AtOnce,
+    /// When the next round is already published.
+    Behind,
 }
 
-/// As [`work`], but each checkpoint is written when the next round is already published.
-fn work_ahead(file: &CrashFile, until: u64) -> (u64, Result<()>) {
+/// Publishes the changes of one round; returns the writer.
+fn publish<'p>(pages: &'p Arc<Pages>, root: &mut Root, round: u64) -> Result<PageWriter<'p>> {
+    let version = Timestamp::from_micros(round);
+    let mut writer = pages.writer();
+    writer.begin(version);
+    change(round, |key, value| {
+        match value {
+            Some(value) => writer.set(root, &key, version, &value)?,
+            None => writer.remove(root, &key)?,
+        };
+        Ok(())
+    })?;
+    writer.publish(version)?;
+    Ok(writer)
+}
+
+/// Runs rounds from where the file stands; returns the last that was acknowledged.
+fn work(file: &CrashFile, until: u64, writing: Writing) -> (u64, Result<()>) {
     let mut done = 0;
     let result = (|| {
         let (pages, mut root) = open(file)?;
         done = pages.published().as_micros();
         let mut begun = None;
-        for round in done + 1..=until + 1 {
-            let version = Timestamp::from_micros(round);
-            let before = root;
-            let mut writer = pages.writer();
-            writer.begin(version);
-            change(round, |key, value| {
-                match value {
-                    Some(value) => writer.set(&mut root, &key, version, &value)?,
-                    None => writer.remove(&mut root, &key)?,
-                };
-                Ok(())
-            })?;
-            writer.publish(version)?;
+        for round in done + 1..=until {
+            let mut writer = publish(&pages, &mut root, round)?;
+            if writing == Writing::AtOnce {
+                writer.checkpoint(&root.to_bytes())?;
+                done = round;
+                continue;
+            }
             drop(writer);
             if let Some(frozen) = begun.take() {
-                dosql_btree::Frozen::write(&frozen)?;
+                Frozen::write(&frozen)?;
                 pages.writer().settle(frozen);
                 done = round - 1;
-                // What the checkpoint wrote is still there to read beside what came after it.
                 pages.latest().check(root)?;
-                assert!(before != root);
             }
             begun = Some(pages.writer().freeze(&root.to_bytes())?);
         }
@@ -123,42 +114,14 @@ fn assert_recovers(file: &CrashFile, acknowledged: u64, what: &str) {
     assert_eq!(found, model_after(round), "{what}");
 }
 
-#[test]
-fn a_crash_while_a_checkpoint_is_written_beside_commits_leaves_a_whole_state() {
-    let rounds = 5;
+/// A crash at every call, with several parts of what was not synced surviving; then it goes on, and can crash again.
+fn crash_everywhere(rounds: u64, writing: Writing) {
     let whole = CrashFile::new();
-    work_ahead(&whole, rounds).1.unwrap();
+    work(&whole, rounds, writing).1.unwrap();
     for call in 0..whole.calls() {
         let file = CrashFile::new();
         file.crash_at(call);
-        let (acknowledged, result) = work_ahead(&file, rounds);
-        assert!(result.is_err());
-        for variant in 0..4u64 {
-            let mut rng = fastrand::Rng::with_seed(call * 100 + variant);
-            let mut survives = || match variant {
-                0 => false,
-                1 => true,
-                _ => rng.bool(),
-            };
-            let left = file.crash(&mut survives);
-            assert_recovers(&left, acknowledged, &format!("call {call}, variant {variant}"));
-            // It goes on from there, whichever way.
-            let (done, result) = work_ahead(&left, rounds + 2);
-            result.unwrap();
-            assert_recovers(&left, done, &format!("call {call}, variant {variant}, and on"));
-        }
-    }
-}
-
-#[test]
-fn a_crash_at_any_call_leaves_the_last_or_the_next_state_whole() {
-    let rounds = 5;
-    let whole = CrashFile::new();
-    work(&whole, rounds).1.unwrap();
-    for call in 0..whole.calls() {
-        let file = CrashFile::new();
-        file.crash_at(call);
-        let (acknowledged, result) = work(&file, rounds);
+        let (acknowledged, result) = work(&file, rounds, writing);
         assert!(result.is_err());
         for variant in 0..6u64 {
             let mut rng = fastrand::Rng::with_seed(call * 100 + variant);
@@ -173,20 +136,31 @@ fn a_crash_at_any_call_leaves_the_last_or_the_next_state_whole() {
                 // It goes on from there, and can crash again.
                 let again = left.calls() + 3 + call % 11;
                 left.crash_at(again);
-                let (acknowledged, _) = work(&left, rounds);
+                let (acknowledged, _) = work(&left, rounds, writing);
                 let left = left.crash(&mut || rng.bool());
                 assert_recovers(&left, acknowledged, &format!("call {call}, then {again}"));
-                assert!(work(&left, rounds).1.is_ok());
-                assert_recovers(&left, rounds, "the rest of the work");
+                let (done, result) = work(&left, rounds + 2, writing);
+                result.unwrap();
+                assert_recovers(&left, done, "the rest of the work");
             }
         }
     }
 }
 
 #[test]
+fn a_crash_at_any_call_leaves_the_last_or_the_next_state_whole() {
+    crash_everywhere(5, Writing::AtOnce);
+}
+
+#[test]
+fn a_crash_while_a_checkpoint_is_written_beside_commits_leaves_a_whole_state() {
+    crash_everywhere(6, Writing::Behind);
+}
+
+#[test]
 fn a_flipped_byte_is_found_or_harmless() {
     let file = CrashFile::new();
-    work(&file, 3).1.unwrap();
+    work(&file, 3, Writing::AtOnce).1.unwrap();
     let bytes = file.bytes();
     let expected = model_after(3);
     let mut rng = fastrand::Rng::with_seed(1);
