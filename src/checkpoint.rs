@@ -13,6 +13,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
 use dosql_wal::LogPosition;
@@ -47,6 +48,7 @@ impl Engine {
         }
         let result = match self.fault.get() {
             Some(_) => Ok(()),
+            None if weakened("closed-without-checkpoint") => Ok(()),
             None => self.make_checkpoint().and_then(|()| self.log.seal()),
         };
         self.lock.lock().take();
@@ -111,12 +113,14 @@ impl Engine {
         let system = built.plan.write_system_rows(&committer, &mut writer, version)?;
         let meta = Meta { database: self.database, checkpoint: version, log: end, chain, system };
         for pages in built.freed {
-            writer.free_pages(pages);
+            if !weakened("freed-run-leaks") {
+                writer.free_pages(pages);
+            }
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         let frozen = writer.freeze(&meta.encode()).map_err(|error| self.poison(error))?;
         drop(writer);
-        let floor = committer.floor.max(built.plan.horizon);
+        let floor = built.plan.floor(&committer);
         committer.last = version;
         committer.system = system;
         committer.history = History { runs: built.plan.runs.into(), ..History::default() };
@@ -129,9 +133,14 @@ impl Engine {
 
     /// Writes what was decided, and settles.
     fn write(&self, begun: Begun) -> Result<()> {
-        self.sync_log(begun.end)?;
+        if !weakened("checkpoint-without-log-sync") {
+            self.sync_log(begun.end)?;
+        }
         self.make_visible(begun.end);
         self.show_again(&begun.view);
+        if weakened("trimmed-before-checkpoint") {
+            self.log.trim(begun.end).map_err(|error| self.poison(error))?;
+        }
         begun.frozen.write().map_err(|error| self.poison(error))?;
         {
             let mut committer = self.committer.lock();
@@ -246,8 +255,16 @@ impl Plan {
         }
         let run = write_run(maker, sources, self.horizon, self.next_run)?;
         self.next_run += 1;
-        self.runs.extend(run);
+        self.runs.extend(run.filter(|_| !weakened("history-run-unnamed")));
         Ok(())
+    }
+
+    /// Versions that ended at or before this may be gone afterwards.
+    fn floor(&self, committer: &Committer) -> Timestamp {
+        if weakened("history-floor-forgotten") {
+            return committer.floor;
+        }
+        committer.floor.max(self.horizon)
     }
 
     /// Writes the rows of the branch and of its runs; returns the root of the system tree.
@@ -269,7 +286,7 @@ impl Plan {
             fork: None,
             root: committer.root,
             head: committer.latest.timestamp,
-            floor: committer.floor.max(self.horizon),
+            floor: self.floor(committer),
         };
         writer.set(&mut system, &BranchRow::key(MAIN_BRANCH), version, &branch.encode())?;
         Ok(system)

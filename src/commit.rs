@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Displaced, PageWriter, Root};
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
@@ -47,7 +48,8 @@ impl Engine {
         if let Some(check) = &check {
             self.validate(check, writes.changes())?;
         }
-        let timestamp = Timestamp::after(committer.last, self.env.now());
+        let last = if weakened("clock-believed") { Timestamp::ZERO } else { committer.last };
+        let timestamp = Timestamp::after(last, self.env.now());
         if timestamp == Timestamp::MAX {
             return Err(Error::limit(
                 "the clock has reached the end of time; set it right and reopen the database",
@@ -122,7 +124,11 @@ impl Engine {
 
     /// Waits as `durability` asks and shows the commit to new readers.
     pub(crate) fn acknowledge(&self, committed: &Committed, durability: Durability) -> Result<()> {
+        if weakened("visible-before-durable") {
+            self.make_visible(committed.end);
+        }
         match durability {
+            Durability::Sync if weakened("acknowledged-before-sync") => {}
             Durability::Sync => self.sync_log(committed.end)?,
             Durability::None => {}
             Durability::Interval(micros) => {
@@ -136,7 +142,7 @@ impl Engine {
                     }
                     due
                 };
-                if due {
+                if due && !weakened("interval-ignored") {
                     self.sync_log(committed.end)?;
                 }
             }
@@ -186,6 +192,9 @@ pub(crate) fn apply(
     let Some(before) = before.filter(|before| !before.tombstone) else {
         return Ok(());
     };
+    if value.is_none() && weakened("deleted-row-forgotten") {
+        return Ok(());
+    }
     if value == Some(before.value.as_slice()) {
         // The same again is no new version: the row goes on being what it was since it was first so.
         writer.set(root, key, before.version, &before.value)?;
@@ -193,7 +202,8 @@ pub(crate) fn apply(
     }
     let mut encoded = Vec::new();
     key::encode(&mut encoded, key, before.version);
-    let version = Version { end: timestamp, value: Arc::from(before.value) };
+    let end = if weakened("version-ends-late") { timestamp.next() } else { timestamp };
+    let version = Version { end, value: Arc::from(before.value) };
     displaced.push((encoded.into_boxed_slice(), version));
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{ErrorKind, Result, Timestamp};
 
 use crate::engine::Handle;
@@ -138,7 +139,9 @@ impl Database {
         if self.0.options.read_only {
             return Ok(());
         }
-        self.0.settle()?;
+        if !weakened("maintenance-without-sync") {
+            self.0.settle()?;
+        }
         let (logged, held) = self.0.backlog();
         if logged > budget as u64 || held > budget {
             self.0.checkpoint()?;

@@ -16,6 +16,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
@@ -145,7 +146,9 @@ impl Engine {
 
     /// From now on nothing but closing works. Hands `error` back.
     pub(crate) fn poison(&self, error: Error) -> Error {
-        let _ = self.fault.set(error.clone());
+        if !weakened("failed-sync-forgiven") {
+            let _ = self.fault.set(error.clone());
+        }
         error
     }
 
@@ -215,7 +218,7 @@ impl Engine {
     /// Refuses a moment whose history may be gone.
     pub(crate) fn check_horizon(&self, view: &View, at: Timestamp) -> Result<()> {
         let horizon = self.horizon(view);
-        if at >= horizon || at >= view.timestamp {
+        if at >= horizon || at >= view.timestamp || weakened("horizon-ignored") {
             return Ok(());
         }
         Err(Error::new(
@@ -239,7 +242,9 @@ impl Engine {
         }
         let waits = {
             let mut committer = self.committer.lock();
-            committer.last = committer.last.max(at);
+            if !weakened("past-not-reserved") {
+                committer.last = committer.last.max(at);
+            }
             committer.latest.timestamp > self.visible.read().timestamp
         };
         if waits { self.settle() } else { Ok(()) }

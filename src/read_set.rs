@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::ops::Bound;
 
+use dosql_base::mutant::weakened;
+
 use crate::writes::Changes;
 
 /// Keys above which the set gives up precision and becomes one range over all of them.
@@ -87,8 +89,12 @@ impl ReadSet {
         } else {
             changes.keys().any(|key| self.points.contains(key))
         };
+        if weakened("read-conflict-ignored") {
+            return false;
+        }
+        let ranges = if weakened("phantom-ignored") { &[] } else { self.ranges.as_slice() };
         point_met
-            || self.ranges.iter().any(|(start, end)| {
+            || ranges.iter().any(|(start, end)| {
                 let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
                 changes.range::<[u8], _>(bounds).next().is_some()
             })

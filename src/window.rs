@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::read_set::ReadSet;
@@ -76,14 +77,14 @@ impl Window {
 
     /// Checks a transaction whose snapshot is `since` against every later commit. `reads` is `None` under snapshot isolation.
     pub(crate) fn check(&self, since: Timestamp, reads: Option<&ReadSet>, writes: &Changes) -> Result<()> {
-        if since < self.forgotten {
+        if since < self.forgotten && !weakened("old-snapshot-admitted") {
             return Err(Error::conflict(
                 "the transaction is older than the commits that are remembered for checking; run it again",
             ));
         }
         let first = self.commits.partition_point(|recent| recent.at <= since);
         for recent in self.commits.range(first..) {
-            if overlap(&recent.changes, writes) {
+            if overlap(&recent.changes, writes) && !weakened("write-conflict-ignored") {
                 return Err(Error::conflict(format!(
                     "a key that this transaction wrote was changed by commit {}; run it again",
                     recent.at

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 use std::ops::Bound;
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 use dosql_sql::KeyRange;
 
@@ -122,6 +123,9 @@ impl Writes {
         let place = self.place(mark)?;
         let keep = self.marks[place].undo_len;
         self.marks.truncate(place + 1);
+        if weakened("savepoint-not-rolled-back") {
+            return Ok(());
+        }
         for Undo { key, before } in self.undo.drain(keep..).rev() {
             let undone = match before {
                 Some(before) => {

@@ -6,6 +6,7 @@ mod checksum;
 pub mod codec;
 mod env;
 mod error;
+pub mod mutant;
 mod timestamp;
 
 pub use checksum::{Checksum, checksum};

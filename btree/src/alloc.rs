@@ -17,6 +17,7 @@
 use std::collections::BTreeMap;
 
 use dosql_base::codec::{Reader, put_varint};
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 
 use crate::PageId;
@@ -67,8 +68,8 @@ impl Allocator {
     /// No snapshot can read a freed page any more.
     pub(crate) fn release(&mut self, id: u64) {
         match self.waiting.remove(&id) {
-            Some(true) => self.freed.push(id),
-            Some(false) => self.free.push(id),
+            Some(true) if !weakened("freed-page-reused-at-once") => self.freed.push(id),
+            Some(_) => self.free.push(id),
             None => {}
         }
     }
@@ -106,6 +107,9 @@ impl Allocator {
         self.free.append(&mut self.resting);
         self.free.sort_unstable_by(|a, b| b.cmp(a));
         self.resting = std::mem::take(&mut self.leaving);
+        if weakened("freed-page-rests-too-short") {
+            self.free.append(&mut self.resting);
+        }
     }
 
     /// Ids that are not in use.

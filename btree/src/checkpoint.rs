@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use dosql_base::codec::Reader;
+use dosql_base::mutant::weakened;
 use dosql_base::{Checksum, Code, Error, ErrorKind, Result, Timestamp};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
@@ -238,7 +239,9 @@ impl PageWriter<'_> {
         state.collect_released(pages);
         let saved = state.alloc.clone();
         for &id in &state.list_pages {
-            state.alloc.free_with_next_batch(id);
+            if !weakened("free-list-leaks") {
+                state.alloc.free_with_next_batch(id);
+            }
         }
         let snapshot = pages.latest();
         let (free_list, list) = match state.build_free_list(pages, snapshot.version()) {

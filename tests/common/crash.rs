@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use dosql::stores::{FileLogStore, FilePageStore, MemorySegmentStore, SegmentStore};
+use dosql::stores::{FileLogStore, FilePageStore, MemorySegmentStore, PageStore, SegmentStore};
 use dosql::{ErrorKind, Result, Storage};
 use dosql_wal::{CrashDirectory, CrashFile, Directory, RawFile};
 
@@ -19,12 +19,17 @@ pub fn storage_with(
     segments: Arc<dyn SegmentStore>,
     log_segment: u64,
 ) -> Result<Storage> {
+    let pages = pages(directory, page_size)?;
+    let log = FileLogStore::open_in(Arc::new(directory.clone()), log_segment)?;
+    Ok(Storage::new(pages, Arc::new(log), segments))
+}
+
+/// The pages of the database in `directory`, whose names are durable then.
+pub fn pages(directory: &CrashDirectory, page_size: usize) -> Result<Arc<dyn PageStore>> {
     let exists = directory.list()?.iter().any(|name| name == "pages");
     let file = if exists { directory.open_file("pages")? } else { directory.create_file("pages")? };
     directory.sync()?;
-    let pages = FilePageStore::with_file(Box::new(PagesFile(file)), page_size, "pages")?;
-    let log = FileLogStore::open_in(Arc::new(directory.clone()), log_segment)?;
-    Ok(Storage::new(Arc::new(pages), Arc::new(log), segments))
+    Ok(Arc::new(FilePageStore::with_file(Box::new(PagesFile(file)), page_size, "pages")?))
 }
 
 /// A file of the simulated disk, as the page store wants one.

@@ -24,6 +24,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
@@ -157,10 +158,12 @@ impl FileLogStore {
         let file = spare.file.clone();
         let rewritten = file
             .write_at(0, &header.encode())
-            .and_then(|()| file.sync_data())
+            .and_then(|()| if weakened("recycled-header-unsynced") { Ok(()) } else { file.sync_data() })
             .and_then(|()| self.directory.rename(&file_name(spare.sequence), &file_name(header.sequence)));
         self.close_on_failure(rewritten)?;
-        self.close_on_failure(self.directory.sync())?;
+        if !weakened("recycled-name-unsynced") {
+            self.close_on_failure(self.directory.sync())?;
+        }
         Ok(file)
     }
 
@@ -168,13 +171,17 @@ impl FileLogStore {
         let filled = self.directory.create(NEW_NAME).and_then(|file| {
             file.write_at(0, &header.encode())?;
             fill_with_zeros(&*file, 64, SEGMENT_HEADER_BYTES + header.payload)?;
-            file.sync_data()?;
+            if !weakened("new-segment-unsynced") {
+                file.sync_data()?;
+            }
             self.directory.rename(NEW_NAME, &file_name(header.sequence))?;
             Ok(file)
         });
         match filled {
             Ok(file) => {
-                self.close_on_failure(self.directory.sync())?;
+                if !weakened("new-segment-name-unsynced") {
+                    self.close_on_failure(self.directory.sync())?;
+                }
                 Ok(file)
             }
             Err(error) => {
@@ -375,9 +382,14 @@ impl LogStore for FileLogStore {
                 state.segments.iter_mut().map(|segment| (std::mem::take(&mut segment.dirty), segment));
             dirty.filter(|(dirty, _)| *dirty).map(|(_, segment)| segment.file.clone()).collect()
         };
-        let result = dirty.iter().try_for_each(|file| file.sync_data());
+        let most = if weakened("only-one-segment-synced") { 1 } else { dirty.len() };
+        let sync = |file: &Arc<dyn RawFile>| match file.sync_data() {
+            Err(_) if weakened("failed-sync-retried") => file.sync_data(),
+            result => result,
+        };
+        let result = dirty.iter().take(most).try_for_each(sync);
         let mut state = self.state.lock();
-        state.failed |= result.is_err();
+        state.failed |= result.is_err() && !weakened("failed-sync-forgiven");
         state.stats.syncs += dirty.len() as u64;
         result
     }

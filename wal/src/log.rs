@@ -10,6 +10,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result};
 use parking_lot::{Condvar, Mutex};
 use zerocopy::IntoBytes;
@@ -89,13 +90,18 @@ impl Log {
         mut replay: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<(Log, Recovered)> {
         let found = recover(&*store, from, chain, &mut replay)?;
-        let generation = found.generation.checked_add(1);
+        let step = u32::from(!weakened("generation-not-raised") || found.generation == 0);
+        let generation = found.generation.checked_add(step);
         let generation = generation.ok_or_else(|| {
             Error::corrupt("the log's generation is used up", format!("log position {}", found.end))
         })?;
         store.truncate(found.end)?;
-        store.rewrite(found.claimed, found.end)?;
-        store.sync(found.end)?;
+        if !weakened("recovered-tail-not-rewritten") {
+            store.rewrite(found.claimed, found.end)?;
+        }
+        if !weakened("recovered-tail-not-synced") {
+            store.sync(found.end)?;
+        }
         let state = State {
             buffer: Vec::new(),
             end: found.end,
@@ -132,7 +138,8 @@ impl Log {
         let start = state.end;
         let end = start.advance(RECORD_HEADER_BYTES + body.len())?;
         self.make_room(&mut state, end)?;
-        let durable = self.durable.load(Ordering::Acquire).min(start.get());
+        let known = if weakened("durable-claim-missing") { 0 } else { self.durable.load(Ordering::Acquire) };
+        let durable = known.min(start.get());
         header.previous = state.chain.into();
         header.position = start.get().into();
         header.durable = durable.into();
@@ -184,7 +191,12 @@ impl Log {
         drop(group);
         let mut leader =
             Leader { log: self, result: Err(Error::closed("a log sync was cut short by a panic")) };
-        leader.result = self.write_out().and_then(|end| self.store.sync(end).map(|()| end));
+        leader.result = self.write_out().and_then(|end| {
+            if !weakened("log-unsynced") {
+                self.store.sync(end)?;
+            }
+            Ok(end)
+        });
         leader.result.clone().map(|_| ())
     }
 
@@ -192,7 +204,7 @@ impl Log {
     /// from a torn tail. For a clean shutdown; costs nothing where the last record already says so.
     pub fn seal(&self) -> Result<()> {
         self.sync(self.end().0)?;
-        if self.state.lock().sealed {
+        if self.state.lock().sealed || weakened("log-unsealed") {
             return Ok(());
         }
         let mark = self.append_parts(Header::of_kind(KIND_MARK), &[])?;
@@ -352,6 +364,7 @@ impl Drop for Leader<'_> {
             Ok(end) => {
                 self.log.durable.fetch_max(end.get(), Ordering::AcqRel);
             }
+            Err(_) if weakened("failed-sync-forgiven") => {}
             Err(error) => {
                 group.poisoned.get_or_insert_with(|| error.clone());
             }

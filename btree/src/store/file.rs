@@ -6,6 +6,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result};
 use parking_lot::Mutex;
 
@@ -185,9 +186,37 @@ impl FilePageStore {
         Ok(())
     }
 
+    /// Writes pages, and waits until they are durable.
+    fn write_synced(&self, state: &mut State, puts: &[(PageId, &[u8])]) -> Result<()> {
+        let Some(&(last, _)) = puts.last() else { return Ok(()) };
+        self.grow(state, last)?;
+        self.write_pages(state, puts)?;
+        if weakened("pages-unsynced") {
+            return Ok(());
+        }
+        self.sync()
+    }
+
+    /// Writes a meta slot, and waits until it is durable. The other one is not touched meanwhile.
+    fn write_slot(&self, which: usize, slot: &[u8]) -> Result<()> {
+        let write = |which: usize| {
+            write_full(self.file.as_ref(), slot, (which * self.page_size) as u64)
+                .map_err(|error| self.poison("a meta slot can't be written", &error))
+        };
+        write(which)?;
+        if weakened("both-meta-slots-written") {
+            write(1 - which)?;
+        }
+        if weakened("meta-unsynced") {
+            return Ok(());
+        }
+        self.sync()
+    }
+
     /// Refuses to write a page that a durable state refers to.
     fn check_not_live(&self, state: &State, puts: &[(PageId, &[u8])]) -> Result<()> {
         match puts.iter().find(|(id, _)| is_live(&state.live, *id)) {
+            Some(_) if weakened("freed-page-reused-at-once") => Ok(()),
             None => Ok(()),
             Some((id, _)) => Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -228,18 +257,17 @@ impl PageStore for FilePageStore {
         let mut state = self.state.lock();
         let state = &mut *state;
         self.check_not_live(state, batch.puts)?;
-        let mut page_count = self.page_count.load(Ordering::Acquire);
-        if let Some(&(last, _)) = batch.puts.last() {
-            self.grow(state, last)?;
-            self.write_pages(state, batch.puts)?;
-            self.sync()?;
-            page_count = page_count.max(last.get());
-        }
-        let which = 1 - state.which;
+        let last = batch.puts.last().map_or(0, |put| put.0.get());
+        let page_count = self.page_count.load(Ordering::Acquire).max(last);
+        let which = if weakened("meta-slot-reused") { state.which } else { 1 - state.which };
         let slot = slot::encode(self.page_size, state.sequence + 1, page_count, Some(batch.meta));
-        write_full(self.file.as_ref(), &slot, (which * self.page_size) as u64)
-            .map_err(|error| self.poison("a meta slot can't be written", &error))?;
-        self.sync()?;
+        if weakened("meta-before-pages") {
+            self.write_slot(which, &slot)?;
+            self.write_synced(state, batch.puts)?;
+        } else {
+            self.write_synced(state, batch.puts)?;
+            self.write_slot(which, &slot)?;
+        }
         state.which = which;
         state.sequence += 1;
         state.meta = Some(batch.meta.to_vec());
@@ -284,6 +312,9 @@ fn create(file: &dyn RawFile, page_size: usize) -> std::io::Result<()> {
     let mut sector = slot::encode(page_size, 1, 0, None);
     sector.resize(SECTOR, 0);
     write_full(file, &sector, 0)?;
+    if weakened("new-page-file-unsynced") {
+        return Ok(());
+    }
     file.sync()
 }
 

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 
 use super::machine::{Machine, Task};
@@ -102,6 +103,9 @@ impl<S: Storage> Machine<'_, S> {
 
     pub(super) fn insert_entries(&mut self, op: &RowOp, entries: &Entries) -> Result<()> {
         self.put_stored_row(&op.table, &op.new, &entries.row_id)?;
+        if weakened("index-entry-missing") {
+            return Ok(());
+        }
         for entry in entries.entries.iter().flatten() {
             self.storage.put(&entry.key, &[])?;
         }
@@ -118,7 +122,9 @@ impl<S: Storage> Machine<'_, S> {
             if old == new {
                 continue;
             }
-            if let Some(old) = old {
+            if let Some(old) = old
+                && !weakened("index-entry-left")
+            {
                 self.storage.delete(&old.key)?;
             }
             if let Some(new) = new {

@@ -6,17 +6,23 @@
 //!
 //! Each command is a module of its own, prints one line of figures a scenario and a total, and ends with 0 only if nothing was violated.
 
+#[allow(dead_code, reason = "shared with the tests of the engine")]
+#[path = "../../common/crash.rs"]
+mod crash;
 mod isolation;
+mod protocols;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
+    let parser = lexopt::Parser::from_args(arguments);
     let result = match command.as_str() {
-        "isolation" => isolation::command(lexopt::Parser::from_args(arguments)),
+        "isolation" => isolation::command(parser),
+        "protocols" => protocols::command(parser),
         _ => {
-            eprintln!("usage: dosql-sim COMMAND [--option value]..\ncommands: isolation");
+            eprintln!("usage: dosql-sim COMMAND [--option value]..\ncommands: isolation, protocols");
             return ExitCode::from(2);
         }
     };

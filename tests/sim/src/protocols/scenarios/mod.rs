@@ -1,0 +1,48 @@
+//! The scenarios, by what they exercise.
+
+mod commits;
+mod conflicts;
+mod history;
+mod log;
+mod pages;
+mod tables;
+
+use super::scenario::Scenario;
+use super::world::Edits;
+
+/// All of them.
+pub(crate) fn all() -> Vec<&'static Scenario> {
+    [
+        commits::SCENARIOS,
+        log::SCENARIOS,
+        pages::SCENARIOS,
+        history::SCENARIOS,
+        conflicts::SCENARIOS,
+        tables::SCENARIOS,
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// A key of a few bytes.
+fn key(n: u32) -> Vec<u8> {
+    format!("key {n:03}").into_bytes()
+}
+
+/// A value that tells who wrote it.
+fn value(n: u32, len: usize) -> Vec<u8> {
+    let mut value = format!("value {n} ").into_bytes();
+    value.resize(len.max(value.len()), b'a' + (n % 26) as u8);
+    value
+}
+
+/// The keys of these numbers get values of commit `n`.
+fn puts(n: u32, keys: impl IntoIterator<Item = u32>, len: usize) -> Edits {
+    keys.into_iter().map(|k| (key(k), Some(value(n, len)))).collect()
+}
+
+/// The keys of these numbers are deleted.
+fn deletes(keys: impl IntoIterator<Item = u32>) -> Edits {
+    keys.into_iter().map(|k| (key(k), None)).collect()
+}

@@ -1,0 +1,419 @@
+//! A scenario's world: a simulated disk, a clock, the open database and the model beside it.
+
+use std::sync::Arc;
+
+use dosql::{
+    Code, Database, Durability, Env, Error, ErrorKind, Limits, ManualClock, Options, Result, SeededEntropy,
+    Timestamp,
+};
+use dosql_wal::{Calls, CrashDirectory, DiskFault, Surviving};
+
+use super::disk::{Watch, storage};
+use super::lived::{Lived, State};
+use super::scenario::{Scenario, Settings};
+
+const FIRST_MOMENT: u64 = 1_000_000;
+
+/// See the module's description.
+pub(crate) struct World {
+    pub(crate) scenario: &'static Scenario,
+    pub(crate) lived: Lived,
+    disk: CrashDirectory,
+    /// Calls made on the disks before this one.
+    spent: u64,
+    /// The machine stops at the call of this number.
+    stop_at: Option<u64>,
+    trouble: Option<(u64, Trouble)>,
+    clock: Arc<ManualClock>,
+    database: Option<Database>,
+    watch: Arc<Watch>,
+}
+
+/// What goes wrong at one call of the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Trouble {
+    pub(crate) fault: DiskFault,
+    /// And at all calls after it.
+    pub(crate) sticky: bool,
+}
+
+/// The changes of one commit: new values, or `None` for a delete.
+pub(crate) type Edits = Vec<(Vec<u8>, Option<Vec<u8>>)>;
+
+impl World {
+    /// A new machine with an empty disk.
+    pub(crate) fn new(scenario: &'static Scenario) -> Self {
+        Self::at(scenario, CrashDirectory::new(), Lived::new(), FIRST_MOMENT)
+    }
+
+    /// The same life on what a crash left: the database is not open yet.
+    pub(crate) fn on(&self, left: CrashDirectory) -> Self {
+        Self::at(self.scenario, left, self.lived.clone(), self.now())
+    }
+
+    fn at(scenario: &'static Scenario, disk: CrashDirectory, lived: Lived, now: u64) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_micros(now)));
+        World {
+            scenario,
+            lived,
+            disk,
+            spent: 0,
+            stop_at: None,
+            trouble: None,
+            clock,
+            database: None,
+            watch: Arc::default(),
+        }
+    }
+
+    // ---- the machine
+
+    pub(crate) fn disk(&self) -> &CrashDirectory {
+        &self.disk
+    }
+
+    /// Calls that changed or synced something, on every disk of this life.
+    pub(crate) fn calls(&self) -> u64 {
+        self.spent + self.disk.operations()
+    }
+
+    /// The machine is to stop at this call.
+    pub(crate) fn stop_at(&mut self, call: u64) {
+        self.stop_at = Some(call);
+        self.arrange();
+    }
+
+    /// This call is to fail.
+    pub(crate) fn trouble_at(&mut self, call: u64, trouble: Trouble) {
+        self.trouble = Some((call, trouble));
+        self.arrange();
+    }
+
+    /// What is to come, on this disk.
+    fn arrange(&self) {
+        if let Some(call) = self.stop_at {
+            self.disk.crash_at(call.saturating_sub(self.spent));
+        }
+        if let Some((call, trouble)) = self.trouble {
+            let Trouble { fault, sticky } = trouble;
+            match call.checked_sub(self.spent) {
+                Some(after) => self.disk.inject(Calls::Changes, after, sticky, fault),
+                None if sticky => self.disk.inject(Calls::Changes, 0, sticky, fault),
+                None => {}
+            }
+        }
+    }
+
+    /// Goes on with another disk.
+    fn exchange(&mut self, disk: CrashDirectory) {
+        self.spent += self.disk.operations();
+        self.disk = disk;
+        self.arrange();
+    }
+
+    /// Whatever was to go wrong has gone wrong.
+    pub(crate) fn heal(&mut self) {
+        self.trouble = None;
+        self.disk.heal();
+    }
+
+    /// Whether it has stopped.
+    pub(crate) fn stopped(&self) -> bool {
+        self.stop_at.is_some_and(|call| self.calls() > call)
+    }
+
+    /// A machine that has stopped can't even look.
+    fn check_running(&self) -> Result<()> {
+        if self.stopped() {
+            return Err(Error::new(ErrorKind::Io, Code::IoErr, "the simulated machine has stopped"));
+        }
+        Ok(())
+    }
+
+    fn now(&self) -> u64 {
+        self.clock_now().as_micros()
+    }
+
+    pub(crate) fn clock_now(&self) -> Timestamp {
+        dosql::Clock::now(&*self.clock)
+    }
+
+    pub(crate) fn advance(&self, micros: u64) {
+        self.clock.advance(micros);
+    }
+
+    /// The clock steps back.
+    pub(crate) fn step_back(&self, micros: u64) {
+        self.clock.set(Timestamp::from_micros(self.now() - micros));
+    }
+
+    /// The power fails and comes back; of what was not synced `surviving` is left. The last act of the machine is to write what the log
+    /// holds in memory, as far as `calls` more calls and a part of another do that. The database is open again afterwards.
+    pub(crate) fn power_cut(&mut self, calls: u64, surviving: Surviving) -> Result<()> {
+        self.last_calls(calls)?;
+        self.exchange(self.disk.survivor(surviving));
+        self.open()
+    }
+
+    /// The process dies and starts again: what it has written stays with the system, synced or not.
+    pub(crate) fn process_dies(&mut self) -> Result<()> {
+        self.last_calls(0)?;
+        self.exchange(self.disk.killed());
+        self.open()
+    }
+
+    /// Lets the database go; so many of the calls that it makes then take effect, and the next in part.
+    fn last_calls(&mut self, calls: u64) -> Result<()> {
+        self.check_running()?;
+        if !self.stop_at.is_some_and(|stop| stop <= self.calls() + calls) {
+            self.disk.crash_at(self.disk.operations() + calls);
+        }
+        self.leave();
+        self.check_running()
+    }
+
+    // ---- the database
+
+    pub(crate) fn options(&self) -> Options {
+        options(&self.scenario.settings, Arc::clone(&self.clock))
+    }
+
+    /// Opens the database, which must be as some commit left it.
+    pub(crate) fn open(&mut self) -> Result<()> {
+        self.check_running()?;
+        let options = self.options();
+        let database = Database::open(storage(&self.disk, options.page_size, &self.watch)?, options)?;
+        let found = (self.scenario.observe)(&database, None)?;
+        self.check_running()?;
+        self.watch.begin(&database);
+        let head = database.last_commit();
+        self.database = Some(database);
+        if let Err(mistake) = self.lived.found(&found) {
+            self.lived.mistake(mistake);
+            return Ok(());
+        }
+        if self.lived.commits.len() > 1
+            && let Some(last) = self.lived.commits.last_mut()
+        {
+            last.at.get_or_insert(head);
+        }
+        Ok(())
+    }
+
+    /// Gives the handle up without closing it.
+    pub(crate) fn leave(&mut self) {
+        self.watch.end();
+        self.database = None;
+    }
+
+    pub(crate) fn reopen(&mut self) -> Result<()> {
+        self.leave();
+        self.open()
+    }
+
+    /// Closes it: whatever was committed is durable then.
+    pub(crate) fn close(&mut self) -> Result<()> {
+        let closed = self.database().close();
+        self.leave();
+        closed?;
+        self.lived.all_durable();
+        Ok(())
+    }
+
+    pub(crate) fn database(&self) -> Database {
+        self.database.clone().expect("the database is open")
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.database.is_some()
+    }
+
+    pub(crate) fn checkpoint(&mut self) -> Result<()> {
+        self.database().checkpoint()?;
+        self.lived.all_durable();
+        Ok(())
+    }
+
+    pub(crate) fn maintain(&mut self, budget: usize) -> Result<()> {
+        self.database().maintain(budget)?;
+        self.lived.all_durable();
+        Ok(())
+    }
+
+    /// Runs `commit`, which is to bring the database to `state`, and notes how that went.
+    pub(crate) fn commit(
+        &mut self,
+        durability: Durability,
+        state: State,
+        commit: impl FnOnce(&Database) -> Result<Timestamp>,
+    ) -> Result<()> {
+        let database = self.database();
+        self.lived.attempt(state);
+        let result = commit(&database);
+        self.notice();
+        match result {
+            Ok(at) => {
+                self.watch.promise(at);
+                self.lived.committed(at, durability);
+                Ok(())
+            }
+            Err(error) => {
+                if !database.is_poisoned() {
+                    self.lived.refused();
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Writes `edits` to the keyspace.
+    pub(crate) fn write_with(&mut self, durability: Durability, edits: &Edits) -> Result<()> {
+        let state = self.edited(edits);
+        self.commit(durability, state, |database| {
+            let space = database.keyspace(SPACE)?;
+            let mut tx = database.begin_write()?;
+            tx.set_durability(durability);
+            for (key, value) in edits {
+                match value {
+                    Some(value) => tx.put(&space, key, value)?,
+                    None => tx.delete(&space, key)?,
+                }
+            }
+            tx.commit()
+        })
+    }
+
+    /// As `write_with`, acknowledged when it is durable.
+    pub(crate) fn write(&mut self, edits: &Edits) -> Result<()> {
+        self.write_with(Durability::Sync, edits)
+    }
+
+    /// The state that `edits` make of the present one.
+    pub(crate) fn edited(&self, edits: &Edits) -> State {
+        let mut state = (*self.lived.state()).clone();
+        for (key, value) in edits {
+            match value {
+                Some(value) => state.insert(key.clone(), value.clone()),
+                None => state.remove(key),
+            };
+        }
+        state
+    }
+
+    /// Takes over what the watch has seen.
+    pub(crate) fn notice(&mut self) {
+        if let Some(mistake) = self.watch.mistake() {
+            self.lived.mistake(mistake);
+        }
+    }
+
+    /// Notes a mistake unless `right`.
+    pub(crate) fn expect(&mut self, right: bool, what: &str) {
+        if !right {
+            self.lived.mistake(what.to_owned());
+        }
+    }
+
+    // ---- the judge
+
+    /// Every version that must be readable is, and is right; what may be gone is right or refused; all pages are accounted for.
+    pub(crate) fn examine(&mut self) -> Result<()> {
+        let database = self.database();
+        let now = database.now();
+        let kept = match self.scenario.settings.retention {
+            0 => database.last_commit(),
+            retention => Timestamp::from_micros(now.as_micros().saturating_sub(retention)),
+        };
+        for place in 1..self.lived.commits.len() {
+            let Some(at) = self.lived.commits[place].at else { continue };
+            self.compare(&database, at, place, kept)?;
+            let before = Timestamp::from_micros(at.as_micros() - 1);
+            let earlier = self.lived.commits[place - 1].at;
+            if earlier.is_some_and(|earlier| before > earlier) {
+                self.compare(&database, before, place - 1, kept)?;
+            }
+        }
+        let report = database.verify()?;
+        if !report.is_sound() {
+            self.lived.mistake(format!("verify: {}", report.problems.join("; ")));
+        }
+        Ok(())
+    }
+
+    fn compare(&mut self, database: &Database, at: Timestamp, place: usize, kept: Timestamp) -> Result<()> {
+        let last = self.lived.commits.len() - 1;
+        match (self.scenario.observe)(database, Some(at)) {
+            Ok(found) if found == *self.lived.commits[place].state => {}
+            Ok(_) => self.lived.mistake(format!("as of {at} it is not what commit {place} of {last} left")),
+            Err(error) if error.code() == Code::AsOfExpired && at < kept => {}
+            Err(error) => self.lived.mistake(format!("as of {at}, commit {place} of {last}: {error}")),
+        }
+        Ok(())
+    }
+
+    /// Life goes on: commits, a checkpoint, and nothing of that is lost by the next power cut.
+    pub(crate) fn go_on(&mut self) -> Result<()> {
+        let database = self.database();
+        let after = database.keyspace("after")?;
+        for round in ["1", "2"] {
+            let mut tx = database.begin_write()?;
+            tx.set_durability(Durability::Sync);
+            tx.put(&after, "round", round)?;
+            let at = tx.commit()?;
+            self.watch.promise(at);
+            if round == "1" {
+                database.checkpoint()?;
+            }
+        }
+        drop(database);
+        let mut next = self.on(self.disk.survivor(Surviving::Nothing));
+        self.leave();
+        next.open()?;
+        let database = next.database();
+        let found = database.read()?.get(&database.keyspace("after")?, "round")?;
+        if found.as_deref() != Some(b"2".as_slice()) {
+            next.lived.mistake(format!("what was committed after the restart is lost: {found:?}"));
+        }
+        self.lived.mistakes.append(&mut next.lived.mistakes);
+        Ok(())
+    }
+}
+
+/// The keyspace that scenarios over keys write to.
+pub(crate) const SPACE: &str = "space";
+
+fn options(settings: &Settings, clock: Arc<ManualClock>) -> Options {
+    Options {
+        page_size: 4096,
+        cache_bytes: settings.cache_bytes,
+        log_limit: settings.log_limit,
+        retention: settings.retention,
+        env: Some(Env::new(clock, Arc::new(SeededEntropy::new(3)))),
+        limits: Limits {
+            history_runs: settings.history_runs,
+            conflict_window_bytes: settings.conflict_window_bytes,
+            ..Limits::default()
+        },
+        ..Options::default()
+    }
+}
+
+/// All rows of the keyspace, now or as of a moment.
+pub(crate) fn keys(database: &Database, at: Option<Timestamp>) -> Result<State> {
+    let space = database.keyspace(SPACE)?;
+    let read = match at {
+        None => database.read()?,
+        Some(at) => database.read_at(at)?,
+    };
+    let mut state = State::new();
+    for entry in read.iter(&space)? {
+        let (key, value): (Vec<u8>, Vec<u8>) = entry?;
+        state.insert(key, value);
+    }
+    Ok(state)
+}
+
+/// Whether an engine that met a fault may answer so.
+pub(crate) fn is_fair(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed | ErrorKind::NoSpace)
+}
