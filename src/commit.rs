@@ -15,6 +15,7 @@ use dosql_wal::{Appended, LogPosition, RecordBuilder};
 use crate::engine::{Committer, Engine, Pending};
 use crate::history::key;
 use crate::history::memtable::Version;
+use crate::long_keys::KeyForm;
 use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Isolation};
 use crate::read_set::ReadSet;
@@ -95,9 +96,10 @@ impl Engine {
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
         let keep = self.options.retention > 0;
+        let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages) };
         let mut displaced = DisplacedVersions::new();
         for (key, change) in changes {
-            apply(&mut writer, &mut root, timestamp, key, change.as_deref(), keep, &mut displaced)?;
+            apply(&mut writer, &mut root, how, key, change.as_deref(), &mut displaced)?;
         }
         let appended = self.log.append(record).map_err(|error| match error.kind() {
             // Refused before anything was taken; had it failed later, the log would be closed.
@@ -167,16 +169,43 @@ fn encode(record: &mut RecordBuilder, changes: &Changes) -> Result<()> {
     Ok(())
 }
 
+/// How changes are applied to the tree.
+#[derive(Clone, Copy)]
+pub(crate) struct Applying {
+    pub(crate) timestamp: Timestamp,
+    /// Whether what they displace is kept for the history.
+    pub(crate) keep: bool,
+    pub(crate) form: KeyForm,
+}
+
 /// Changes one key of the tree. What that displaces is noted for the history where it is kept.
 pub(crate) fn apply(
     writer: &mut PageWriter<'_>,
     root: &mut Root,
-    timestamp: Timestamp,
+    how: Applying,
     key: &[u8],
     value: Option<&[u8]>,
-    keep: bool,
     displaced: &mut DisplacedVersions,
 ) -> Result<()> {
+    if !how.form.is_long(key) {
+        return apply_stored(writer, root, how, key, value, displaced);
+    }
+    let stored = how.form.stored(key);
+    let before = writer.get(*root, &stored)?.filter(|entry| !entry.is_tombstone());
+    let bucket = before.as_ref().map_or(&[][..], |entry| entry.value());
+    let bucket = how.form.changed(bucket, key, value)?;
+    apply_stored(writer, root, how, &stored, bucket.as_deref(), displaced)
+}
+
+fn apply_stored(
+    writer: &mut PageWriter<'_>,
+    root: &mut Root,
+    how: Applying,
+    key: &[u8],
+    value: Option<&[u8]>,
+    displaced: &mut DisplacedVersions,
+) -> Result<()> {
+    let Applying { timestamp, keep, .. } = how;
     let before: Option<Displaced> = match (value, keep) {
         (Some(value), true) => writer.put(root, key, timestamp, value)?,
         (None, true) => writer.delete(root, key)?,

@@ -2,9 +2,11 @@
 
 use dosql_base::{Code, Error, ErrorKind, Result};
 
-use crate::history::key::encoded_len;
+use crate::long_keys::KeyForm;
 
-/// Bytes of a value.
+/// Bytes of a key, with the number of its map in front.
+pub const MAX_KEY: usize = 16 << 20;
+/// Bytes of a value; of a key and its value together, where the key is too long for a page.
 pub const MAX_VALUE: usize = 64 << 20;
 /// Bytes of a keyspace's name.
 pub const MAX_NAME: usize = 255;
@@ -13,28 +15,24 @@ pub const FIRST_KEYSPACE: u32 = 1 << 31;
 /// The first number beyond those of keyspaces: from here on they belong to SQL's temporary tables and indexes.
 pub const END_OF_KEYSPACES: u32 = dosql_sql::catalog::temp::CATALOG;
 
-/// Refuses a complete key that the tree or the history can't hold. `longest` is the tree's own limit; a key that is kept in
-/// history grows by ten bytes and by one for each zero byte in it.
-pub(crate) fn check_key(key: &[u8], longest: usize) -> Result<()> {
-    if key.len().saturating_mul(2).saturating_add(10) <= longest {
+/// Refuses a complete key above [`MAX_KEY`].
+pub(crate) fn check_key(key: &[u8]) -> Result<()> {
+    if key.len() <= MAX_KEY {
         return Ok(());
     }
-    let needed = encoded_len(key);
-    if needed <= longest {
-        return Ok(());
-    }
-    Err(too_big(format!(
-        "a key of {} bytes takes {needed} bytes in history, and {longest} is the limit at this page size; shorten it",
-        key.len()
-    )))
+    Err(too_big(format!("a key of {} bytes is above the limit of {MAX_KEY}; shorten it", key.len())))
 }
 
-/// Refuses a value above [`MAX_VALUE`].
-pub(crate) fn check_value(value: &[u8]) -> Result<()> {
-    if value.len() <= MAX_VALUE {
+/// Refuses a value above [`MAX_VALUE`], and one that a bucket can't hold with its long key.
+pub(crate) fn check_value(key: &[u8], value: &[u8], form: KeyForm) -> Result<()> {
+    if value.len() <= MAX_VALUE && !(form.is_long(key) && key.len() + value.len() > MAX_VALUE) {
         return Ok(());
     }
-    let message = format!("a value of {} bytes is above the limit of {MAX_VALUE}; split it", value.len());
+    let message = format!(
+        "a value of {} bytes with a key of {} is above the limit of {MAX_VALUE}; split it",
+        value.len(),
+        key.len()
+    );
     Err(too_big(message))
 }
 

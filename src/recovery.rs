@@ -11,10 +11,11 @@ use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
 use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 use parking_lot::{Mutex, RwLock};
 
-use crate::commit::{DisplacedVersions, apply};
+use crate::commit::{Applying, DisplacedVersions, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::history::History;
 use crate::history::memtable::Memtable;
+use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
 use crate::options::{Maintenance, Options};
@@ -173,6 +174,7 @@ struct Replay<'a> {
     root: Root,
     last: Timestamp,
     keep: bool,
+    form: KeyForm,
     any: bool,
     displaced: DisplacedVersions,
     memtable: Memtable,
@@ -193,6 +195,7 @@ impl<'a> Replay<'a> {
             root: manifest.branch.root,
             last: meta.checkpoint,
             keep,
+            form: KeyForm::of(pages),
             any: false,
             displaced: DisplacedVersions::new(),
             memtable: Memtable::default(),
@@ -214,6 +217,7 @@ impl<'a> Replay<'a> {
         }
         self.last = record.timestamp;
         self.any = true;
+        let how = Applying { timestamp: record.timestamp, keep: self.keep, form: self.form };
         let mut changes = record.changes();
         while let Some(change) = changes.next()? {
             let (key, value) = match change {
@@ -222,7 +226,7 @@ impl<'a> Replay<'a> {
                 Change::Note { .. } => continue,
             };
             let (writer, root) = (&mut self.writer, &mut self.root);
-            apply(writer, root, record.timestamp, key, value, self.keep, &mut self.displaced)?;
+            apply(writer, root, how, key, value, &mut self.displaced)?;
         }
         self.memtable.add(self.displaced.drain(..));
         Ok(())

@@ -3,15 +3,17 @@
 //! It is plain state: between two calls it remembers the last key that it lent and where the tree's cursor stands, and borrows
 //! nothing, so that what the transaction writes meanwhile is seen.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
+use dosql_base::codec::prefix_successor;
 use dosql_base::{ErrorKind, Result, Timestamp};
-use dosql_btree::{Cursor, Stop, Way};
+use dosql_btree::{Stop, Way};
 use dosql_sql::{Direction, KeyRange};
 
-use crate::history::past::PastCursor;
+use crate::source::Source;
 use crate::view::View;
 use crate::writes::{Change, Changes, Writes};
 
@@ -42,13 +44,14 @@ enum Resume {
     Past(Vec<u8>),
 }
 
-/// Where the stored entries come from.
-#[allow(clippy::large_enum_variant, reason = "nearly all scans are of the tree: no allocation for them")]
-enum Source {
-    /// The tree as it is in the view.
-    Tree(Cursor),
-    /// The tree and history, as they were before it.
-    Past(Box<PastCursor>),
+/// How a run through the leaves ended.
+enum Leaves {
+    /// The source does not run through leaves now.
+    None,
+    /// It came to a group of long keys, at which the scan resumes.
+    Group,
+    /// It is to go on later, or (true) there is nothing further.
+    Done(bool),
 }
 
 /// Where the source stands.
@@ -62,57 +65,6 @@ enum Place {
     Lent,
     /// Past the last entry in the range.
     End,
-}
-
-impl Source {
-    fn new(view: &View, at: Timestamp, range: &KeyRange, direction: Direction) -> Self {
-        if at < view.timestamp {
-            Source::Past(Box::new(view.past(at, range, direction)))
-        } else {
-            Source::Tree(view.pages.cursor(view.root))
-        }
-    }
-
-    /// To the first entry at or past `key`; false where there is none.
-    fn seek(&mut self, key: &[u8], direction: Direction) -> Result<bool> {
-        match (self, direction) {
-            (Source::Tree(tree), Direction::Forward) => tree.seek(key),
-            (Source::Tree(tree), Direction::Backward) => tree.seek_for_prev(key),
-            (Source::Past(past), _) => {
-                past.seek(key)?;
-                Ok(past.key().is_some())
-            }
-        }
-    }
-
-    fn step(&mut self, direction: Direction) -> Result<bool> {
-        match (self, direction) {
-            (Source::Tree(tree), Direction::Forward) => tree.next(),
-            (Source::Tree(tree), Direction::Backward) => tree.prev(),
-            (Source::Past(past), _) => {
-                past.advance()?;
-                Ok(past.key().is_some())
-            }
-        }
-    }
-
-    fn key(&self) -> &[u8] {
-        match self {
-            Source::Tree(tree) => tree.key(),
-            Source::Past(past) => past.key().unwrap_or_default(),
-        }
-    }
-
-    fn value(&self) -> Result<&[u8]> {
-        match self {
-            Source::Tree(tree) => tree.value(),
-            Source::Past(past) => past.value(),
-        }
-    }
-
-    fn is_tombstone(&self) -> bool {
-        matches!(self, Source::Tree(tree) if tree.is_tombstone())
-    }
 }
 
 impl Scan {
@@ -217,11 +169,19 @@ impl Scan {
 
     fn lend_entries(&mut self, own: Option<&Writes>, left: &mut usize, lend: &mut Lend<'_>) -> Result<bool> {
         let own = own.map(Writes::changes).filter(|changes| self.any_left(changes));
-        self.find_place()?;
-        match (own, &self.source) {
-            (None, _) if self.place == Place::End => Ok(true),
-            (None, Source::Tree(_)) => self.lend_leaves(left, lend),
-            (own, _) => self.lend_merged(own.unwrap_or(&Changes::new()), left, lend),
+        loop {
+            self.find_place()?;
+            if own.is_none() {
+                if self.place == Place::End {
+                    return Ok(true);
+                }
+                match self.lend_leaves(left, lend)? {
+                    Leaves::Done(done) => return Ok(done),
+                    Leaves::Group => continue,
+                    Leaves::None => {}
+                }
+            }
+            return self.lend_merged(own.unwrap_or(&Changes::new()), left, lend);
         }
     }
 
@@ -244,10 +204,14 @@ impl Scan {
     fn find_place(&mut self) -> Result<()> {
         let found = match self.place {
             Place::End => return Ok(()),
-            Place::Next => true,
+            Place::Next if !self.source.is_tombstone() => return Ok(()),
+            Place::Next => {
+                self.place = Place::Unset;
+                true
+            }
             Place::Lent => {
                 self.lose_place();
-                self.source.step(self.direction)?
+                self.source.step()?
             }
             Place::Unset => {
                 let inclusive = self.is_inclusive();
@@ -256,9 +220,9 @@ impl Scan {
                     Resume::Start if self.direction == Direction::Forward => &self.range.start,
                     Resume::Start => &self.range.end,
                 };
-                let found = self.source.seek(key, self.direction)?;
+                let found = self.source.seek(key)?;
                 let lent = found && !inclusive && self.source.key() == key.as_slice();
-                if lent { self.source.step(self.direction)? } else { found }
+                if lent { self.source.step()? } else { found }
             }
         };
         self.place = settle(&mut self.source, &self.range, self.direction, found)?;
@@ -266,16 +230,24 @@ impl Scan {
     }
 
     /// Without own writes the tree runs the loop inside its leaves.
-    fn lend_leaves(&mut self, left: &mut usize, lend: &mut Lend<'_>) -> Result<bool> {
-        let Source::Tree(tree) = &mut self.source else {
-            return Ok(true);
-        };
+    fn lend_leaves(&mut self, left: &mut usize, lend: &mut Lend<'_>) -> Result<Leaves> {
+        let Some((tree, form)) = self.source.leaves() else { return Ok(Leaves::None) };
+        let whole_groups = || form.stored_range(&self.range);
         let (way, bound) = match self.direction {
-            Direction::Forward => (Way::Up, &self.range.end),
-            Direction::Backward => (Way::Down, &self.range.start),
+            Direction::Forward if form.group(&self.range.end).is_some() => {
+                (Way::Up, Cow::Owned(whole_groups().end))
+            }
+            Direction::Forward => (Way::Up, Cow::Borrowed(&*self.range.end)),
+            Direction::Backward => {
+                (Way::Down, Cow::Borrowed(form.group(&self.range.start).unwrap_or(&self.range.start)))
+            }
         };
-        let mut failed = None;
-        let stop = tree.visit(way, Some(bound), |item| {
+        let (mut failed, mut group) = (None, None);
+        let stop = tree.visit(way, Some(&bound), |item| {
+            if let Some(shared) = form.group(item.key) {
+                group = Some(shared.to_vec());
+                return ControlFlow::Break(());
+            }
             if item.tombstone {
                 return ControlFlow::Continue(());
             }
@@ -290,6 +262,14 @@ impl Scan {
                 }
             }
         });
+        if let Some(shared) = group {
+            self.resume = match self.direction {
+                Direction::Forward => Resume::At(shared),
+                Direction::Backward => Resume::Past(prefix_successor(&shared).unwrap_or_default()),
+            };
+            self.place = Place::Unset;
+            return Ok(Leaves::Group);
+        }
         self.place = match &stop {
             Ok(Stop::Bound) => Place::End,
             Ok(Stop::Broke) if failed.is_none() => Place::Lent,
@@ -302,7 +282,7 @@ impl Scan {
         };
         match failed {
             Some(error) => Err(error),
-            None => Ok(stop? == Stop::Bound),
+            None => Ok(Leaves::Done(stop? == Stop::Bound)),
         }
     }
 
@@ -340,7 +320,7 @@ impl Scan {
                     return Ok(false);
                 }
                 *place = Place::Unset;
-                let found = source.step(self.direction)?;
+                let found = source.step()?;
                 *place = settle(source, &self.range, self.direction, found)?;
             } else if stop {
                 return Ok(false);
@@ -363,7 +343,7 @@ fn note(resume: &mut Resume, key: &[u8]) {
 /// From an entry that was found, on to one that is a row and in the range.
 fn settle(source: &mut Source, range: &KeyRange, direction: Direction, mut found: bool) -> Result<Place> {
     while found && source.is_tombstone() {
-        found = source.step(direction)?;
+        found = source.step()?;
     }
     let inside = found
         && match direction {

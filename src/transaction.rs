@@ -19,6 +19,7 @@ use crate::bytes::Bytes;
 use crate::commit::Validation;
 use crate::engine::{Engine, Handle, busy};
 use crate::limits::{check_key, check_value, too_big};
+use crate::long_keys::KeyForm;
 use crate::options::{Durability, Isolation};
 use crate::read_set::{ReadSet, after};
 use crate::readers::Reader;
@@ -279,6 +280,9 @@ impl Transaction {
         self.check_open()?;
         let stored = {
             let sight = self.reader.sight();
+            let form = sight.view.key_form();
+            let grouped = form.group(&range.start).is_some() || form.group(&range.end).is_some();
+            let range = if grouped { &form.stored_range(range) } else { range };
             sight.view.pages.estimate(sight.view.root, &range.start, &range.end)?
         };
         Ok(stored.saturating_add(self.writes.count_in(range)))
@@ -289,7 +293,7 @@ impl Transaction {
     /// Sets a complete key.
     pub fn raw_put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.before_write(key, value.len())?;
-        check_value(value)?;
+        check_value(key, value, KeyForm::of(&self.engine.pages))?;
         self.writes.set(key, Some(Arc::from(value)));
         Ok(())
     }
@@ -311,7 +315,7 @@ impl Transaction {
             }
             Mode::Finished => self.check_open()?,
         }
-        check_key(key, self.engine.pages.limits().max_key)?;
+        check_key(key)?;
         let limit = self.engine.options.limits.transaction_bytes;
         let bytes = self.writes.bytes().saturating_add(key.len()).saturating_add(value_len);
         if bytes > limit {

@@ -7,6 +7,7 @@ use dosql_sql::{Direction, KeyRange};
 use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
+use crate::long_keys::KeyForm;
 
 /// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
 pub(crate) struct View {
@@ -24,8 +25,23 @@ pub(crate) struct View {
 }
 
 impl View {
+    /// How its keys are stored.
+    pub(crate) fn key_form(&self) -> KeyForm {
+        KeyForm::of(self.pages.pages())
+    }
+
     /// The value of `key` in this view, or as of `at` where that is earlier.
     pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        let form = self.key_form();
+        if !form.is_long(key) {
+            return self.get_stored(key, at);
+        }
+        let Some(bucket) = self.get_stored(&form.stored(key), at)? else { return Ok(None) };
+        Ok(form.find(&bucket, key)?.map(|value| Bytes::shared(value.into())))
+    }
+
+    /// What is stored under a stored key.
+    fn get_stored(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         let entry = self.pages.get(self.root, key)?;
         match entry {
             Some(entry) if entry.version() <= at || at >= self.timestamp => {
@@ -36,7 +52,7 @@ impl View {
         }
     }
 
-    /// A scan of the past.
+    /// A scan of the past, over stored keys.
     pub(crate) fn past(&self, at: Timestamp, range: &KeyRange, direction: Direction) -> PastCursor {
         PastCursor::new(&self.pages, self.root, &self.history, at, range, direction)
     }
