@@ -1,12 +1,13 @@
 //! CSV files into tables. The first line names the columns.
 
+use std::io::Read;
+
 use dosql::{Connection, Error, Result, Value};
 
-/// Reads `file` into `table`, which is made with text columns if it is not there, in one transaction. Where the table is
-/// there, the values go to its columns by position. Returns the number of rows.
-pub(crate) fn csv(connection: &Connection, file: &str, table: &str) -> Result<u64> {
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).from_path(file).map_err(|error| unreadable(file, &error))?;
+/// Reads CSV into `table`, which is made with text columns if it is not there, in one transaction. Where the table is
+/// there, the values go to its columns by position. Errors name the `file`. Returns the number of rows.
+pub fn csv(connection: &Connection, source: impl Read, file: &str, table: &str) -> Result<u64> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
     let header = reader.headers().map_err(|error| unreadable(file, &error))?.clone();
     if header.is_empty() {
         return Err(Error::invalid(format!("{file} is empty: its first line must name the columns")));

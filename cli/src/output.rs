@@ -2,11 +2,11 @@
 
 use std::io::{self, Write};
 
-use dosql::{Value, ValueRef};
+use dosql::{Error, Value, ValueRef};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mode {
+pub enum Mode {
     /// Aligned, with lines around.
     Table,
     /// RFC 4180.
@@ -23,10 +23,11 @@ pub(crate) enum Mode {
 
 impl Mode {
     /// The names of all modes.
-    pub(crate) const NAMES: [&'static str; 6] = ["table", "csv", "json", "markdown", "list", "line"];
+    pub const NAMES: [&'static str; 6] = ["table", "csv", "json", "markdown", "list", "line"];
 
     /// The mode of that name.
-    pub(crate) fn by_name(name: &str) -> Option<Mode> {
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Mode> {
         let modes = [Mode::Table, Mode::Csv, Mode::Json, Mode::Markdown, Mode::List, Mode::Line];
         Mode::NAMES.iter().position(|known| *known == name).map(|index| modes[index])
     }
@@ -177,6 +178,11 @@ fn write_csv<'a>(out: &mut dyn Write, cells: impl Iterator<Item = &'a str>) -> i
         }
     }
     out.write_all(b"\r\n")
+}
+
+/// The error of an output that can't be written.
+pub(crate) fn written(error: io::Error) -> Error {
+    Error::io("writing the output", &error)
 }
 
 /// Bytes as lower-case hex digits.

@@ -23,7 +23,7 @@ use crate::output;
 const MAX_LINE: usize = 256 << 20;
 
 /// Answers requests until the end of input.
-pub(crate) fn run(database: &Database, mut input: impl BufRead, mut out: impl Write) -> Result<()> {
+pub fn run(database: &Database, mut input: impl BufRead, mut out: impl Write) -> Result<()> {
     let mut sessions = Sessions { database, connections: BTreeMap::new() };
     let mut line = Vec::new();
     loop {
@@ -181,14 +181,13 @@ fn bind(statement: &Statement, parameters: &Json) -> Result<Vec<Value>> {
             }
         }
         Json::Object(given) => {
+            let named = names.iter().enumerate().filter_map(|(at, name)| Some((name.as_deref()?, at)));
+            // With the sign or without.
+            let places: BTreeMap<&str, usize> =
+                named.flat_map(|(name, at)| [(name, at), (&name[1..], at)]).rev().collect();
             for (name, json) in given {
-                let fits = |known: &Option<dosql::Text>| {
-                    known.as_deref().is_some_and(|known| known == name || known.get(1..) == Some(name))
-                };
-                let index = names
-                    .iter()
-                    .position(fits)
-                    .ok_or_else(|| misuse(&format!("there is no parameter {name}")))?;
+                let place = places.get(name.as_str());
+                let index = *place.ok_or_else(|| misuse(&format!("there is no parameter {name}")))?;
                 values[index] = value(json)?;
             }
         }

@@ -12,7 +12,6 @@ use rustyline::history::DefaultHistory;
 use rustyline::validate::Validator;
 use rustyline::{Context, Editor, Helper};
 
-use crate::complain;
 use crate::shell::{Input, Shell, classify};
 
 /// Completes words with the names of tables and views.
@@ -74,7 +73,7 @@ pub(crate) fn run(shell: &mut Shell<'_>) -> Result<bool> {
     if let Some(file) = &history
         && let Err(error) = editor.save_history(file)
     {
-        complain(&format!("the history could not be saved: {error}"));
+        shell.warn(&format!("the history could not be saved: {error}"))?;
     }
     Ok(true)
 }
@@ -94,7 +93,7 @@ fn take(
         Input::Command | Input::Statements => {
             // A line that is not remembered is no reason to stop.
             let _ = editor.add_history_entry(pending.trim());
-            shell.run_text(pending, "input");
+            shell.run_text(pending, "input")?;
             shell.flush()?;
         }
     }

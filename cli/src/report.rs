@@ -1,31 +1,34 @@
 //! `dosql verify` and `dosql stats`.
 
-use std::process::ExitCode;
+use std::io::Write;
 
 use dosql::{Database, Result};
 
-/// Checks everything and says what was found. Fails where something is wrong.
-#[allow(clippy::print_stdout)]
-pub(crate) fn verify(database: &Database) -> Result<ExitCode> {
+use crate::output::written;
+
+/// Checks everything and says what was found. Returns whether nothing is wrong.
+pub(crate) fn verify(database: &Database, out: &mut impl Write) -> Result<bool> {
     let report = database.verify()?;
     let mut sound = report.is_sound();
-    println!("pages: {} read, {} rows, {} superseded versions", report.pages, report.rows, report.versions);
-    report.problems.iter().for_each(|problem| println!("damage: {problem}"));
+    let (pages, rows, versions) = (report.pages, report.rows, report.versions);
+    writeln!(out, "pages: {pages} read, {rows} rows, {versions} superseded versions").map_err(written)?;
+    for problem in &report.problems {
+        writeln!(out, "damage: {problem}").map_err(written)?;
+    }
     let connection = database.connect()?;
     let mut statement = connection.prepare("PRAGMA integrity_check")?;
     let mut rows = statement.query(())?;
     while let Some(row) = rows.next()? {
         let line: String = row.get(0)?;
         sound &= line == "ok";
-        println!("tables and indexes: {line}");
+        writeln!(out, "tables and indexes: {line}").map_err(written)?;
     }
-    println!("{}", if sound { "sound" } else { "NOT SOUND" });
-    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    writeln!(out, "{}", if sound { "sound" } else { "NOT SOUND" }).map_err(written)?;
+    Ok(sound)
 }
 
 /// Prints sizes and counters, one a line.
-#[allow(clippy::print_stdout)]
-pub(crate) fn stats(database: &Database) -> Result<ExitCode> {
+pub(crate) fn stats(database: &Database, out: &mut impl Write) -> Result<bool> {
     let stats = database.stats();
     let lines: [(&str, u64); 12] = [
         ("last commit", database.last_commit().as_micros()),
@@ -42,7 +45,7 @@ pub(crate) fn stats(database: &Database) -> Result<ExitCode> {
         ("checkpoints since opened", stats.checkpoints),
     ];
     for (name, value) in lines {
-        println!("{name:<42}{value:>16}");
+        writeln!(out, "{name:<42}{value:>16}").map_err(written)?;
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(true)
 }

@@ -1,12 +1,14 @@
 //! The shell: statements one after the other, and the dot commands between them.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::Write;
 use std::time::Instant;
 
 use dosql::{Connection, Error, Result};
 
-use crate::output::{Mode, Printer};
-use crate::{complain, import, read_script};
+use crate::import;
+use crate::output::{Mode, Printer, written};
+use crate::script::{line_and_column, read_script};
 
 const HELP: &str = "\
 .exit                    leave
@@ -22,9 +24,10 @@ const HELP: &str = "\
 ";
 
 /// A connection with the settings of a shell.
-pub(crate) struct Shell<'a> {
+pub struct Shell<'a> {
     connection: Connection,
-    out: Box<dyn Write + 'a>,
+    out: &'a mut dyn Write,
+    complaints: &'a mut dyn Write,
     mode: Mode,
     headers: bool,
     timer: bool,
@@ -64,8 +67,14 @@ pub(crate) fn classify(text: &str) -> Input {
 }
 
 impl<'a> Shell<'a> {
-    pub(crate) fn new(connection: Connection, out: Box<dyn Write + 'a>, mode: Mode) -> Self {
-        Shell { connection, out, mode, headers: false, timer: false, done: false, depth: 0 }
+    /// A shell that writes results to `out` and errors to `complaints`.
+    pub fn new(
+        connection: Connection,
+        out: &'a mut dyn Write,
+        complaints: &'a mut dyn Write,
+        mode: Mode,
+    ) -> Self {
+        Shell { connection, out, complaints, mode, headers: false, timer: false, done: false, depth: 0 }
     }
 
     /// The names that a prompt can complete: tables and views.
@@ -74,8 +83,9 @@ impl<'a> Shell<'a> {
         self.strings(sql, &[]).unwrap_or_default()
     }
 
-    /// Runs a script; the first error ends it and is told with its place in `source`. Returns whether all went well.
-    pub(crate) fn run_text(&mut self, text: &str, source: &str) -> bool {
+    /// Runs a script; the first error ends it and is told with its place in `source`. Returns whether all went well; fails where
+    /// nothing can be written any more.
+    pub fn run_text(&mut self, text: &str, source: &str) -> Result<bool> {
         let mut from = 0;
         while from < text.len() && !self.done {
             let rest = &text[from..];
@@ -97,21 +107,20 @@ impl<'a> Shell<'a> {
                 }
             }
         }
-        true
+        Ok(true)
     }
 
-    fn fail(&mut self, error: &Error, text: &str, at: usize, source: &str) -> bool {
+    fn fail(&mut self, error: &Error, text: &str, at: usize, source: &str) -> Result<bool> {
         // What was printed so far comes before the complaint.
-        if let Err(error) = self.out.flush() {
-            complain(&format!("Error: writing the output: {error}"));
-        }
+        self.flush()?;
         let at = (0..=at.min(text.len())).rev().find(|&at| text.is_char_boundary(at)).unwrap_or(0);
         let (line, column) = line_and_column(&text.as_bytes()[..at]);
-        complain(&format!("Error: {source} line {line}, column {column}: {error}"));
+        writeln!(self.complaints, "Error: {source} line {line}, column {column}: {error}")
+            .map_err(written)?;
         if let Some(shown) = text.lines().nth(line - 1).filter(|shown| shown.len() <= 200) {
-            complain(&format!("    {shown}\n    {}^", " ".repeat(column - 1)));
+            writeln!(self.complaints, "    {shown}\n    {}^", " ".repeat(column - 1)).map_err(written)?;
         }
-        false
+        Ok(false)
     }
 
     /// Runs the next statement of `text`. Returns where the one after it starts, `None` at the end.
@@ -164,7 +173,7 @@ impl<'a> Shell<'a> {
             }
             [".read", file] => self.read(file)?,
             [".import", file, table] => {
-                let rows = import::csv(&self.connection, file, table)?;
+                let rows = import::csv(&self.connection, opened(file)?, file, table)?;
                 self.print(&format!("{rows} rows\n"))?;
             }
             _ => return Err(Error::invalid(format!("unknown command or wrong arguments: {line}; .help lists the commands"))),
@@ -176,13 +185,11 @@ impl<'a> Shell<'a> {
         if self.depth == MAX_READ_DEPTH {
             return Err(Error::limit(format!(".read nests deeper than {MAX_READ_DEPTH} files")));
         }
-        let source =
-            std::fs::File::open(file).map_err(|error| Error::io(format!("opening {file}"), &error))?;
-        let script = read_script(source)?;
+        let script = read_script(opened(file)?)?;
         self.depth += 1;
         let clean = self.run_text(&script, file);
         self.depth -= 1;
-        if clean { Ok(()) } else { Err(Error::invalid(format!("{file} ended with an error"))) }
+        if clean? { Ok(()) } else { Err(Error::invalid(format!("{file} ended with an error"))) }
     }
 
     fn list(&mut self, sql: &str, values: &[&str]) -> Result<()> {
@@ -206,14 +213,19 @@ impl<'a> Shell<'a> {
         self.out.write_all(text.as_bytes()).map_err(written)
     }
 
+    /// Tells of something that went wrong beside the statements.
+    pub(crate) fn warn(&mut self, text: &str) -> Result<()> {
+        writeln!(self.complaints, "{text}").map_err(written)
+    }
+
     /// Writes out what is buffered.
     pub(crate) fn flush(&mut self) -> Result<()> {
         self.out.flush().map_err(written)
     }
 }
 
-fn written(error: io::Error) -> Error {
-    Error::io("writing the output", &error)
+fn opened(file: &str) -> Result<File> {
+    File::open(file).map_err(|error| Error::io(format!("opening {file}"), &error))
 }
 
 fn switch(setting: &str) -> Result<bool> {
@@ -261,22 +273,9 @@ fn split_words(line: &str) -> Result<Vec<String>> {
     Ok(words)
 }
 
-/// The line and column (both from 1, columns in characters) that come after `before`.
-pub(crate) fn line_and_column(before: &[u8]) -> (usize, usize) {
-    let line_start = before.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
-    let line = 1 + before.iter().filter(|&&byte| byte == b'\n').count();
-    (line, 1 + String::from_utf8_lossy(&before[line_start..]).chars().count())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn places_are_told_in_lines_and_characters() {
-        assert_eq!(line_and_column(b""), (1, 1));
-        assert_eq!(line_and_column("a\nü".as_bytes()), (2, 2));
-    }
 
     #[test]
     fn quotes_keep_blanks_inside_a_word() {

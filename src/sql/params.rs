@@ -48,10 +48,8 @@ impl<'a> ParameterValues<'a> {
     /// # Errors
     /// [`Code::Range`] where the statement has no such parameter.
     pub fn set_named(&mut self, name: &str, value: &dyn ToSql) -> Result<()> {
-        let bare = |text: &str| text.strip_prefix([':', '@', '$']).map(str::to_owned);
-        let found = self.names.iter().position(|known| {
-            known.as_deref().is_some_and(|known| known == name || bare(known).as_deref() == Some(name))
-        });
+        let is_it = |known: &str| known == name || known.strip_prefix([':', '@', '$']) == Some(name);
+        let found = self.names.iter().position(|known| known.as_deref().is_some_and(is_it));
         let Some(index) = found else {
             return Err(Error::new(
                 ErrorKind::InvalidInput,

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use super::cte::CteScope;
+use super::ready::ReadyOperands;
 use super::scope::{Item, Scope, ScopeId};
-use super::typed::Bound;
 use super::{BindContext, RowScope};
 use crate::catalog::schema::{Catalog, View};
-use crate::parse::ast::{Ast, ExprId, Span};
+use crate::parse::ast::{Ast, Span};
 use crate::plan::{Expr, Register};
 use crate::storage::Point;
 use crate::value::Text;
@@ -110,9 +110,7 @@ pub(crate) struct Binder<'a> {
     nesting: u32,
     sources: u32,
     /// Operands that are bound and wait for what they are operands of; see [`Binder::expr`].
-    pub(crate) ready: Vec<(ExprId, Bound)>,
-    /// Those of the SELECT being bound start here.
-    pub(crate) ready_from: usize,
+    pub(crate) ready: ReadyOperands,
 }
 
 impl<'a> Binder<'a> {
@@ -129,8 +127,7 @@ impl<'a> Binder<'a> {
             open_views: Vec::new(),
             nesting: 0,
             sources: 0,
-            ready: Vec::new(),
-            ready_from: 0,
+            ready: ReadyOperands::default(),
         };
         if !outer.is_empty() {
             let items = outer.iter().map(|row| Item::row(row, true)).collect();
@@ -261,9 +258,9 @@ impl<'a> Binder<'a> {
             return Err(Error::limit(format!("SELECTs, views and CTEs nest deeper than {MAX_NESTING}")));
         }
         self.nesting += 1;
-        let ready_from = std::mem::replace(&mut self.ready_from, self.ready.len());
+        let around = self.ready.begin();
         let result = bind(self);
-        self.ready_from = ready_from;
+        self.ready.end(around);
         self.nesting -= 1;
         result
     }

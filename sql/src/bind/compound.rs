@@ -11,7 +11,7 @@ use super::select::{Rows, Tree};
 use super::typed::Bound;
 use crate::func::JsonResult;
 use crate::parse::ast::{CompoundOp, ExprId, ExprKind, List, OrderTerm, SelectCore};
-use crate::plan::{ArithmeticOp, Compound, CompoundKind, Expr, Node, Register, SortKey};
+use crate::plan::{ArithmeticOp, Compound, CompoundKind, Expr, Node, SortKey};
 use crate::value::{Affinity, Value};
 
 /// How many SELECTs a compound may have.
@@ -156,8 +156,16 @@ impl<'a> Binder<'a> {
     fn combine(&mut self, site: &Site<'a>, kind: CompoundKind, left: Rows, right: Rows) -> Rows {
         let mut outputs = Vec::with_capacity(left.outputs.len());
         let mut columns = Vec::with_capacity(left.outputs.len());
-        for (a, b) in left.outputs.iter().zip(&right.outputs) {
-            let register: Register = self.register(site.frame);
+        for (at, (a, b)) in left.outputs.iter().zip(&right.outputs).enumerate() {
+            // A chain of them fills the same registers at every link: their rows are as wide at its end as at its start.
+            let register = match (&left.tree, &a.bound.expr) {
+                (Tree::Node(Node::Compound(inner)), Expr::Register(register))
+                    if inner.columns.get(at).is_some_and(|(filled, _)| filled == register) =>
+                {
+                    *register
+                }
+                _ => self.register(site.frame),
+            };
             let collation = a.bound.collation.or(b.bound.collation);
             let settled = a.bound.settled && b.bound.settled && a.bound.affinity == b.bound.affinity;
             let both_json = a.bound.json == JsonResult::Always && b.bound.json == JsonResult::Always;

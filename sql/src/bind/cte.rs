@@ -3,6 +3,7 @@
 //! A CTE that is used once is bound where it is used, like a SELECT in a FROM. One that is used more often (or MATERIALIZED) is a
 //! query of its own, whose rows all uses share. A recursive one is a [`Node::Recursive`] that feeds on its own rows.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::{Error, Result};
@@ -14,8 +15,7 @@ use super::select::{Rows, Tree};
 use super::source::{Made, Naming, PendingSource, distinct_names, listed_output, rename};
 use super::typed::Bound;
 use crate::parse::ast::{
-    Ast, CompoundOp, Cte, ExprKind, FromItem, FromSource, InSet, List, Pool, SelectBody, SelectCore, Span,
-    With,
+    Ast, CompoundOp, Cte, ExprKind, FromItem, FromSource, InSet, List, Pool, SelectBody, SelectCore, With,
 };
 use crate::plan::{Expr, Node, Query, Recursive, Register, Subquery};
 use crate::value::Text;
@@ -26,6 +26,8 @@ pub(crate) struct CteScope<'a> {
     /// Where the WITH stands.
     site: Site<'a>,
     entries: Vec<Entry>,
+    /// Which entry has a name, in small letters.
+    by_name: BTreeMap<String, usize>,
 }
 
 struct Entry {
@@ -58,32 +60,42 @@ enum State {
 impl<'a> CteScope<'a> {
     pub(crate) fn new(site: &Site<'a>, with: With) -> Result<CteScope<'a>> {
         let ast = site.source.ast();
-        let mut entries: Vec<Entry> = Vec::new();
+        let (mut entries, mut by_name) = (Vec::new(), BTreeMap::new());
         for cte in ast.list(with.ctes) {
             let name = Text::new(ast.text(cte.name));
-            if entries.iter().any(|entry| entry.name.eq_ignore_ascii_case(&name)) {
+            if by_name.insert(name.to_ascii_lowercase(), entries.len()).is_some() {
                 let message = format!("duplicate WITH table name: {name}");
                 return Err(site.source.error(ast[cte.name].span, message));
             }
-            let uses = count_uses(ast, &name, ast[cte.select].span);
-            entries.push(Entry { name, cte: cte.clone(), uses, state: State::Idle });
+            entries.push(Entry { name, cte: cte.clone(), uses: 0, state: State::Idle });
         }
-        Ok(CteScope { parent: site.ctes, site: site.clone(), entries })
+        let mut scope = CteScope { parent: site.ctes, site: site.clone(), entries, by_name };
+        scope.count_uses(ast);
+        Ok(scope)
     }
-}
 
-/// How often the text outside `own` names it.
-fn count_uses(ast: &Ast, name: &str, own: Span) -> usize {
-    let outside = |span: Span| span.start < own.start || span.end > own.end;
-    let items = Pool::<FromItem>::pool(ast).iter();
-    let items = items.filter(|item| outside(item.span) && names(ast, item, name)).count();
-    let sets = Pool::<crate::parse::ast::Expr>::pool(ast).iter().filter(|expr| match &expr.kind {
-        ExprKind::In { set: InSet::Table { name: table, .. }, .. } => {
-            table.schema.is_none() && ast.text(table.name).eq_ignore_ascii_case(name) && outside(expr.span)
+    /// Counts how often the text names each, outside of its own SELECT.
+    fn count_uses(&mut self, ast: &Ast) {
+        let items = Pool::<FromItem>::pool(ast).iter().filter_map(|item| match &item.source {
+            FromSource::Table { name, .. } => Some((*name, item.span)),
+            _ => None,
+        });
+        let sets = Pool::<crate::parse::ast::Expr>::pool(ast).iter().filter_map(|expr| match &expr.kind {
+            ExprKind::In { set: InSet::Table { name, .. }, .. } => Some((*name, expr.span)),
+            _ => None,
+        });
+        for (name, span) in items.chain(sets).filter(|(name, _)| name.schema.is_none()) {
+            if let Some(entry) = self.entry(ast.text(name.name)) {
+                let own = ast[self.entries[entry].cte.select].span;
+                let outside = span.start < own.start || span.end > own.end;
+                self.entries[entry].uses += usize::from(outside);
+            }
         }
-        _ => false,
-    });
-    items + sets.count()
+    }
+
+    fn entry(&self, name: &str) -> Option<usize> {
+        self.by_name.get(&name.to_ascii_lowercase()).copied()
+    }
 }
 
 fn names(ast: &Ast, item: &FromItem, name: &str) -> bool {
@@ -113,8 +125,7 @@ impl<'a> Binder<'a> {
     pub(crate) fn find_cte(&self, site: &Site<'a>, name: &str) -> Option<(usize, usize)> {
         let mut at = site.ctes;
         while let Some(scope) = at {
-            let entries = &self.ctes[scope].entries;
-            if let Some(entry) = entries.iter().position(|entry| entry.name.eq_ignore_ascii_case(name)) {
+            if let Some(entry) = self.ctes[scope].entry(name) {
                 return Some((scope, entry));
             }
             at = self.ctes[scope].parent;

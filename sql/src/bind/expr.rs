@@ -33,13 +33,12 @@ impl<'a> Binder<'a> {
     /// Binds an expression of one value. Operands are bound before what they are operands of, from a list rather than by
     /// recursion, and wait in [`Binder::ready`] until they are taken here.
     pub(crate) fn expr(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
-        if let Some(at) = self.ready[self.ready_from..].iter().rposition(|(ready, _)| *ready == id) {
-            return Ok(self.ready.remove(self.ready_from + at).1);
+        // A subquery never waits: it is bound where it stands.
+        let may_wait = !matches!(site.source.ast()[id].kind, ExprKind::Subquery(_));
+        match may_wait.then(|| self.ready.take(id)).flatten() {
+            Some(bound) => Ok(bound),
+            None => self.bottom_up(site, id),
         }
-        let waiting = self.ready.len();
-        let bound = self.bottom_up(site, id);
-        self.ready.truncate(waiting);
-        bound
     }
 
     fn bottom_up(&mut self, site: &Site<'a>, id: ExprId) -> Result<Bound> {
@@ -50,25 +49,33 @@ impl<'a> Binder<'a> {
         if operands.is_empty() {
             return self.expr_of_kind(site, id);
         }
-        let mut pending = vec![(id, true)];
-        pending.extend(operands.drain(..).rev().map(|operand| (operand, false)));
+        let (base, next) = (self.ready.bound.len(), self.ready.next);
+        // What is to be bound; where its operands wait, once they are bound.
+        let mut pending = vec![(id, Some(base))];
+        pending.extend(operands.drain(..).rev().map(|operand| (operand, None)));
         loop {
-            let Some((at, operands_ready)) = pending.pop() else {
+            let Some((at, operands_wait)) = pending.pop() else {
                 return Err(Error::invalid("an expression without end"));
             };
-            if !operands_ready {
+            let waiting = self.ready.bound.len();
+            if operands_wait.is_none() {
                 operands_in_place(ast, at, &mut operands);
                 if !operands.is_empty() {
-                    pending.push((at, true));
-                    pending.extend(operands.drain(..).rev().map(|operand| (operand, false)));
+                    pending.push((at, Some(waiting)));
+                    pending.extend(operands.drain(..).rev().map(|operand| (operand, None)));
                     continue;
                 }
             }
-            let bound = self.expr_of_kind(site, at)?;
-            if pending.is_empty() {
-                return Ok(bound);
+            let first = operands_wait.unwrap_or(waiting);
+            self.ready.next = first;
+            let bound = self.expr_of_kind(site, at);
+            let done = pending.is_empty() || bound.is_err();
+            self.ready.bound.truncate(if done { base } else { first });
+            if done {
+                self.ready.next = next;
+                return bound;
             }
-            self.ready.push((at, bound));
+            self.ready.bound.push((at, Some(bound?)));
         }
     }
 

@@ -5,6 +5,7 @@
 //! scope.rs     what names a SELECT has, and finding them
 //! typed.rs     Bound: an expression with its affinity and collation; the rules of comparisons
 //! expr.rs      expressions         predicate.rs  comparisons, IN, BETWEEN, LIKE    call.rs  functions and aggregates
+//! ready.rs     operands that wait for what they are operands of
 //! window.rs    OVER                subquery.rs   nested queries in expressions     fold.rs  constants
 //! from.rs      FROM and joins      source.rs     tables, views, CTEs, functions    as_of.rs points in the past
 //! select.rs    SELECT              order.rs      ORDER BY and GROUP BY terms       compound.rs  UNION and its like
@@ -27,6 +28,7 @@ mod mixed;
 mod order;
 mod pragma;
 mod predicate;
+mod ready;
 mod scope;
 mod select;
 mod source;

@@ -7,8 +7,11 @@ use super::fold::fold;
 use super::order::without_collate;
 use super::typed::{Bound, comparison, list_comparison, plain_rule, settle};
 use crate::parse::ast::{BinaryOp, ExprId, ExprKind, InSet, LikeOp, Span};
-use crate::plan::{CompareOp, Expr, LikeKind};
+use crate::plan::{CompareOp, Expr, LikeKind, Subquery};
 use crate::value::{Collation, Value};
+
+/// How many rows of `(a, b) IN ((1, 2), ..)` are compared one by one.
+const MAX_COMPARED_ROWS: usize = 100;
 
 fn compare_op(op: BinaryOp) -> CompareOp {
     match op {
@@ -190,13 +193,11 @@ impl<'a> Binder<'a> {
                 format!("sub-select returns {} columns - expected {}", columns.len(), operands.len());
             return Err(site.source.error(span, message));
         }
-        let rules =
-            operands.iter().zip(&columns).map(|(operand, column)| comparison(operand, column)).collect();
-        let operands = operands.into_iter().map(|operand| operand.expr).collect();
-        Ok(Bound::plain(Expr::InQuery { not, operands, rules, query }))
+        Ok(in_query(not, &operands, &columns, query))
     }
 
-    /// `(a, b) IN ((1, 2), (3, 4))`
+    /// `(a, b) IN ((1, 2), (3, 4))`: one comparison or the other, which an index may serve; for a long list of constants a
+    /// set, as if it were `IN (VALUES ..)`.
     fn row_in_list(
         &mut self,
         site: &Site<'a>,
@@ -205,21 +206,25 @@ impl<'a> Binder<'a> {
         list: &[ExprId],
         span: Span,
     ) -> Result<Bound> {
-        let mut any = None;
+        let mut rows = Vec::with_capacity(list.len());
         for member in list {
             let row = self.members(site, *member)?;
             if row.len() != operands.len() {
+                let terms = if row.len() == 1 { "term" } else { "terms" };
                 let message =
-                    format!("IN(...) element has {} terms - expected {}", row.len(), operands.len());
+                    format!("IN(...) element has {} {terms} - expected {}", row.len(), operands.len());
                 return Err(site.source.error(span, message));
             }
-            let equal = compare_rows(CompareOp::Equal, operands.to_vec(), row).expr;
-            any = Some(match any {
-                Some(any) => Expr::Or(Box::new(any), Box::new(equal)),
-                None => equal,
-            });
+            rows.push(row);
         }
-        Ok(Bound::plain(negated(not, any.unwrap_or(Expr::Literal(Value::Integer(0))))))
+        let fixed = |bound: &Bound| matches!(bound.expr, Expr::Literal(_) | Expr::Parameter(_));
+        if rows.len() > MAX_COMPARED_ROWS && rows.iter().flatten().all(fixed) {
+            let (query, columns) = self.values_query(site, rows)?;
+            return Ok(in_query(not, operands, &columns, query));
+        }
+        let equal = rows.into_iter().map(|row| compare_rows(CompareOp::Equal, operands.to_vec(), row).expr);
+        let any = any_of(equal.collect()).unwrap_or(Expr::Literal(Value::Integer(0)));
+        Ok(Bound::plain(negated(not, any)))
     }
 
     /// Whether `operand = when`, of rows.
@@ -280,6 +285,29 @@ fn is_truth(operand: Expr, truth: bool, not: bool) -> Bound {
     });
     bound.nullable = false;
     bound
+}
+
+/// `operands IN (query)`.
+fn in_query(not: bool, operands: &[Bound], columns: &[Bound], query: Subquery) -> Bound {
+    let rules = operands.iter().zip(columns).map(|(operand, column)| comparison(operand, column)).collect();
+    let operands = operands.iter().map(|operand| operand.expr.clone()).collect();
+    Bound::plain(Expr::InQuery { not, operands, rules, query })
+}
+
+/// Joins members with OR, in a tree as low as can be.
+fn any_of(mut members: Vec<Expr>) -> Option<Expr> {
+    while members.len() > 1 {
+        let mut joined = Vec::with_capacity(members.len().div_ceil(2));
+        let mut pairs = members.into_iter();
+        while let Some(left) = pairs.next() {
+            joined.push(match pairs.next() {
+                Some(right) => Expr::Or(Box::new(left), Box::new(right)),
+                None => left,
+            });
+        }
+        members = joined;
+    }
+    members.pop()
 }
 
 fn in_list(not: bool, operand: &Bound, members: Vec<Bound>) -> Bound {

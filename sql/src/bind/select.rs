@@ -315,7 +315,6 @@ impl<'a> Binder<'a> {
     fn values(&mut self, site: &Site<'a>, rows: List<List<ExprId>>) -> Result<(FromBlock, Vec<Output>)> {
         let source = site.source.clone();
         let ast = source.ast();
-        let name = |at: usize| Text::from(format!("column{}", at + 1));
         let mut bound_rows: Vec<Vec<Bound>> = Vec::new();
         for row in ast.list(rows) {
             let mut bound_row = Vec::with_capacity(row.len());
@@ -327,10 +326,20 @@ impl<'a> Binder<'a> {
             }
             bound_rows.push(bound_row);
         }
+        Ok(self.values_block(site, bound_rows))
+    }
+
+    /// VALUES of rows of one width.
+    pub(crate) fn values_block(
+        &mut self,
+        site: &Site<'a>,
+        mut bound_rows: Vec<Vec<Bound>>,
+    ) -> (FromBlock, Vec<Output>) {
+        let name = |at: usize| Text::from(format!("column{}", at + 1));
         if bound_rows.len() == 1 {
             let outputs = bound_rows.pop().unwrap_or_default().into_iter().enumerate();
             let outputs = outputs.map(|(at, bound)| Output { bound, name: name(at), alias: false }).collect();
-            return Ok((FromBlock::default(), outputs));
+            return (FromBlock::default(), outputs);
         }
         let mut outputs: Vec<Output> = Vec::new();
         for (at, first) in bound_rows.first().into_iter().flatten().enumerate() {
@@ -348,7 +357,7 @@ impl<'a> Binder<'a> {
         let rows =
             bound_rows.into_iter().map(|row| row.into_iter().map(|bound| bound.expr).collect()).collect();
         let node = Node::Values { rows, registers: registers.clone() };
-        Ok((node_block(node, registers, Text::new_static("VALUES")), outputs))
+        (node_block(node, registers, Text::new_static("VALUES")), outputs)
     }
 
     // ------------------------------------------------------------ operators

@@ -88,6 +88,18 @@ impl<'a> Binder<'a> {
         self.own_query(site, |binder, inner| binder.select_rows(inner, select))
     }
 
+    /// VALUES as a query of its own, of rows that are bound already and read nothing around them.
+    pub(crate) fn values_query(
+        &mut self,
+        site: &Site<'a>,
+        rows: Vec<Vec<Bound>>,
+    ) -> Result<(Subquery, Vec<Bound>)> {
+        self.own_query(site, |binder, inner| {
+            let (block, outputs) = binder.values_block(inner, rows);
+            Ok(Rows { tree: super::select::Tree::Block(block), outputs })
+        })
+    }
+
     /// `x IN table` and `x IN function(..)`: a query of all its columns.
     pub(crate) fn table_subquery(
         &mut self,

@@ -193,7 +193,8 @@ pub(crate) enum ColumnBuilder {
     Int(Ints),
     Real(Reals),
     Text(Texts),
-    Any(Vec<Value>),
+    /// The values, and how many bytes they hold elsewhere.
+    Any(Vec<Value>, usize),
 }
 
 impl Default for ColumnBuilder {
@@ -213,7 +214,7 @@ impl ColumnBuilder {
             ColumnBuilder::Real(reals) => ValueRef::Real(reals.values[row]),
             ColumnBuilder::Text(texts) if texts.nulls.is_null(row) => ValueRef::Null,
             ColumnBuilder::Text(texts) => ValueRef::Text(texts.get(row)),
-            ColumnBuilder::Any(values) => values[row].as_ref(),
+            ColumnBuilder::Any(values, _) => values[row].as_ref(),
         }
     }
 
@@ -253,7 +254,11 @@ impl ColumnBuilder {
                 texts.nulls.push(texts.ends.len(), true);
                 texts.ends.push(texts.buffer.len() as u32);
             }
-            (ColumnBuilder::Any(values), value) => values.push(value.to_value()),
+            (ColumnBuilder::Any(values, heap), value) => {
+                let value = value.to_value();
+                *heap += value.heap_size();
+                values.push(value);
+            }
             (ColumnBuilder::Nulls(len), value) => {
                 let len = *len;
                 self.start(len, value);
@@ -275,7 +280,7 @@ impl ColumnBuilder {
                 let buffer = String::with_capacity(text.len().clamp(8, 256) * 16);
                 ColumnBuilder::Text(Texts { buffer, ends: start_vec(len, 0), nulls })
             }
-            _ => ColumnBuilder::Any(vec![Value::Null; len]),
+            _ => ColumnBuilder::Any(vec![Value::Null; len], 0),
         };
         self.push(first);
     }
@@ -283,7 +288,9 @@ impl ColumnBuilder {
     fn degrade(&mut self) {
         let column = std::mem::take(self).finish();
         let len = column_len(&column);
-        *self = ColumnBuilder::Any((0..len).map(|row| column.get(row).to_value()).collect());
+        let values: Vec<Value> = (0..len).map(|row| column.get(row).to_value()).collect();
+        let heap = heap_of(&values);
+        *self = ColumnBuilder::Any(values, heap);
     }
 
     /// Appends `len` rows of a column.
@@ -296,7 +303,10 @@ impl ColumnBuilder {
             (ColumnBuilder::Real(mine), Column::Real(other)) if mine.nulls.none() && other.nulls.none() => {
                 mine.values.extend_from_slice(&other.values[..len]);
             }
-            (ColumnBuilder::Any(mine), Column::Any(other)) => mine.extend_from_slice(&other[..len]),
+            (ColumnBuilder::Any(mine, heap), Column::Any(other)) => {
+                *heap += heap_of(&other[..len]);
+                mine.extend_from_slice(&other[..len]);
+            }
             _ => {
                 for row in 0..len {
                     self.push(column.get(row));
@@ -322,7 +332,10 @@ impl ColumnBuilder {
                 texts.nulls.0.truncate(len);
                 texts.buffer.truncate(texts.ends.last().map_or(0, |end| *end as usize));
             }
-            ColumnBuilder::Any(values) => values.truncate(len),
+            ColumnBuilder::Any(values, heap) => {
+                *heap -= heap_of(values.get(len..).unwrap_or_default());
+                values.truncate(len);
+            }
         }
     }
 
@@ -339,7 +352,7 @@ impl ColumnBuilder {
             ColumnBuilder::Int(ints) => Column::Int(Arc::new(ints)),
             ColumnBuilder::Real(reals) => Column::Real(Arc::new(reals)),
             ColumnBuilder::Text(texts) => Column::Text(Arc::new(texts)),
-            ColumnBuilder::Any(values) => Column::Any(Arc::new(values)),
+            ColumnBuilder::Any(values, _) => Column::Any(Arc::new(values)),
         }
     }
 
@@ -350,9 +363,13 @@ impl ColumnBuilder {
             ColumnBuilder::Int(ints) => ints.values.len() * 8,
             ColumnBuilder::Real(reals) => reals.values.len() * 8,
             ColumnBuilder::Text(texts) => texts.buffer.len() + texts.ends.len() * 4,
-            ColumnBuilder::Any(values) => values.len() * (size_of::<Value>() + 8),
+            ColumnBuilder::Any(values, heap) => values.len() * size_of::<Value>() + heap,
         }
     }
+}
+
+fn heap_of(values: &[Value]) -> usize {
+    values.iter().map(Value::heap_size).sum()
 }
 
 /// `len` times `fill`, with room for a small batch.

@@ -313,7 +313,7 @@ pub(crate) fn constant_set<S: Storage>(
     if let Some((_, set)) = cx.state.lists.iter().find(|(known, _)| *known == address) {
         return Ok(Some(Arc::clone(set)));
     }
-    if !list.iter().all(|member| matches!(member, Expr::Literal(_) | Expr::Parameter(_))) {
+    if !list.iter().all(Expr::is_fixed) {
         return Ok(None);
     }
     let mut set = InSet::new();

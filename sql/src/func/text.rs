@@ -166,17 +166,19 @@ fn replace(context: &mut Context<'_>, args: Args<'_, '_>, _: Collation) -> Resul
         return Ok(Value::Null);
     }
     let to = value::text_of(args[2]);
-    let mut out = String::new();
-    let mut rest: &str = &text;
     let finder = memmem::Finder::new(from.as_bytes());
-    while let Some(at) = finder.find(rest.as_bytes()) {
-        out.push_str(&rest[..at]);
+    // What would be too long is not begun.
+    let found = finder.find_iter(text.as_bytes()).count();
+    let length = (text.len() - found * from.len()).saturating_add(found.saturating_mul(to.len()));
+    context.check_length(length)?;
+    let mut out = String::with_capacity(length);
+    let mut rest = 0;
+    for at in finder.find_iter(text.as_bytes()) {
+        out.push_str(&text[rest..at]);
         out.push_str(&to);
-        context.check_length(out.len())?;
-        rest = &rest[at + from.len()..];
+        rest = at + from.len();
     }
-    out.push_str(rest);
-    context.check_length(out.len())?;
+    out.push_str(&text[rest..]);
     Ok(out.into())
 }
 

@@ -115,6 +115,13 @@ impl Expr {
         !self.any(|expr| matches!(expr, Expr::Register(_) | Expr::Raise { .. }) || expr.is_volatile_itself())
     }
 
+    /// Whether it gives the same value all through a statement: as [`Expr::is_constant`], and it reads no surrounding row and
+    /// runs no query.
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        self.is_constant() && !self.any(|expr| matches!(expr, Expr::Outer(_)) || expr.subquery().is_some())
+    }
+
     /// Whether it can give another value when evaluated again (`random()`).
     #[must_use]
     pub fn is_volatile(&self) -> bool {

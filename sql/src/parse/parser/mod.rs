@@ -20,6 +20,8 @@ mod select;
 mod statement;
 mod table;
 
+use std::collections::BTreeMap;
+
 use dosql_base::{Code, Error, ErrorKind, Result};
 
 use super::ast::{Ast, Expr, ExprId, ExprKind, List, Name, NameId, QualifiedName, Span};
@@ -65,6 +67,8 @@ pub(super) struct Parser<'s> {
     /// The last literal 9223372036854775808.
     smallest_integer: Option<ExprId>,
     in_trigger: bool,
+    /// The indexes of the parameters that have names.
+    parameter_names: BTreeMap<&'s str, usize>,
 }
 
 impl<'s> Parser<'s> {
@@ -94,6 +98,7 @@ impl<'s> Parser<'s> {
             tallest: 0,
             smallest_integer: None,
             in_trigger: false,
+            parameter_names: BTreeMap::new(),
         })
     }
 

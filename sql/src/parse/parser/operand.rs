@@ -88,8 +88,7 @@ impl Parser<'_> {
                 || self.error_at(span, format!("variable number must be between ?1 and ?{MAX_PARAMETER}"));
             number.ok_or_else(range)? as usize - 1
         } else {
-            let same = |name: &Option<Text>| name.as_deref() == Some(text);
-            self.ast.parameters.iter().position(same).unwrap_or(used)
+            *self.parameter_names.entry(text).or_insert(used)
         };
         if index >= MAX_PARAMETER as usize {
             return Err(Error::limit("too many SQL variables").at_offset(span.start as usize));

@@ -7,7 +7,7 @@ use super::graph::{Graph, Set, bit, rejects_null};
 use super::terms::{self, Part, Shape, Term};
 use super::{IndexHint, Source, TableSource};
 use crate::catalog::schema::{Index, IndexColumn, IndexKey, Place};
-use crate::plan::{ColumnSource, Expr, Register, SortKey};
+use crate::plan::{ColumnSource, Expr, KeyTerm, Register, SortKey};
 use crate::value::{Affinity, Collation};
 
 /// Rows of a table of which nothing is known.
@@ -16,6 +16,9 @@ const UNKNOWN_ROWS: f64 = 1_000_000.0;
 const SEEK: f64 = 5.0;
 /// The cost of fetching a row that an index entry names.
 const FETCH: f64 = 4.0;
+
+/// How many places of a key several lists of values together may name. One list may be as long as it likes.
+const MAX_COMBINED: f64 = 10_000.0;
 
 /// A way to the rows of a table.
 #[derive(Clone, Debug)]
@@ -166,6 +169,9 @@ impl Search<'_> {
                 })
             };
             if let Some(term) = fits(|shape| matches!(shape, Shape::Equal(_))) {
+                if self.multiplies(&range.equal, &self.terms[term]) {
+                    break;
+                }
                 range.equal.push(term);
                 continue;
             }
@@ -174,6 +180,15 @@ impl Search<'_> {
             break;
         }
         range
+    }
+
+    /// Whether the values of a further part, each behind each of those before, are too many to be looked up one by one.
+    fn multiplies(&self, before: &[usize], term: &Term) -> bool {
+        let unknown = |term: &Term| matches!(term.shape, Shape::Equal(KeyTerm::InQuery { .. }));
+        let lists = before.iter().map(|&at| &self.terms[at]).filter(|term| term.values > 1.0);
+        let combined: f64 = lists.clone().map(|term| term.values).product();
+        let several = term.values > 1.0 && combined > 1.0;
+        several && (combined * term.values > MAX_COMBINED || unknown(term) || lists.into_iter().any(unknown))
     }
 
     fn bounds(&self, part: Part, column: &IndexColumn, index: Option<usize>, position: usize) -> bool {

@@ -1,0 +1,89 @@
+//! Carries out what the command line asks for, on the process's own input and output.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::process::ExitCode;
+
+use dosql::{Database, Error, Options, Result, Storage};
+
+use crate::args::{self, Command, Usage};
+use crate::script::read_script;
+use crate::{output, pipe, prompt, report, shell};
+
+/// Runs the command with these arguments, the program's name left out. The exit code is 2 where they make no sense, 1 where
+/// something failed.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let done = match args::parse(arguments) {
+        Ok(command) => carry_out(command),
+        Err(Usage(message)) => {
+            complain(&message);
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            complain(&format!("Error: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether all went well. What went wrong and was told already is no error.
+fn carry_out(command: Command) -> Result<bool> {
+    let mut out = io::stdout().lock();
+    match command {
+        Command::Help => say(&mut out, args::USAGE),
+        Command::Version => say(&mut out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Shell { database, sql, mode } => {
+            let database = open(&database, true)?;
+            let clean = run_shell(&database, sql, mode, &mut out)?;
+            database.close()?;
+            Ok(clean)
+        }
+        Command::Pipe { database } => {
+            let database = open(&database, true)?;
+            pipe::run(&database, io::stdin().lock(), &mut out)?;
+            database.close()?;
+            Ok(true)
+        }
+        Command::Verify { database } => report::verify(&open(&database, false)?, &mut out),
+        Command::Stats { database } => report::stats(&open(&database, false)?, &mut out),
+    }
+}
+
+fn run_shell(
+    database: &Database,
+    sql: Option<String>,
+    mode: output::Mode,
+    out: &mut dyn Write,
+) -> Result<bool> {
+    let mut complaints = io::stderr();
+    let mut shell = shell::Shell::new(database.connect()?, out, &mut complaints, mode);
+    match sql {
+        Some(sql) => shell.run_text(&sql, "argument"),
+        None if io::stdin().is_terminal() => prompt::run(&mut shell),
+        None => shell.run_text(&read_script(io::stdin().lock())?, "stdin"),
+    }
+}
+
+fn open(path: &str, create: bool) -> Result<Database> {
+    if path == ":memory:" {
+        return Database::open(Storage::memory(), Options::default());
+    }
+    if !create && !std::path::Path::new(path).exists() {
+        return Err(Error::invalid(format!("there is no database at {path}")));
+    }
+    Database::open_directory(path)
+}
+
+fn say(out: &mut impl Write, text: &str) -> Result<bool> {
+    out.write_all(text.as_bytes()).map_err(output::written)?;
+    Ok(true)
+}
+
+#[allow(clippy::print_stderr)]
+fn complain(text: &str) {
+    eprintln!("{text}");
+}
