@@ -35,8 +35,13 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
     };
     let pages_options = PagesOptions { cache_bytes: options.cache_bytes };
     let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
-    let meta =
-        if blob.is_empty() { create(&pages, &*storage.log, &env, &options)? } else { Meta::decode(&blob)? };
+    let meta = if blob.is_empty() {
+        create(&pages, &*storage.log, &env, &options)?
+    } else {
+        let meta = Meta::decode(&blob)?;
+        check_log_is_there(&*storage.log, &meta)?;
+        meta
+    };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
     let keep = options.retention > 0 && !weakened("replay-forgets-history");
     let mut replay = Replay::new(&pages, &meta, &manifest, keep);
@@ -105,6 +110,15 @@ fn environment(options: &Options) -> Result<Env> {
     Err(Error::invalid("there is no clock here to fall back on: set Options::env"))
 }
 
+/// Refuses a database without any log where its making left one: later checkpoints name a position that a missing log does not
+/// hold, but until then commits are nowhere else.
+fn check_log_is_there(log: &dyn LogStore, meta: &Meta) -> Result<()> {
+    if meta.log == LogPosition::ZERO && log.caps().keeps_room && log.read_from(meta.log, &mut [0])? == 0 {
+        return Err(Error::corrupt("the log is missing, with all commits; restore its files", "log position 0"));
+    }
+    Ok(())
+}
+
 /// Makes a database: its first checkpoint is what makes it one. The log must hold nothing yet; if it does, the pages that
 /// belong to it are missing.
 fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) -> Result<Meta> {
@@ -120,6 +134,10 @@ fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) 
         return Err(Error::invalid(
             "there is no database here to open for reading; open it for writing to make one",
         ));
+    }
+    if log.caps().keeps_room {
+        // Before there is a database, so that one whose log is gone can be told from a new one.
+        log.reserve(LogPosition::new(1))?;
     }
     let mut database = [0; 16];
     env.random(&mut database);

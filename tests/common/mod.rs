@@ -65,3 +65,4 @@ pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
 
 pub mod crash;
 pub mod faults;
+pub mod golden;

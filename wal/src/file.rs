@@ -489,7 +489,7 @@ impl LogStore for FileLogStore {
     }
 
     fn caps(&self) -> LogCaps {
-        LogCaps { needs_sync: true, persistent: true }
+        LogCaps { needs_sync: true, persistent: true, keeps_room: true }
     }
 }
 

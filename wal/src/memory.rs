@@ -103,6 +103,6 @@ impl LogStore for MemoryLogStore {
     }
 
     fn caps(&self) -> LogCaps {
-        LogCaps { needs_sync: false, persistent: false }
+        LogCaps { needs_sync: false, persistent: false, keeps_room: false }
     }
 }

@@ -8,6 +8,7 @@
 //! |---|---|---|
 //! | never written, or torn | nothing, or headers that claim durability up to `p` at most | the end; what follows was never synced, and is dropped |
 //! | anything | a header that claims durability beyond `p` | `Corrupt`: what stood at `p` had been synced |
+//! | begun, and the room of a store that keeps its room ends within it | - | `Corrupt`: a file of the log is missing |
 //! | whole, of a kind from the future | - | `Unsupported` |
 //!
 //! A header found after `p` proves what it says by its own checksum and position, since it holds its predecessor's
@@ -21,7 +22,7 @@
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
-use crate::record::{KIND_COMMIT, KIND_MARK, Record};
+use crate::record::{Header, KIND_COMMIT, KIND_MARK, RECORD_HEADER_BYTES, Record};
 use crate::window::Window;
 use crate::{LogPosition, LogStore};
 
@@ -82,8 +83,34 @@ pub(crate) fn recover(
         found.claimed = found.claimed.max(LogPosition::new(header.durable.get()));
         found.sealed = header.kind == KIND_MARK && header.durable == header.position;
     }
+    if store.caps().keeps_room {
+        check_room(&mut window, found.end)?;
+    }
     examine_tail(&mut window, &mut found)?;
     Ok(found)
+}
+
+/// Refuses a log whose room ends within the record that begins at its end. There was room for all of it before its first byte
+/// was written, so part of the log is missing.
+fn check_room(window: &mut Window<'_>, end: LogPosition) -> Result<()> {
+    const POSITION: std::ops::Range<usize> = 8..16;
+    let at = end.get();
+    let begun = window.some(at, RECORD_HEADER_BYTES)?;
+    let len = match Header::parse(begun, at) {
+        Some(header) => RECORD_HEADER_BYTES.saturating_add(header.length.get() as usize),
+        // The header may be cut too; it is one if it says that it stands where it stands.
+        None if begun.len() < RECORD_HEADER_BYTES && at > 0 && begun.get(POSITION) == Some(&at.to_le_bytes()) => {
+            RECORD_HEADER_BYTES
+        }
+        None => return Ok(()),
+    };
+    if window.get(at, len)?.is_some() {
+        return Ok(());
+    }
+    Err(Error::corrupt(
+        "the log ends within a record, though there was room for all of it: a file of the log is missing; restore it",
+        format!("log position {at}"),
+    ))
 }
 
 /// Looks at everything after the end for a proof that the end is not the end.

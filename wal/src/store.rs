@@ -72,4 +72,6 @@ pub struct LogCaps {
     pub needs_sync: bool,
     /// Whether its bytes outlive the process.
     pub persistent: bool,
+    /// Whether the room that [`LogStore::reserve`] made outlives a crash: where it is gone, somebody took it away.
+    pub keeps_room: bool,
 }

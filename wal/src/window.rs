@@ -54,6 +54,13 @@ impl<'s> Window<'s> {
         }
     }
 
+    /// What there is from `at` on, `len` bytes at most.
+    pub(crate) fn some(&mut self, at: u64, len: usize) -> Result<&[u8]> {
+        self.get(at, len)?;
+        let rest = self.bytes.get((at - self.start) as usize..).unwrap_or_default();
+        Ok(&rest[..rest.len().min(len)])
+    }
+
     fn fill(&mut self) -> Result<()> {
         let from = self.start + self.bytes.len() as u64;
         let wanted = self.limit.saturating_sub(from).min(CHUNK as u64) as usize;

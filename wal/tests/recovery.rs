@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use common::{Commit, append, commits, open};
 use dosql_base::ErrorKind;
-use dosql_wal::{Changes, Log, LogOptions, LogPosition, LogStore, MemoryLogStore, RECORD_HEADER_BYTES};
+use dosql_wal::{
+    Changes, CrashDirectory, Directory, FileLogStore, Log, LogOptions, LogPosition, LogStore, MIN_SEGMENT_BYTES,
+    MemoryLogStore, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, Surviving,
+};
 
 /// A store with these commits, each synced on its own, and where each begins.
 fn synced_one_by_one(commits: &[Commit]) -> (Arc<MemoryLogStore>, Vec<usize>) {
@@ -260,4 +263,31 @@ fn space_of_noise_is_an_empty_log() {
         bytes.push(random.u8(..));
     }
     assert_eq!(reopen(bytes).unwrap(), Vec::new());
+}
+
+#[test]
+fn a_log_whose_newest_file_is_gone_from_within_a_record_is_corrupt() {
+    let room = MIN_SEGMENT_BYTES - SEGMENT_HEADER_BYTES;
+    for in_the_first in [16, 40, RECORD_HEADER_BYTES as u64, 60, 300] {
+        let directory = CrashDirectory::new();
+        let open_in = |directory: &CrashDirectory| {
+            let store = FileLogStore::open_in(Arc::new(directory.clone()), 0).unwrap();
+            common::open_from(Arc::new(store), LogPosition::ZERO, 0)
+        };
+        let (log, _) = open_in(&directory).unwrap();
+        let filler = |len: u64| Commit::put(100, 0, b"k", &vec![1; len as usize]);
+        // The first record is as long as it takes for the second to begin so many bytes before the end of the file.
+        let overhead = common::build(&filler(3_000)).encoded_len() as u64 - 3_000;
+        let first = append(&log, &filler(room - in_the_first - overhead)).unwrap();
+        assert_eq!(first.end.get(), room - in_the_first);
+        let second = append(&log, &Commit::put(101, 0, b"k", &[2; 600])).unwrap();
+        log.sync(second.end).unwrap();
+
+        let damaged = directory.survivor(Surviving::Everything);
+        assert_eq!(open_in(&damaged).unwrap().1.len(), 2);
+        damaged.remove("log-0000000001").unwrap();
+        let error = open_in(&damaged).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corrupt, "{in_the_first}: {error}");
+        assert!(error.to_string().contains("missing"), "{error}");
+    }
 }

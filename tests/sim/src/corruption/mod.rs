@@ -1,0 +1,89 @@
+//! `dosql-sim corruption [--patterns N] [--database NAME]`: small databases, every byte of them damaged under up to four patterns,
+//! every length cut, sectors zeroed, pages swapped and stale, files extended and missing. What comes back is every row and
+//! every past version, or a clear error.
+//!
+//! ```text
+//! golden database --> damage.rs: all that can happen to its files --> sweep.rs: judge each copy --> one line of figures
+//! ```
+
+mod damage;
+mod database;
+mod segment;
+mod sweep;
+
+use std::process::ExitCode;
+
+use crate::shared::golden::Golden;
+use segment::SegmentSubject;
+use sweep::{Subject, Tally};
+
+/// What is asked for.
+struct Ask {
+    patterns: usize,
+    database: Option<String>,
+}
+
+impl Ask {
+    fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, lexopt::Error> {
+        use lexopt::prelude::*;
+        let mut ask = Ask { patterns: damage::PATTERNS.len(), database: None };
+        let mut parser = lexopt::Parser::from_args(arguments);
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("patterns") => ask.patterns = parser.value()?.parse()?,
+                Long("database") => ask.database = Some(parser.value()?.string()?),
+                other => return Err(other.unexpected()),
+            }
+        }
+        Ok(ask)
+    }
+}
+
+/// Runs the sweep over the databases asked for.
+pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
+    let ask = match Ask::parse(arguments) {
+        Ok(ask) => ask,
+        Err(error) => {
+            eprintln!("corruption [--patterns 1..4] [--database NAME]: {error}");
+            return ExitCode::from(2);
+        }
+    };
+    let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
+    subjects.extend(Golden::all().into_iter().map(|golden| Box::new(golden) as Box<dyn Subject>));
+    subjects.push(Box::new(SegmentSubject::new()));
+    subjects.retain(|subject| ask.database.as_deref().is_none_or(|name| name == subject.name()));
+    if subjects.is_empty() {
+        eprintln!("there is no such database: log, checkpointed, crashed or segment");
+        return ExitCode::from(2);
+    }
+    let mut total = Tally::default();
+    for subject in &subjects {
+        let damages =
+            damage::all(subject.files(), subject.before(), ask.patterns, |file| subject.unit(file));
+        let tally = sweep::sweep(&**subject, &damages);
+        let bytes: usize = subject.files().iter().map(|(_, bytes)| bytes.len()).sum();
+        print(subject.name(), bytes, &tally);
+        total.add(&tally);
+    }
+    print("total", 0, &total);
+    if total.violations() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn print(name: &str, bytes: usize, tally: &Tally) {
+    tally.told.iter().for_each(|told| println!("VIOLATION {told}"));
+    let bytes = if bytes > 0 { format!("{bytes} bytes, ") } else { String::new() };
+    println!(
+        "corruption {name}: {bytes}{} cases: {} right, {} refused, {} wrong, {} panics, {} hangs, {} greedy; slowest {:.1} ms, \
+         most memory {:.1} MiB; {:.1} s",
+        tally.cases,
+        tally.right,
+        tally.refused,
+        tally.wrong,
+        tally.panics,
+        tally.hangs,
+        tally.greedy,
+        tally.slowest.as_secs_f64() * 1e3,
+        tally.memory as f64 / f64::from(1 << 20),
+        tally.took.as_secs_f64(),
+    );
+}
