@@ -114,7 +114,10 @@ fn environment(options: &Options) -> Result<Env> {
 /// hold, but until then commits are nowhere else.
 fn check_log_is_there(log: &dyn LogStore, meta: &Meta) -> Result<()> {
     if meta.log == LogPosition::ZERO && log.caps().keeps_room && log.read_from(meta.log, &mut [0])? == 0 {
-        return Err(Error::corrupt("the log is missing, with all commits; restore its files", "log position 0"));
+        return Err(Error::corrupt(
+            "the log is missing, with all commits; restore its files",
+            "log position 0",
+        ));
     }
     Ok(())
 }

@@ -79,13 +79,13 @@ impl Golden {
 
     /// Two checkpoints, with overflow pages, a table, its indexes, history runs, and an orderly end.
     pub fn checkpointed() -> Golden {
-        Maker::new(2).commits(0..9).checkpoint().commits(9..16).close("checkpointed")
+        Maker::new(2).commits(0..6).checkpoint().commits(6..10).close("checkpointed")
     }
 
     /// Two checkpoints, then commits in the log; the process died.
     pub fn crashed() -> Golden {
-        let maker = Maker::new(3).commits(0..7).checkpoint().commits(7..11).checkpoint();
-        maker.commits(11..18).crash("crashed")
+        let maker = Maker::new(3).commits(0..5).checkpoint().commits(5..8).checkpoint();
+        maker.commits(8..14).crash("crashed")
     }
 
     /// All of them.
@@ -96,7 +96,9 @@ impl Golden {
     /// How many of the last commits damage to these bytes may cost. Each record says that those before it are durable; where
     /// all who say so of a damaged one are damaged themselves, it can't be told from a torn tail (docs/RECOVERY.md).
     pub fn may_cost(&self, file: &str, bytes: &[Range<usize>]) -> usize {
-        let Some((_, contents)) = self.files.iter().find(|(name, _)| name == file && name.starts_with("log-")) else {
+        let Some((_, contents)) =
+            self.files.iter().find(|(name, _)| name == file && name.starts_with("log-"))
+        else {
             return 0;
         };
         let start = u64::from_le_bytes(contents[LOG_START..LOG_START + 8].try_into().unwrap());
@@ -231,10 +233,8 @@ fn read_indexes(connection: &Connection, state: &State) -> Result<Option<String>
     let by_cents = "SELECT cents, id FROM item INDEXED BY item_by_cents ORDER BY cents, id";
     let mut expected: Vec<(i64, i64)> = state.items.iter().map(|(&id, item)| (item.cents, id)).collect();
     expected.sort_unstable();
-    let expected: Vec<Vec<Value>> = expected
-        .into_iter()
-        .map(|(cents, id)| vec![Value::Integer(cents), Value::Integer(id)])
-        .collect();
+    let expected: Vec<Vec<Value>> =
+        expected.into_iter().map(|(cents, id)| vec![Value::Integer(cents), Value::Integer(id)]).collect();
     if rows(&mut connection.prepare(by_cents)?, ())? != expected {
         return Ok(Some("the index differs from its table".to_owned()));
     }
@@ -325,7 +325,8 @@ impl Maker {
         let changed = self.connection.transaction(|tx| {
             for id in n * 10..n * 10 + 7 {
                 let long = id == n * 10 && n % 2 == 0;
-                let note = if long { Some(vec![n as u8; 5_000]) } else { (id % 3 == 0).then(|| vec![n as u8; 9]) };
+                let note =
+                    if long { Some(vec![n as u8; 5_000]) } else { (id % 3 == 0).then(|| vec![n as u8; 9]) };
                 let item = Item { name: format!("item {id}"), cents: id * 37 % 11, note };
                 let note = item.note.as_deref();
                 tx.execute(

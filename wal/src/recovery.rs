@@ -99,7 +99,10 @@ fn check_room(window: &mut Window<'_>, end: LogPosition) -> Result<()> {
     let len = match Header::parse(begun, at) {
         Some(header) => RECORD_HEADER_BYTES.saturating_add(header.length.get() as usize),
         // The header may be cut too; it is one if it says that it stands where it stands.
-        None if begun.len() < RECORD_HEADER_BYTES && at > 0 && begun.get(POSITION) == Some(&at.to_le_bytes()) => {
+        None if begun.len() < RECORD_HEADER_BYTES
+            && at > 0
+            && begun.get(POSITION) == Some(&at.to_le_bytes()) =>
+        {
             RECORD_HEADER_BYTES
         }
         None => return Ok(()),

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use common::{Commit, append, commits, open};
 use dosql_base::ErrorKind;
 use dosql_wal::{
-    Changes, CrashDirectory, Directory, FileLogStore, Log, LogOptions, LogPosition, LogStore, MIN_SEGMENT_BYTES,
-    MemoryLogStore, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, Surviving,
+    Changes, CrashDirectory, Directory, FileLogStore, Log, LogOptions, LogPosition, LogStore,
+    MIN_SEGMENT_BYTES, MemoryLogStore, RECORD_HEADER_BYTES, SEGMENT_HEADER_BYTES, Surviving,
 };
 
 /// A store with these commits, each synced on its own, and where each begins.

@@ -23,7 +23,8 @@ pub enum Pattern {
 }
 
 /// The patterns, the most telling first.
-pub const PATTERNS: [Pattern; 4] = [Pattern::Xor(0xFF), Pattern::Xor(0x01), Pattern::Xor(0x80), Pattern::Zero];
+pub const PATTERNS: [Pattern; 4] =
+    [Pattern::Xor(0xFF), Pattern::Xor(0x01), Pattern::Xor(0x80), Pattern::Zero];
 
 impl Pattern {
     fn apply(self, byte: u8) -> u8 {
@@ -54,18 +55,28 @@ pub enum What {
     Old,
 }
 
+/// How many patterns are tried on a byte, and on which bytes and lengths.
+#[derive(Clone, Copy)]
+pub struct Density {
+    pub patterns: usize,
+    pub every: usize,
+}
+
 /// All the damage that changes anything. `unit` is the size of a page of a file.
-pub fn all(files: &Files, before: &Files, patterns: usize, unit: impl Fn(&str) -> usize) -> Vec<Damage> {
+pub fn all(files: &Files, before: &Files, density: Density, unit: impl Fn(&str) -> usize) -> Vec<Damage> {
     let mut all = Vec::new();
     for (file, (name, bytes)) in files.iter().enumerate() {
         let mut add = |what| all.push(Damage { file, what });
-        for (at, &byte) in bytes.iter().enumerate() {
-            let patterns = PATTERNS.iter().take(patterns).filter(|pattern| pattern.apply(byte) != byte);
+        for (at, &byte) in bytes.iter().enumerate().step_by(density.every) {
+            let patterns =
+                PATTERNS.iter().take(density.patterns).filter(|pattern| pattern.apply(byte) != byte);
             patterns.for_each(|&pattern| add(What::Flip { at, pattern }));
         }
-        (0..bytes.len()).for_each(|len| add(What::Cut { len }));
+        (0..bytes.len()).step_by(density.every).for_each(|len| add(What::Cut { len }));
         let sectors = (0..bytes.len()).step_by(SECTOR);
-        sectors.filter(|&at| bytes[sector(at, bytes)].iter().any(|&b| b != 0)).for_each(|at| add(What::Zero { at }));
+        sectors
+            .filter(|&at| bytes[sector(at, bytes)].iter().any(|&b| b != 0))
+            .for_each(|at| add(What::Zero { at }));
         let unit = unit(name);
         let pages = bytes.len() / unit;
         for first in 0..pages {
@@ -73,7 +84,8 @@ pub fn all(files: &Files, before: &Files, patterns: usize, unit: impl Fn(&str) -
             (first + 1..pages).filter(differs).for_each(|second| add(What::Swap { first, second, unit }));
         }
         if let Some((_, old)) = before.iter().find(|(old, _)| old == name) {
-            let stale = (0..pages.min(old.len() / unit)).filter(|&p| bytes[page(p, unit)] != old[page(p, unit)]);
+            let stale =
+                (0..pages.min(old.len() / unit)).filter(|&p| bytes[page(p, unit)] != old[page(p, unit)]);
             stale.for_each(|page| add(What::Stale { page, unit }));
             if old != bytes {
                 add(What::Old);

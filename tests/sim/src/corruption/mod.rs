@@ -1,5 +1,5 @@
-//! `dosql-sim corruption [--patterns N] [--database NAME]`: small databases, every byte of them damaged under up to four patterns,
-//! every length cut, sectors zeroed, pages swapped and stale, files extended and missing. What comes back is every row and
+//! `dosql-sim corruption [--patterns N] [--every N] [--database NAME]`: small databases, every byte of them (or every Nth) damaged
+//! under up to four patterns, every length cut, sectors zeroed, pages swapped and stale, files extended and missing. What comes back is every row and
 //! every past version, or a clear error.
 //!
 //! ```text
@@ -20,17 +20,19 @@ use sweep::{Subject, Tally};
 /// What is asked for.
 struct Ask {
     patterns: usize,
+    every: usize,
     database: Option<String>,
 }
 
 impl Ask {
     fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, lexopt::Error> {
         use lexopt::prelude::*;
-        let mut ask = Ask { patterns: damage::PATTERNS.len(), database: None };
+        let mut ask = Ask { patterns: damage::PATTERNS.len(), every: 1, database: None };
         let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("patterns") => ask.patterns = parser.value()?.parse()?,
+                Long("every") => ask.every = parser.value()?.parse::<usize>()?.max(1),
                 Long("database") => ask.database = Some(parser.value()?.string()?),
                 other => return Err(other.unexpected()),
             }
@@ -44,7 +46,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     let ask = match Ask::parse(arguments) {
         Ok(ask) => ask,
         Err(error) => {
-            eprintln!("corruption [--patterns 1..4] [--database NAME]: {error}");
+            eprintln!("corruption [--patterns 1..4] [--every N] [--database NAME]: {error}");
             return ExitCode::from(2);
         }
     };
@@ -58,8 +60,8 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
     }
     let mut total = Tally::default();
     for subject in &subjects {
-        let damages =
-            damage::all(subject.files(), subject.before(), ask.patterns, |file| subject.unit(file));
+        let density = damage::Density { patterns: ask.patterns, every: ask.every };
+        let damages = damage::all(subject.files(), subject.before(), density, |file| subject.unit(file));
         let tally = sweep::sweep(&**subject, &damages);
         let bytes: usize = subject.files().iter().map(|(_, bytes)| bytes.len()).sum();
         print(subject.name(), bytes, &tally);

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::{ErrorKind, Result, Timestamp};
-use dosql_lsm::{Kind, MemorySegmentStore, ReadOptions, SegmentReader, SegmentStore, SegmentWriter, WriteOptions};
+use dosql_lsm::{
+    Kind, MemorySegmentStore, ReadOptions, SegmentReader, SegmentStore, SegmentWriter, WriteOptions,
+};
 
 use super::damage::{Damage, SECTOR};
 use super::sweep::Subject;
