@@ -11,8 +11,6 @@ mod database;
 mod segment;
 mod sweep;
 
-use std::process::ExitCode;
-
 use crate::shared::golden::Golden;
 use segment::SegmentSubject;
 use sweep::{Subject, Tally};
@@ -25,10 +23,9 @@ struct Ask {
 }
 
 impl Ask {
-    fn parse(arguments: impl Iterator<Item = String>) -> Result<Ask, lexopt::Error> {
+    fn parse(mut parser: lexopt::Parser) -> Result<Ask, lexopt::Error> {
         use lexopt::prelude::*;
         let mut ask = Ask { patterns: damage::PATTERNS.len(), every: 1, database: None };
-        let mut parser = lexopt::Parser::from_args(arguments);
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("patterns") => ask.patterns = parser.value()?.parse()?,
@@ -41,22 +38,15 @@ impl Ask {
     }
 }
 
-/// Runs the sweep over the databases asked for.
-pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
-    let ask = match Ask::parse(arguments) {
-        Ok(ask) => ask,
-        Err(error) => {
-            eprintln!("corruption [--patterns 1..4] [--every N] [--database NAME]: {error}");
-            return ExitCode::from(2);
-        }
-    };
+/// Runs the sweep over the databases asked for; tells whether nothing was violated.
+pub fn command(arguments: lexopt::Parser) -> Result<bool, lexopt::Error> {
+    let ask = Ask::parse(arguments)?;
     let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
     subjects.extend(Golden::all().into_iter().map(|golden| Box::new(golden) as Box<dyn Subject>));
     subjects.push(Box::new(SegmentSubject::new()));
     subjects.retain(|subject| ask.database.as_deref().is_none_or(|name| name == subject.name()));
     if subjects.is_empty() {
-        eprintln!("there is no such database: log, checkpointed, crashed or segment");
-        return ExitCode::from(2);
+        return Err("there is no such database: log, checkpointed, crashed or segment".into());
     }
     let mut total = Tally::default();
     for subject in &subjects {
@@ -68,7 +58,7 @@ pub fn run(arguments: impl Iterator<Item = String>) -> ExitCode {
         total.add(&tally);
     }
     print("total", 0, &total);
-    if total.violations() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    Ok(total.violations() == 0)
 }
 
 fn print(name: &str, bytes: usize, tally: &Tally) {

@@ -15,8 +15,6 @@
 #[allow(dead_code, reason = "the tests of the database use more of it")]
 pub mod anomalies;
 pub mod checker;
-#[path = "../../../common/crash.rs"]
-mod crash;
 mod drive;
 mod histories;
 mod keepers;
@@ -27,6 +25,7 @@ mod session;
 
 use std::time::Instant;
 
+use crate::shared::crash;
 use anomalies::{Anomaly, Interface, Kind};
 use dosql::{Database, Durability, Result};
 
