@@ -26,7 +26,9 @@ fn main() -> ExitCode {
         "isolation" => isolation::command(parser),
         "protocols" => protocols::command(parser),
         _ => {
-            eprintln!("usage: dosql-sim COMMAND [--option value]..\ncommands: corruption, isolation, protocols");
+            eprintln!(
+                "usage: dosql-sim COMMAND [--option value]..\ncommands: corruption, isolation, protocols"
+            );
             return ExitCode::from(2);
         }
     };

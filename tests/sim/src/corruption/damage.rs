@@ -10,7 +10,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use crate::shared::golden::Files;
+use crate::golden::Files;
 
 /// What a disk writes whole or not at all, in bytes.
 pub const SECTOR: usize = 512;

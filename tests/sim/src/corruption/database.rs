@@ -2,7 +2,7 @@
 
 use super::damage::{Damage, SECTOR, What};
 use super::sweep::Subject;
-use crate::shared::golden::{Files, Golden, Verdict};
+use crate::golden::{Files, Golden, Verdict};
 
 const PAGE: usize = 4096;
 

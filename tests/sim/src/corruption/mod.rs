@@ -11,7 +11,7 @@ mod database;
 mod segment;
 mod sweep;
 
-use crate::shared::golden::Golden;
+use crate::golden::Golden;
 use segment::SegmentSubject;
 use sweep::{Subject, Tally};
 

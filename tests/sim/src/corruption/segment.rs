@@ -10,7 +10,7 @@ use dosql_lsm::{
 
 use super::damage::{Damage, SECTOR};
 use super::sweep::Subject;
-use crate::shared::golden::{Files, Verdict};
+use crate::golden::{Files, Verdict};
 
 const NAME: &str = "segment";
 

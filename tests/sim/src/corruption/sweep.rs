@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use peak_alloc::PeakAlloc;
 
 use super::damage::Damage;
-use crate::shared::golden::{Files, Verdict};
+use crate::golden::{Files, Verdict};
 
 /// Counts every allocation of the process.
 #[global_allocator]

@@ -16,7 +16,7 @@ use super::drive::{Crew, drive, shared};
 use super::lists::{client, prepare};
 use super::report::Line;
 use super::session::{Mix, Record, Session, read_all};
-use crate::isolation::crash;
+use crate::crash;
 
 /// Where the database is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,7 +25,6 @@ mod session;
 
 use std::time::Instant;
 
-use crate::shared::crash;
 use anomalies::{Anomaly, Interface, Kind};
 use dosql::{Database, Durability, Result};
 
