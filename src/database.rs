@@ -60,7 +60,7 @@ impl Database {
         let keyspace = Keyspace::new(name)?;
         let view = self.0.view();
         if let Some(row) = view.get(&keyspace.catalog_key(), Timestamp::MAX)? {
-            keyspace.remember(crate::keyspace::decode_number(&row)?);
+            keyspace.remember(crate::keyspace::decode_number(&row)?, view.timestamp);
         }
         Ok(keyspace)
     }

@@ -10,7 +10,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::codec::{get_ordered_u32, ordered_u32};
-use dosql_base::{Error, Result};
+use dosql_base::{Error, Result, Timestamp};
 use smallvec::SmallVec;
 
 use crate::limits::{FIRST_KEYSPACE, check_name};
@@ -27,8 +27,8 @@ pub struct Keyspace(Arc<Inner>);
 
 struct Inner {
     name: String,
-    /// Known once a committed transaction has made it. A keyspace is never renumbered.
-    number: OnceLock<u32>,
+    /// Known once a committed transaction has made it, and from which commit on. A keyspace is never renumbered.
+    number: OnceLock<(u32, Timestamp)>,
 }
 
 impl Keyspace {
@@ -43,13 +43,14 @@ impl Keyspace {
         &self.0.name
     }
 
-    pub(crate) fn number(&self) -> Option<u32> {
+    /// Its number, if it is known, and a commit at which it was there.
+    pub(crate) fn number(&self) -> Option<(u32, Timestamp)> {
         self.0.number.get().copied()
     }
 
-    /// Remembers what a committed catalog row says.
-    pub(crate) fn remember(&self, number: u32) {
-        let _ = self.0.number.set(number);
+    /// Remembers what a catalog row says as of a commit.
+    pub(crate) fn remember(&self, number: u32, at: Timestamp) {
+        let _ = self.0.number.set((number, at));
     }
 
     /// Where the catalog keeps its number.

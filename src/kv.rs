@@ -94,7 +94,16 @@ impl Transaction {
 
     /// The number of `keyspace`, if this transaction sees one.
     fn number(&self, keyspace: &Keyspace) -> Result<Option<u32>> {
-        if let Some(number) = keyspace.number() {
+        match keyspace.number() {
+            // One that is newer than what a transaction sees holds nothing for it, as long as it has not made one itself.
+            Some((number, _)) if !self.has_writes() => Ok(Some(number)),
+            _ => self.number_seen(keyspace),
+        }
+    }
+
+    /// As `number`, for one that may make keyspaces itself: to it, the number of one that others have made since it began is free.
+    fn number_seen(&self, keyspace: &Keyspace) -> Result<Option<u32>> {
+        if let Some((number, _)) = keyspace.number().filter(|(_, since)| *since <= self.snapshot()) {
             return Ok(Some(number));
         }
         let row = self.raw_get(&keyspace.catalog_key())?;
@@ -102,7 +111,7 @@ impl Transaction {
     }
 
     fn number_or_create(&mut self, keyspace: &Keyspace) -> Result<u32> {
-        if let Some(number) = self.number(keyspace)? {
+        if let Some(number) = self.number_seen(keyspace)? {
             return Ok(number);
         }
         let next = self.raw_get(NEXT_NUMBER)?;

@@ -277,3 +277,24 @@ fn putting_the_same_value_again_makes_no_version() {
     assert_eq!(db.read_at(first).unwrap().get(&space, "k").unwrap().as_deref(), bytes("1"));
     assert!(db.verify().unwrap().is_sound());
 }
+
+#[test]
+fn a_keyspace_that_others_made_since_is_empty_to_a_transaction_that_makes_one_itself() {
+    for write_before in [false, true] {
+        let db = db();
+        let mut tx = db.begin_concurrent().unwrap();
+        let theirs = db.keyspace("theirs").unwrap();
+        db.write(|other| other.put(&theirs, "k", "theirs")).unwrap();
+        // A handle that knows the number, which is the next free one as far as the transaction sees.
+        let theirs = db.keyspace("theirs").unwrap();
+        let mine = db.keyspace("mine").unwrap();
+        if write_before {
+            tx.put(&theirs, "in theirs", "1").unwrap();
+        }
+        tx.put(&mine, "in mine", "1").unwrap();
+        let keys = |space| pairs(tx.iter(space).unwrap()).into_iter().map(|(key, _)| key).collect::<Vec<_>>();
+        assert_eq!(keys(&mine), ["in mine"]);
+        assert_eq!(keys(&theirs), if write_before { vec!["in theirs"] } else { vec![] });
+        assert_eq!(tx.commit().unwrap_err().kind(), dosql::ErrorKind::Conflict);
+    }
+}
