@@ -6,6 +6,11 @@
 //!
 //! Each command is a module of its own, prints one line of figures a scenario and a total, and ends with 0 only if nothing was violated.
 
+#![allow(
+    clippy::disallowed_methods,
+    reason = "it stands outside the engine: it has threads, files and a watch"
+)]
+
 mod corruption;
 #[allow(dead_code, reason = "shared with the tests of the engine")]
 #[path = "../../common/crash.rs"]
@@ -13,22 +18,37 @@ mod crash;
 #[path = "../../common/golden.rs"]
 mod golden;
 mod isolation;
+mod model;
+mod plan;
+mod plans;
 mod protocols;
+mod shrink;
+mod world;
 
 use std::process::ExitCode;
+
+const USAGE: &str = "usage: dosql-sim COMMAND [--option value]..
+commands:
+  plans --seeds N [--from S] [--steps K] [--threads T]   random lives, judged by a model
+  replay --seed S [--steps K] [--shrink]                 one of them again, operation by operation
+  determinism --seeds N [--from S] [--steps K]           the same seed twice makes the same calls
+  corruption                                             small databases, with every byte of their files damaged
+  isolation                                              histories of transactions, looked through for cycles
+  protocols                                              short lives, crashed and disturbed at every call";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
     let parser = lexopt::Parser::from_args(arguments);
     let result = match command.as_str() {
+        "plans" => plans::plans(parser),
+        "replay" => plans::replay(parser),
+        "determinism" => plans::determinism(parser),
         "corruption" => corruption::command(parser),
         "isolation" => isolation::command(parser),
         "protocols" => protocols::command(parser),
         _ => {
-            eprintln!(
-                "usage: dosql-sim COMMAND [--option value]..\ncommands: corruption, isolation, protocols"
-            );
+            eprintln!("{USAGE}");
             return ExitCode::from(2);
         }
     };

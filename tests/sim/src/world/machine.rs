@@ -1,0 +1,90 @@
+//! The simulated machine: a disk, an object store, a clock, randomness.
+
+use std::sync::Arc;
+
+use dosql::stores::MemorySegmentStore;
+use dosql::{
+    Clock, Database, Env, Limits, Maintenance, ManualClock, Options, Result, SeededEntropy, Storage,
+    Timestamp,
+};
+use dosql_lsm::fault::FaultSegmentStore;
+use dosql_wal::{CrashDirectory, Surviving};
+
+use crate::crash;
+use crate::plan::{Plan, Settings};
+
+/// See above. Its clock and its object store outlive a crash, its disk as far as it survives.
+pub struct Machine {
+    pub disk: CrashDirectory,
+    pub segments: Arc<FaultSegmentStore>,
+    pub clock: Arc<ManualClock>,
+    page_size: usize,
+    seed: u64,
+}
+
+impl Machine {
+    #[must_use]
+    pub fn new(plan: &Plan) -> Self {
+        Machine {
+            disk: CrashDirectory::new(),
+            segments: Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()))),
+            clock: Arc::new(ManualClock::at(Timestamp::from_micros(plan.shape.clock))),
+            page_size: plan.shape.page_size,
+            seed: plan.seed,
+        }
+    }
+
+    /// A machine as a crash at this moment would leave this one, with a clock of its own.
+    #[must_use]
+    pub fn crashed(&self, surviving: Surviving) -> Machine {
+        Machine {
+            disk: self.disk.survivor(surviving),
+            segments: Arc::clone(&self.segments),
+            clock: Arc::new(ManualClock::at(self.now())),
+            page_size: self.page_size,
+            seed: self.seed,
+        }
+    }
+
+    /// Opens the database of this machine.
+    pub fn open(&self, settings: &Settings) -> Result<Database> {
+        Database::open(self.storage(settings)?, self.options(settings))
+    }
+
+    fn storage(&self, settings: &Settings) -> Result<Storage> {
+        crash::storage_with(&self.disk, self.page_size, self.segments.clone(), settings.log_segment)
+    }
+
+    fn options(&self, settings: &Settings) -> Options {
+        // It goes on from what was done, so that two databases made by one plan do not get the same id.
+        let entropy = SeededEntropy::new(self.seed ^ self.disk.trace().hash);
+        Options {
+            cache_bytes: settings.cache_bytes,
+            dirty_bytes: settings.dirty_bytes,
+            pinned_bytes: settings.pinned_bytes,
+            log_limit: settings.log_limit,
+            retention: settings.retention,
+            durability: settings.durability,
+            maintenance: Maintenance::Caller,
+            env: Some(Env::new(self.clock.clone(), Arc::new(entropy))),
+            page_size: self.page_size,
+            limits: Limits {
+                history_runs: settings.history_runs,
+                conflict_window_bytes: settings.window_bytes,
+                ..Limits::default()
+            },
+            ..Options::default()
+        }
+    }
+
+    /// Moves the clock forwards, or back.
+    pub fn move_clock(&self, micros: i64) {
+        let moved = self.now().as_micros().saturating_add_signed(micros).max(1);
+        self.clock.set(Timestamp::from_micros(moved));
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
