@@ -10,8 +10,10 @@ use std::sync::atomic::Ordering;
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Displaced, PageWriter, Root};
+use dosql_sql::catalog::store::is_catalog_key;
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
+use crate::changes::Changes;
 use crate::engine::{Committer, Engine, Pending};
 use crate::history::key;
 use crate::history::memtable::Version;
@@ -20,7 +22,7 @@ use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Isolation};
 use crate::read_set::ReadSet;
 use crate::view::View;
-use crate::writes::{Changes, Writes};
+use crate::writes::Writes;
 
 /// What an optimistic transaction is checked for.
 pub(crate) struct Validation<'a> {
@@ -61,6 +63,10 @@ impl Engine {
             self.apply_and_append(committer.root, timestamp, writes.changes(), &record)?;
         committer.history.memtable.add(displaced);
         committer.last = timestamp;
+        // The catalog's keys come before all others.
+        if writes.changes().keys().next().is_some_and(is_catalog_key) {
+            committer.catalog_changed = timestamp;
+        }
         committer.root = root;
         if self.options.retention == 0 {
             committer.floor = timestamp;
@@ -98,8 +104,8 @@ impl Engine {
         let keep = self.options.retention > 0;
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages) };
         let mut displaced = DisplacedVersions::new();
-        for (key, change) in changes {
-            apply(&mut writer, &mut root, how, key, change.as_deref(), &mut displaced)?;
+        for (key, change) in changes.iter() {
+            apply(&mut writer, &mut root, how, key, change, &mut displaced)?;
         }
         let appended = self.log.append(record).map_err(|error| match error.kind() {
             // Refused before anything was taken; had it failed later, the log would be closed.
@@ -119,6 +125,7 @@ impl Engine {
             system: committer.system,
             history: committer.history.clone(),
             floor: committer.floor,
+            catalog_changed: committer.catalog_changed,
         });
         committer.latest = Arc::clone(&view);
         view
@@ -159,7 +166,7 @@ impl Engine {
 
 fn encode(record: &mut RecordBuilder, changes: &Changes) -> Result<()> {
     record.begin(Timestamp::ZERO, MAIN_BRANCH);
-    for (key, change) in changes {
+    for (key, change) in changes.iter() {
         match change {
             Some(value) => record.put(key, value)?,
             None => record.delete(key)?,

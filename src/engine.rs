@@ -96,6 +96,8 @@ pub(crate) struct Committer {
     pub(crate) history: History,
     /// See [`View::floor`].
     pub(crate) floor: Timestamp,
+    /// See [`View::catalog_changed`].
+    pub(crate) catalog_changed: Timestamp,
     pub(crate) next_run: u64,
     /// The view of the last commit, durable or not.
     pub(crate) latest: Arc<View>,
@@ -118,6 +120,8 @@ pub(crate) struct Counters {
     pub(crate) conflicts: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    /// Changes of the schema by transactions that were not committed then.
+    pub(crate) catalog_changes: AtomicU64,
 }
 
 impl Engine {

@@ -26,6 +26,7 @@
 //! ```
 
 mod bytes;
+mod changes;
 mod checkpoint;
 mod commit;
 mod database;
@@ -34,6 +35,7 @@ mod directory;
 mod engine;
 mod history;
 mod keyspace;
+mod known_end;
 mod kv;
 pub mod limits;
 mod long_keys;

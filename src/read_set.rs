@@ -5,7 +5,7 @@ use std::ops::Bound;
 
 use dosql_base::mutant::weakened;
 
-use crate::writes::Changes;
+use crate::changes::Changes;
 
 /// Keys above which the set gives up precision and becomes one range over all of them.
 const MAX_POINTS: usize = 1 << 16;
@@ -95,8 +95,7 @@ impl ReadSet {
         let ranges = if weakened("phantom-ignored") { &[] } else { self.ranges.as_slice() };
         point_met
             || ranges.iter().any(|(start, end)| {
-                let bounds = (Bound::Included(start.as_slice()), Bound::Excluded(end.as_slice()));
-                changes.range::<[u8], _>(bounds).next().is_some()
+                changes.range(Bound::Included(start), Bound::Excluded(end)).next().is_some()
             })
     }
 }
@@ -106,7 +105,11 @@ mod tests {
     use super::*;
 
     fn changes(keys: &[&str]) -> Changes {
-        keys.iter().map(|key| (Box::from(key.as_bytes()), None)).collect()
+        let mut changes = Changes::default();
+        for key in keys {
+            changes.insert(key.as_bytes(), None, false);
+        }
+        changes
     }
 
     #[test]
@@ -131,12 +134,12 @@ mod tests {
         }
         assert!(reads.points.len() < 20);
         for n in [0, 4_998, 9_998, 1_000_000, 1_000_000 + MAX_POINTS as u32 + 9] {
-            let mut one = Changes::new();
-            one.insert(Box::from(n.to_be_bytes()), None);
+            let mut one = Changes::default();
+            one.insert(&n.to_be_bytes(), None, false);
             assert!(reads.meets(&one), "{n}");
         }
-        let mut other = Changes::new();
-        other.insert(Box::from(4_999u32.to_be_bytes()), None);
+        let mut other = Changes::default();
+        other.insert(&4_999u32.to_be_bytes(), None, false);
         assert!(!reads.meets(&other));
     }
 }

@@ -62,6 +62,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         system: meta.system,
         history: history.clone(),
         floor: manifest.branch.floor,
+        catalog_changed: visible_to,
     });
     let floor = if options.retention == 0 && recovered.commits > 0 { last } else { manifest.branch.floor };
     let committer = Committer {
@@ -70,6 +71,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         system: meta.system,
         history,
         floor,
+        catalog_changed: visible_to,
         next_run: manifest.next_run,
         latest: Arc::clone(&latest),
         log_start: meta.log,

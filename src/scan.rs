@@ -5,7 +5,6 @@
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
-use std::collections::btree_map;
 use std::ops::{Bound, ControlFlow};
 
 use dosql_base::codec::prefix_successor;
@@ -13,9 +12,10 @@ use dosql_base::{ErrorKind, Result, Timestamp};
 use dosql_btree::{Stop, Way};
 use dosql_sql::{Direction, KeyRange};
 
+use crate::changes::{self, Change, Changes};
 use crate::source::Source;
 use crate::view::View;
-use crate::writes::{Change, Changes, Writes};
+use crate::writes::Writes;
 
 /// Who gets the entries of a scan, and may stop it.
 pub(crate) type Lend<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
@@ -181,13 +181,13 @@ impl Scan {
                     Leaves::None => {}
                 }
             }
-            return self.lend_merged(own.unwrap_or(&Changes::new()), left, lend);
+            return self.lend_merged(own.unwrap_or(&Changes::default()), left, lend);
         }
     }
 
     fn any_left(&self, changes: &Changes) -> bool {
         let (start, end) = self.bounds();
-        !empty(start, end) && changes.range::<[u8], _>((start, end)).next().is_some()
+        changes.range(start, end).next().is_some()
     }
 
     /// What is left of the range.
@@ -353,42 +353,29 @@ fn settle(source: &mut Source, range: &KeyRange, direction: Direction, mut found
     Ok(if inside { Place::Next } else { Place::End })
 }
 
-/// Whether no key can lie within the bounds (which the standard map would panic on).
-fn empty(start: Bound<&[u8]>, end: Bound<&[u8]>) -> bool {
-    match (start, end) {
-        (Bound::Excluded(start), Bound::Included(end)) | (Bound::Included(start), Bound::Excluded(end)) => {
-            start >= end
-        }
-        (Bound::Excluded(start), Bound::Excluded(end)) => start >= end,
-        (Bound::Included(start), Bound::Included(end)) => start > end,
-        _ => false,
-    }
-}
-
 /// Own writes in the direction of the scan, with a look ahead.
 struct Own<'a> {
-    range: Option<btree_map::Range<'a, Box<[u8]>, Change>>,
+    range: changes::Range<'a>,
     direction: Direction,
-    ahead: Option<(&'a [u8], &'a Change)>,
+    ahead: Option<(&'a [u8], Change<'a>)>,
 }
 
 impl<'a> Own<'a> {
     fn new(changes: &'a Changes, start: Bound<&[u8]>, end: Bound<&[u8]>, direction: Direction) -> Self {
-        let range = (!empty(start, end)).then(|| changes.range::<[u8], _>((start, end)));
-        let mut own = Own { range, direction, ahead: None };
+        let mut own = Own { range: changes.range(start, end), direction, ahead: None };
         own.next();
         own
     }
 
-    fn peek(&self) -> Option<(&'a [u8], &'a Change)> {
+    fn peek(&self) -> Option<(&'a [u8], Change<'a>)> {
         self.ahead
     }
 
-    fn next(&mut self) -> Option<(&'a [u8], &'a Change)> {
-        let next = self.range.as_mut().and_then(|range| match self.direction {
-            Direction::Forward => range.next(),
-            Direction::Backward => range.next_back(),
-        });
-        std::mem::replace(&mut self.ahead, next.map(|(key, change)| (&**key, change)))
+    fn next(&mut self) -> Option<(&'a [u8], Change<'a>)> {
+        let next = match self.direction {
+            Direction::Forward => self.range.next(),
+            Direction::Backward => self.range.next_back(),
+        };
+        std::mem::replace(&mut self.ahead, next)
     }
 }

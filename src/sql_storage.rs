@@ -1,7 +1,7 @@
 //! What SQL asks of storage, answered by a transaction.
 
 use dosql_base::{Result, Timestamp};
-use dosql_sql::{Direction, KeyRange, Point, Storage, Visitor};
+use dosql_sql::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};
 
 use crate::scan::Scan;
 use crate::transaction::Transaction;
@@ -46,6 +46,14 @@ impl Storage for Transaction {
         self.raw_put(key, value)
     }
 
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        self.raw_insert(key, value)
+    }
+
+    fn last_key<R>(&self, space: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.raw_last(space, key)
+    }
+
     fn delete(&mut self, key: &[u8]) -> Result<()> {
         self.raw_delete(key)
     }
@@ -64,6 +72,10 @@ impl Storage for Transaction {
 
     fn estimate(&self, range: &KeyRange) -> Result<u64> {
         self.raw_estimate(range)
+    }
+
+    fn catalog_stamp(&self) -> Option<CatalogStamp> {
+        Transaction::catalog_stamp(self)
     }
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {

@@ -6,18 +6,22 @@
 //!     \-----first write, otherwise---> Concurrent ---checked-----> commits or conflicts
 //! ```
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
+use std::ops::{Bound, ControlFlow};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dosql_base::codec::prefix_successor;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
-use dosql_sql::{Direction, KeyRange};
+use dosql_sql::catalog::store::is_catalog_key;
+use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
 use crate::bytes::Bytes;
 use crate::commit::Validation;
 use crate::engine::{Engine, Handle, busy};
+use crate::known_end::KnownEnd;
 use crate::limits::{check_key, check_value, too_big};
 use crate::long_keys::KeyForm;
 use crate::options::{Durability, Isolation};
@@ -40,6 +44,11 @@ pub struct Transaction {
     writes: Writes,
     durability: Durability,
     patience: Option<Duration>,
+    /// What stands for the schema that it sees.
+    catalog: CatalogStamp,
+    /// The schema was asked for, so that a transaction that is checked has noted that it read it.
+    catalog_noted: Cell<bool>,
+    end: RefCell<KnownEnd>,
 }
 
 enum Mode {
@@ -121,6 +130,12 @@ impl Transaction {
         Ok(Transaction {
             engine: engine.clone(),
             snapshot: at.min(view.timestamp),
+            catalog: CatalogStamp {
+                committed: view.catalog_changed.as_micros(),
+                ..CatalogStamp::default()
+            },
+            catalog_noted: Cell::new(false),
+            end: RefCell::default(),
             reader: engine.readers.add(view, at),
             mode,
             writes: Writes::default(),
@@ -197,7 +212,7 @@ impl Transaction {
     pub fn raw_get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.check_open()?;
         if let Some(change) = self.writes.get(key) {
-            return Ok(change.clone().map(Bytes::shared));
+            return Ok(change.map(|value| Bytes::shared(Arc::from(value))));
         }
         if let Some(reads) = self.noted() {
             reads.borrow_mut().add_key(key);
@@ -208,7 +223,58 @@ impl Transaction {
 
     /// The value of a complete key, lent.
     pub fn raw_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        if let Some(change) = self.writes.get(key) {
+            self.check_open()?;
+            return Ok(change.map(read));
+        }
         Ok(self.raw_get(key)?.map(|value| read(&value)))
+    }
+
+    /// Whether a complete key is stored, whatever the transaction has done to it.
+    fn is_stored(&self, key: &[u8]) -> Result<bool> {
+        if let Some(reads) = self.noted() {
+            reads.borrow_mut().add_key(key);
+        }
+        let mut end = self.end.borrow_mut();
+        if end.is_below(key) {
+            return Ok(false);
+        }
+        let sight = self.reader.sight();
+        let stored = sight.view.get(key, sight.at)?.is_some();
+        // A later view than the transaction's own may lack what that has.
+        if !stored && sight.at >= sight.view.timestamp {
+            end.missed(key, &sight.view.pages, sight.view.root)?;
+        }
+        Ok(stored)
+    }
+
+    /// Lends the greatest key of the map whose keys begin with the number `map`; `None` where it is empty.
+    pub(crate) fn raw_last<R>(&self, map: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        self.check_open()?;
+        let successor = prefix_successor(map).unwrap_or_else(|| vec![0xFF]);
+        if self.noted().is_none() {
+            let own = self.writes.changes().range(Bound::Included(map), Bound::Excluded(&successor)).next_back();
+            let sight = self.reader.sight();
+            // What was put above all that is stored is the last. A deleted key leaves the question open.
+            if let Some((own, Some(_))) = own
+                && sight.at >= sight.view.timestamp
+                && own >= self.end.borrow_mut().of(map, &sight.view.pages, sight.view.root)?
+            {
+                return Ok(Some(key(own)));
+            }
+        }
+        let range = KeyRange { start: map.to_vec(), end: successor };
+        let mut scan = self.raw_scan(range, Direction::Backward);
+        let (mut key, mut last) = (Some(key), None);
+        loop {
+            let done = self.raw_visit(&mut scan, 1, &mut |found, _| {
+                last = key.take().map(|key| key(found));
+                Ok(ControlFlow::Break(()))
+            })?;
+            if done || last.is_some() {
+                return Ok(last);
+            }
+        }
     }
 
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
@@ -275,6 +341,19 @@ impl Transaction {
         Ok(wanted.min(self.snapshot))
     }
 
+    /// What stands for the schema that it sees; see [`dosql_sql::Storage::catalog_stamp`].
+    pub(crate) fn catalog_stamp(&self) -> Option<CatalogStamp> {
+        // A reader of the past may see an older one; and a transaction that is checked has to read it once, to have it noted.
+        let past = self.snapshot.as_micros() < self.catalog.committed;
+        let noted = self.noted().is_none() || self.catalog_noted.replace(true);
+        (noted && !past).then_some(self.catalog)
+    }
+
+    /// Notes that the schema may be another now.
+    fn catalog_has_changed(&mut self) {
+        self.catalog.own = self.engine.counters.catalog_changes.fetch_add(1, Ordering::Relaxed) + 1;
+    }
+
     /// About how many entries lie in a range of complete keys.
     pub fn raw_estimate(&self, range: &KeyRange) -> Result<u64> {
         self.check_open()?;
@@ -294,8 +373,22 @@ impl Transaction {
     pub fn raw_put(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
         self.before_write(key, value.len())?;
         check_value(key, value, KeyForm::of(&self.engine.pages))?;
-        self.writes.set(key, Some(Arc::from(value)));
+        self.writes.set(key, Some(value));
         Ok(())
+    }
+
+    /// Sets a complete key unless it is there; whether it was set.
+    pub(crate) fn raw_insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        self.before_write(key, value.len())?;
+        check_value(value)?;
+        let there = match self.writes.get(key) {
+            Some(change) => change.is_some(),
+            None => self.is_stored(key)?,
+        };
+        if !there {
+            self.writes.set(key, Some(value));
+        }
+        Ok(!there)
     }
 
     /// Removes a complete key, if it is there.
@@ -314,6 +407,9 @@ impl Transaction {
                 return Err(Error::new(ErrorKind::ReadOnly, Code::ReadOnly, message));
             }
             Mode::Finished => self.check_open()?,
+        }
+        if is_catalog_key(key) {
+            self.catalog_has_changed();
         }
         check_key(key)?;
         let limit = self.engine.options.limits.transaction_bytes;
@@ -351,6 +447,9 @@ impl Transaction {
     /// Undoes every write since `mark`, which stays set.
     pub fn rollback_to(&mut self, mark: u64) -> Result<()> {
         self.check_open()?;
+        if self.catalog.own > 0 {
+            self.catalog_has_changed();
+        }
         self.writes.rollback_to(mark)
     }
 

@@ -22,6 +22,8 @@ pub(crate) struct View {
     pub(crate) history: History,
     /// Versions that ended at or before this may be gone from the history.
     pub(crate) floor: Timestamp,
+    /// The last commit that changed the schema, or one after it.
+    pub(crate) catalog_changed: Timestamp,
 }
 
 impl View {

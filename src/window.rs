@@ -8,7 +8,7 @@ use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::read_set::ReadSet;
-use crate::writes::Changes;
+use crate::changes::Changes;
 
 /// What was committed lately, oldest first, and who may still ask.
 #[derive(Default)]
@@ -115,7 +115,11 @@ mod tests {
     }
 
     fn changes(keys: &[&str]) -> Changes {
-        keys.iter().map(|key| (Box::from(key.as_bytes()), None)).collect()
+        let mut changes = Changes::default();
+        for key in keys {
+            changes.insert(key.as_bytes(), None, false);
+        }
+        changes
     }
 
     #[test]

@@ -1,18 +1,12 @@
 //! A transaction's own writes: a sorted map of the newest change of each key, and an undo list for savepoints.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 use dosql_sql::KeyRange;
 
-/// What a transaction does to a key: the new value, or `None` for a delete.
-pub(crate) type Change = Option<Arc<[u8]>>;
-/// Changes in key order.
-pub(crate) type Changes = BTreeMap<Box<[u8]>, Change>;
+use crate::changes::{Change, Changes, Key, Stored};
 
 /// The private map. While a mark is set every change remembers what it replaced.
 #[derive(Default)]
@@ -28,9 +22,9 @@ pub(crate) struct Writes {
 }
 
 struct Undo {
-    key: Box<[u8]>,
-    /// What the map held before; the outer `None` is "nothing".
-    before: Option<Change>,
+    key: Key,
+    /// What the map held before; `None` is "nothing".
+    before: Option<Stored>,
 }
 
 struct Mark {
@@ -40,10 +34,6 @@ struct Mark {
 
 /// What an estimate is worth: a transaction with more writes than this in a range has "many" there.
 const MOST_COUNTED: usize = 4096;
-
-fn size(key: &[u8], change: &Change) -> usize {
-    key.len() + change.as_ref().map_or(0, |value| value.len())
-}
 
 impl Writes {
     pub(crate) fn is_empty(&self) -> bool {
@@ -65,44 +55,28 @@ impl Writes {
     }
 
     /// What this transaction did to `key`, if anything.
-    pub(crate) fn get(&self, key: &[u8]) -> Option<&Change> {
+    pub(crate) fn get(&self, key: &[u8]) -> Option<Change<'_>> {
         self.changes.get(key)
     }
 
     /// How many keys in `range` were put; counting stops at [`MOST_COUNTED`], since this serves estimates.
     pub(crate) fn count_in(&self, range: &KeyRange) -> u64 {
-        if range.start >= range.end || self.changes.is_empty() {
-            return 0;
-        }
-        let bounds = (Bound::Included(range.start.as_slice()), Bound::Excluded(range.end.as_slice()));
-        self.changes
-            .range::<[u8], _>(bounds)
-            .take(MOST_COUNTED)
-            .filter(|(_, change)| change.is_some())
-            .count() as u64
+        let changes = self.changes.range(Bound::Included(&range.start), Bound::Excluded(&range.end));
+        changes.take(MOST_COUNTED).filter(|(_, change)| change.is_some()).count() as u64
     }
 
-    pub(crate) fn set(&mut self, key: &[u8], change: Change) {
-        let size = size(key, &change);
+    pub(crate) fn set(&mut self, key: &[u8], change: Change<'_>) {
+        let size = key.len() + change.map_or(0, <[u8]>::len);
         let remember = !self.marks.is_empty();
         self.bytes = self.bytes.saturating_add(size);
-        match self.changes.entry(Box::from(key)) {
-            Entry::Vacant(entry) => {
-                if remember {
-                    self.undo.push(Undo { key: entry.key().clone(), before: None });
-                }
-                entry.insert(change);
-            }
-            Entry::Occupied(mut entry) => {
-                let before = entry.insert(change);
-                let replaced = self::size(key, &before);
-                if remember {
-                    self.undo_bytes = self.undo_bytes.saturating_add(replaced);
-                    self.undo.push(Undo { key: Box::from(key), before: Some(before) });
-                } else {
-                    self.bytes = self.bytes.saturating_sub(replaced);
-                }
-            }
+        let (kept, before) = self.changes.insert(key, change, remember);
+        let replaced = before.map_or(0, |before| key.len() + before.len());
+        if remember {
+            self.undo_bytes = self.undo_bytes.saturating_add(replaced);
+            self.undo.push(Undo { key: kept, before });
+        } else {
+            self.bytes = self.bytes.saturating_sub(replaced);
+            self.changes.tidy();
         }
     }
 
@@ -127,15 +101,11 @@ impl Writes {
             return Ok(());
         }
         for Undo { key, before } in self.undo.drain(keep..).rev() {
-            let undone = match before {
-                Some(before) => {
-                    self.undo_bytes = self.undo_bytes.saturating_sub(size(&key, &before));
-                    self.changes.insert(key.clone(), before)
-                }
-                None => self.changes.remove(&key),
-            };
-            let undone = undone.unwrap_or_default();
-            self.bytes = self.bytes.saturating_sub(size(&key, &undone));
+            if let Some(before) = before {
+                self.undo_bytes = self.undo_bytes.saturating_sub(key.len() + before.len());
+            }
+            let undone = self.changes.restore(key, before);
+            self.bytes = self.bytes.saturating_sub(key.len() + undone);
         }
         Ok(())
     }
@@ -146,6 +116,7 @@ impl Writes {
         if self.marks.is_empty() {
             self.undo.clear();
             self.bytes = self.bytes.saturating_sub(std::mem::take(&mut self.undo_bytes));
+            self.changes.tidy();
         }
         Ok(())
     }
@@ -155,8 +126,8 @@ impl Writes {
 mod tests {
     use super::*;
 
-    fn value(text: &str) -> Change {
-        Some(Arc::from(text.as_bytes()))
+    fn value(text: &str) -> Change<'_> {
+        Some(text.as_bytes())
     }
 
     #[test]
@@ -169,11 +140,11 @@ mod tests {
         writes.set(b"a", None);
         writes.set(b"b", value("3"));
         writes.rollback_to(inner).unwrap();
-        assert_eq!(writes.get(b"a"), Some(&value("2")));
+        assert_eq!(writes.get(b"a"), Some(value("2")));
         assert_eq!(writes.get(b"b"), None);
         writes.set(b"b", value("4"));
         writes.rollback_to(outer).unwrap();
-        assert_eq!(writes.get(b"a"), Some(&value("1")));
+        assert_eq!(writes.get(b"a"), Some(value("1")));
         assert_eq!(writes.get(b"b"), None);
         assert!(writes.rollback_to(inner).is_err());
         writes.rollback_to(outer).unwrap();

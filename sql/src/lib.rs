@@ -26,4 +26,4 @@ pub mod temporary;
 pub mod testkit;
 pub mod value;
 
-pub use storage::{Direction, KeyRange, Point, Storage, Visitor};
+pub use storage::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};

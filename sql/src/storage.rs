@@ -6,6 +6,7 @@
 
 use std::ops::ControlFlow;
 
+use dosql_base::codec::prefix_successor;
 use dosql_base::{Result, Timestamp};
 
 /// Which version of the map a read sees.
@@ -38,6 +39,17 @@ pub enum Direction {
 /// What entries are lent to: key and value; it breaks when it has seen enough.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'v;
 
+/// Stands for the catalog as a transaction sees it; see [`Storage::catalog_stamp`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CatalogStamp {
+    /// Which commit changed it last.
+    pub committed: u64,
+    /// The transaction's own changes: 0 for none, else a number that stands for them alone.
+    pub own: u64,
+    /// As `own`, of the connection's temporary objects.
+    pub temporary: u64,
+}
+
 /// One transaction as SQL sees it. A read may answer [`dosql_base::ErrorKind::WouldBlock`]: nothing has changed then, and the
 /// same call may be made again.
 pub trait Storage {
@@ -62,6 +74,38 @@ pub trait Storage {
     /// Sets `key`. [`dosql_base::ErrorKind::ReadOnly`] in a transaction that only reads.
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<()>;
 
+    /// Sets `key` unless it is there; whether it was set.
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool>
+    where
+        Self: Sized,
+    {
+        if self.get(Point::Live, key, |_| ())?.is_some() {
+            return Ok(false);
+        }
+        self.put(key, value)?;
+        Ok(true)
+    }
+
+    /// Lends the greatest key of the map of `space`, the number that its keys begin with; `None` where it is empty.
+    fn last_key<R>(&self, space: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>>
+    where
+        Self: Sized,
+    {
+        let end = prefix_successor(space).unwrap_or_else(|| vec![0xFF]);
+        let range = KeyRange { start: space.to_vec(), end };
+        let mut cursor = self.open_cursor(Point::Live, range, Direction::Backward)?;
+        let (mut key, mut last) = (Some(key), None);
+        loop {
+            let done = self.visit(&mut cursor, 1, &mut |found, _| {
+                last = key.take().map(|key| key(found));
+                Ok(ControlFlow::Break(()))
+            })?;
+            if done || last.is_some() {
+                return Ok(last);
+            }
+        }
+    }
+
     /// Removes `key`, if it is there.
     fn delete(&mut self, key: &[u8]) -> Result<()>;
 
@@ -76,6 +120,12 @@ pub trait Storage {
 
     /// About how many entries lie in `range`, for the planner: cheap, and within a factor of two or so for large ranges.
     fn estimate(&self, range: &KeyRange) -> Result<u64>;
+
+    /// What stands for the catalog as [`Point::Live`] shows it: where that was the same at another time, in whichever
+    /// transaction of one connection, the catalog was the same. `None` where it has to be read to know.
+    fn catalog_stamp(&self) -> Option<CatalogStamp> {
+        None
+    }
 
     /// Turns what a statement asked for into a point that can be read: refuses the future, what is before the
     /// horizon, and bounds it by the transaction's snapshot.

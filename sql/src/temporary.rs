@@ -9,10 +9,11 @@ use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use dosql_base::codec::prefix_successor;
 use dosql_base::{Error, Result, Timestamp};
 
-use crate::catalog::temp::is_temporary_key;
-use crate::storage::{Direction, KeyRange, Point, Storage, Visitor};
+use crate::catalog::temp::{is_temporary_catalog_key, is_temporary_key};
+use crate::storage::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};
 
 /// The temporary rows of one connection. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,8 @@ struct Rows {
     undo: Vec<(Vec<u8>, Option<Vec<u8>>)>,
     /// The savepoints that are set, and the length of `undo` then.
     marks: Vec<(u64, usize)>,
+    /// Rises with every change of the temporary catalog.
+    catalog_changes: u64,
 }
 
 impl TemporaryStore {
@@ -57,6 +60,7 @@ impl TemporaryStore {
 impl Rows {
     fn undo_to(&mut self, len: usize) {
         for (key, old) in self.undo.split_off(len).into_iter().rev() {
+            self.catalog_changes += u64::from(is_temporary_catalog_key(&key));
             match old {
                 Some(value) => self.rows.insert(key, value),
                 None => self.rows.remove(&key),
@@ -70,6 +74,7 @@ impl Rows {
     }
 
     fn replace(&mut self, key: &[u8], value: Option<&[u8]>) {
+        self.catalog_changes += u64::from(is_temporary_catalog_key(key));
         let old = match value {
             Some(value) => self.rows.insert(key.to_vec(), value.to_vec()),
             None => self.rows.remove(key),
@@ -209,6 +214,28 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.put(key, value)
     }
 
+    fn insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
+        if is_temporary_key(key) {
+            let mut rows = self.temporary.lock();
+            let is_new = !rows.rows.contains_key(key);
+            if is_new {
+                rows.replace(key, Some(value));
+            }
+            return Ok(is_new);
+        }
+        self.main.insert(key, value)
+    }
+
+    fn last_key<R>(&self, space: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
+        if is_temporary_key(space) {
+            let rows = self.temporary.lock();
+            let end = prefix_successor(space).map_or(Bound::Unbounded, Bound::Excluded);
+            let mut found = rows.rows.range::<[u8], _>((Bound::Included(space), as_slice(&end)));
+            return Ok(found.next_back().map(|(found, _)| key(found)));
+        }
+        self.main.last_key(space, key)
+    }
+
     fn delete(&mut self, key: &[u8]) -> Result<()> {
         if is_temporary_key(key) {
             self.temporary.lock().replace(key, None);
@@ -253,6 +280,11 @@ impl<S: Storage> Storage for WithTemporary<S> {
             });
         }
         self.main.estimate(range)
+    }
+
+    fn catalog_stamp(&self) -> Option<CatalogStamp> {
+        let stamp = self.main.catalog_stamp()?;
+        Some(CatalogStamp { temporary: self.temporary.lock().catalog_changes, ..stamp })
     }
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {

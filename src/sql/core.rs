@@ -8,7 +8,7 @@ use dosql_sql::parse::ast::{BeginMode, Parsed};
 use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction as TransactionStatement};
 use dosql_sql::storage::Storage;
 use dosql_sql::temporary::{TemporaryStore, WithTemporary};
-use dosql_sql::value::{Text, Value};
+use dosql_sql::value::Text;
 
 use super::statement_cache::StatementCache;
 use crate::database::Database;
@@ -17,6 +17,8 @@ use crate::transaction::{Begin, Transaction};
 
 /// A transaction with the connection's temporary tables beside it.
 type Beside = WithTemporary<Transaction>;
+/// A statement under way.
+pub(super) type SqlRun = Run<Beside>;
 
 /// The shared part of a connection.
 pub(super) struct Core {
@@ -73,8 +75,9 @@ impl Core {
 
     /// Starts a statement. One that writes, or is about the transaction, has done all of it when this returns; what it has to say
     /// is read with [`Core::step`]. Returns the transaction that a query reads in, where that is not the open one.
-    pub(super) fn start(&mut self, prepared: &Arc<Prepared>, parameters: Vec<Value>) -> Result<Started> {
+    pub(super) fn start(&mut self, run: &mut SqlRun) -> Result<Started> {
         self.interrupt.store(false, Ordering::Relaxed);
+        let prepared = Arc::clone(run.prepared());
         if let Some(statement) = prepared.transaction() {
             self.transact(&statement.clone())?;
         }
@@ -85,23 +88,33 @@ impl Core {
                 "attempt to write a readonly database",
             ));
         }
-        let mut run = Run::new(Arc::clone(prepared), parameters, self.database.now());
+        run.restart(self.database.now());
         if let Some(open) = &self.open {
             run.bind(&mut self.session, &open.transaction, &self.env)?;
-            let first = if prepared.is_readonly() { None } else { Some(self.step_open(&mut run)?) };
-            return Ok(Started { run, reader: None, first });
+            let first = if prepared.is_readonly() { None } else { Some(self.step_open(run)?) };
+            return Ok(Started { reader: None, first });
         }
         if prepared.is_readonly() {
             let reader = self.beside(self.database.begin(Begin::Read)?);
             run.bind(&mut self.session, &reader, &self.env)?;
-            return Ok(Started { run, reader: Some(reader), first: None });
+            return Ok(Started { reader: Some(reader), first: None });
         }
-        let first = self.autocommit(&mut run)?;
-        Ok(Started { run, reader: None, first: Some(first) })
+        let first = self.autocommit(run)?;
+        Ok(Started { reader: None, first: Some(first) })
+    }
+
+    /// Runs a statement to its end; rows that it gives are dropped.
+    pub(super) fn run(&mut self, run: &mut SqlRun) -> Result<Outcome> {
+        let mut started = self.start(run)?;
+        loop {
+            if let Stepped::Done(outcome) = self.step(run, &mut started)? {
+                return Ok(outcome);
+            }
+        }
     }
 
     /// Runs a statement that writes in a transaction of its own.
-    fn autocommit(&mut self, run: &mut Run<Beside>) -> Result<Stepped> {
+    fn autocommit(&mut self, run: &mut SqlRun) -> Result<Stepped> {
         let transaction =
             self.database.begin(Begin::WriteWithin(self.session.settings.busy_timeout)).map_err(locked)?;
         let mut transaction = self.beside(transaction);
@@ -132,7 +145,7 @@ impl Core {
     }
 
     /// A step in the open transaction.
-    fn step_open(&mut self, run: &mut Run<Beside>) -> Result<Stepped> {
+    fn step_open(&mut self, run: &mut SqlRun) -> Result<Stepped> {
         let Some(open) = &mut self.open else {
             return Err(misuse("the transaction in which the statement began has ended"));
         };
@@ -145,20 +158,20 @@ impl Core {
     }
 
     /// Goes on with a statement: in the transaction that it reads in, the open one, or none where it has done its work.
-    pub(super) fn step(&mut self, started: &mut Started) -> Result<Stepped> {
+    pub(super) fn step(&mut self, run: &mut SqlRun, started: &mut Started) -> Result<Stepped> {
         if let Some(stepped) = started.first.take() {
             return Ok(stepped);
         }
         match &mut started.reader {
             Some(reader) => {
-                let step = started.run.step(&mut self.session, reader, &self.env, &self.interrupt);
+                let step = run.step(&mut self.session, reader, &self.env, &self.interrupt);
                 step.map(Stepped::from)
             }
-            None if self.open.is_some() => self.step_open(&mut started.run),
+            None if self.open.is_some() => self.step_open(run),
             None => {
                 // The statement's own transaction is committed; its rows are in memory and need none.
                 let mut reader = self.beside(self.database.begin(Begin::Read)?);
-                let step = started.run.step(&mut self.session, &mut reader, &self.env, &self.interrupt);
+                let step = run.step(&mut self.session, &mut reader, &self.env, &self.interrupt);
                 step.map(Stepped::from)
             }
         }
@@ -278,9 +291,8 @@ impl Core {
     }
 }
 
-/// A statement under way, and where it reads.
+/// Where a statement under way reads.
 pub(super) struct Started {
-    pub(super) run: Run<Beside>,
     reader: Option<Beside>,
     /// What the first step came to, where it was taken already.
     first: Option<Stepped>,

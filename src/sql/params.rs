@@ -13,8 +13,11 @@ pub struct ParameterValues<'a> {
 }
 
 impl<'a> ParameterValues<'a> {
-    pub(crate) fn new(names: &'a [Option<Text>]) -> Self {
-        ParameterValues { names, values: vec![Value::Null; names.len()] }
+    /// All NULL, in the memory of `values`.
+    pub(crate) fn new(names: &'a [Option<Text>], mut values: Vec<Value>) -> Self {
+        values.clear();
+        values.resize(names.len(), Value::Null);
+        ParameterValues { names, values }
     }
 
     pub(crate) fn into_values(self) -> Vec<Value> {
@@ -158,7 +161,7 @@ mod tests {
     #[test]
     fn too_many_and_too_few_values_are_refused() {
         let names = [None, Some(":a".into())];
-        let mut values = ParameterValues::new(&names);
+        let mut values = ParameterValues::new(&names, Vec::new());
         assert_eq!((1,).bind(&mut values).unwrap_err().code(), Code::Range);
         assert_eq!((1, 2, 3).bind(&mut values).unwrap_err().code(), Code::Range);
         (1, "x").bind(&mut values).unwrap();
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn names_are_found_with_and_without_their_sign() {
         let names = [Some(":a".into()), Some("$b".into())];
-        let mut values = ParameterValues::new(&names);
+        let mut values = ParameterValues::new(&names, Vec::new());
         values.set_named(":a", &1).unwrap();
         values.set_named("b", &2).unwrap();
         assert!(values.set_named(":b", &2).is_err());

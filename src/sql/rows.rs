@@ -11,11 +11,12 @@ use dosql_sql::value::{Value, ValueRef};
 use parking_lot::Mutex;
 
 use super::FromSql;
-use super::core::{Core, Started, Stepped};
+use super::core::{Core, SqlRun, Started, Stepped};
 
 /// The rows of a running query, computed in batches as they are asked for.
 pub struct Rows<'s> {
     core: &'s Arc<Mutex<Core>>,
+    run: &'s mut SqlRun,
     started: Started,
     /// The rows of the current batch, and the next of them.
     len: usize,
@@ -24,8 +25,8 @@ pub struct Rows<'s> {
 }
 
 impl<'s> Rows<'s> {
-    pub(super) fn new(core: &'s Arc<Mutex<Core>>, started: Started) -> Self {
-        Rows { core, started, len: 0, next: 0, done: false }
+    pub(super) fn new(core: &'s Arc<Mutex<Core>>, run: &'s mut SqlRun, started: Started) -> Self {
+        Rows { core, run, started, len: 0, next: 0, done: false }
     }
 
     /// The next row, `None` after the last. The row lends its values; it ends when the next is asked for.
@@ -41,7 +42,7 @@ impl<'s> Rows<'s> {
             if self.done {
                 return Ok(None);
             }
-            match self.core.lock().step(&mut self.started) {
+            match self.core.lock().step(self.run, &mut self.started) {
                 Ok(Stepped::Rows(len)) => (self.len, self.next) = (len, 0),
                 Ok(Stepped::Done(_)) => (self.len, self.next, self.done) = (0, 0, true),
                 Err(error) => {
@@ -54,13 +55,19 @@ impl<'s> Rows<'s> {
         }
         let row = self.next;
         self.next += 1;
-        Ok(Some(Row { batch: self.started.run.batch(), row, prepared: self.started.run.prepared() }))
+        Ok(Some(Row { batch: self.run.batch(), row, prepared: self.run.prepared() }))
     }
 
     /// The columns of the rows.
     #[must_use]
     pub fn columns(&self) -> &[OutputColumn] {
-        self.started.run.prepared().columns()
+        self.run.prepared().columns()
+    }
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        self.run.rest();
     }
 }
 

@@ -3,13 +3,13 @@
 use std::fmt;
 use std::sync::Arc;
 
-use dosql_base::{Code, Error, ErrorKind, Result};
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::plan::OutputColumn;
 use dosql_sql::session::Prepared;
-use dosql_sql::value::{Text, Value};
+use dosql_sql::value::Text;
 use parking_lot::Mutex;
 
-use super::core::{Core, Stepped};
+use super::core::{Core, SqlRun};
 use super::params::ParameterValues;
 use super::{Params, Row, Rows};
 
@@ -19,6 +19,8 @@ pub struct Statement {
     prepared: Arc<Prepared>,
     /// Where its text began in the script that it came from: offsets of errors count from the script's start.
     from: usize,
+    /// What runs it, kept from run to run. (The mutex is never locked: it lets statements be shared between threads.)
+    run: Option<Box<Mutex<SqlRun>>>,
 }
 
 /// What [`Statement::query_row`] says of a query without rows.
@@ -26,7 +28,7 @@ const NO_ROWS: &str = "Query returned no rows";
 
 impl Statement {
     pub(super) fn new(core: Arc<Mutex<Core>>, prepared: Arc<Prepared>, from: usize) -> Self {
-        Statement { core, prepared, from }
+        Statement { core, prepared, from, run: None }
     }
 
     /// Where the statement itself starts in its text.
@@ -38,10 +40,17 @@ impl Statement {
         &self.prepared
     }
 
-    fn bind(&self, params: impl Params) -> Result<Vec<Value>> {
-        let mut values = ParameterValues::new(self.prepared.parameters());
+    /// Gets ready to run with these parameters.
+    fn bind(&mut self, params: impl Params) -> Result<(&Arc<Mutex<Core>>, &mut SqlRun)> {
+        let run = self.run.get_or_insert_with(|| {
+            Box::new(Mutex::new(SqlRun::new(Arc::clone(&self.prepared), Vec::new(), Timestamp::ZERO)))
+        });
+        let run = run.get_mut();
+        let mut values =
+            ParameterValues::new(self.prepared.parameters(), std::mem::take(run.parameters_mut()));
         params.bind(&mut values)?;
-        Ok(values.into_values())
+        *run.parameters_mut() = values.into_values();
+        Ok((&self.core, run))
     }
 
     /// Runs it to its end and returns the number of rows that it changed; 0 for what is no INSERT, UPDATE or DELETE.
@@ -50,15 +59,11 @@ impl Statement {
     /// [`ErrorKind::Constraint`] where the data would break one: nothing was changed then. [`Code::Range`] where the parameters do
     /// not fit. [`ErrorKind::Busy`] and [`ErrorKind::Conflict`]: run the transaction again.
     pub fn execute(&mut self, params: impl Params) -> Result<u64> {
-        let values = self.bind(params)?;
-        let mut core = self.core.lock();
-        let place = |error: Error| error.offset_from(self.from);
-        let mut started = core.start(&self.prepared, values).map_err(place)?;
-        loop {
-            if let Stepped::Done(outcome) = core.step(&mut started).map_err(place)? {
-                return Ok(u64::try_from(outcome.changes).unwrap_or(0));
-            }
-        }
+        let from = self.from;
+        let (core, run) = self.bind(params)?;
+        let result = core.lock().run(run).map_err(|error| error.offset_from(from));
+        run.rest();
+        result.map(|outcome| u64::try_from(outcome.changes).unwrap_or(0))
     }
 
     /// Runs it; the rows are computed as they are asked for. A statement that writes has written when this returns.
@@ -66,10 +71,10 @@ impl Statement {
     /// # Errors
     /// As [`Statement::execute`].
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
-        let values = self.bind(params)?;
-        let started = self.core.lock().start(&self.prepared, values);
-        let started = started.map_err(|error| error.offset_from(self.from))?;
-        Ok(Rows::new(&self.core, started))
+        let from = self.from;
+        let (core, run) = self.bind(params)?;
+        let started = core.lock().start(run).map_err(|error| error.offset_from(from))?;
+        Ok(Rows::new(core, run, started))
     }
 
     /// Runs it and maps every row.

@@ -82,7 +82,15 @@ impl<'a> NodeMut<'a> {
             .0
     }
 
-    fn renew_hints(&mut self) {
+    /// Renews the hints where slots from `from` on have moved and there were `before` slots.
+    fn renew_hints(&mut self, from: usize, before: usize) {
+        let (count, few) = (self.node().count(), 2 * HINTS);
+        let step = count / (HINTS + 1);
+        // A hint stands for every so many slots: those before the change are still right where that number is the same.
+        let same = if count > few { before > few && before / (HINTS + 1) == step } else { before <= few };
+        if same && (count <= few || from > HINTS * step) {
+            return;
+        }
         let hints = Node::hints(self.node().slots);
         for (to, from) in self.header().hints.iter_mut().zip(hints) {
             *to = U32::new(from);
@@ -120,7 +128,7 @@ impl<'a> NodeMut<'a> {
             self.bytes[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        self.renew_hints();
+        self.renew_hints(i, count);
         true
     }
 
@@ -164,7 +172,7 @@ impl<'a> NodeMut<'a> {
         } else {
             header.garbage = U16::new(header.garbage.get() + size as u16);
         }
-        self.renew_hints();
+        self.renew_hints(i, count);
     }
 
     /// Replaces the payload of the entry in slot `i`. False (and nothing changed) where there is no room.

@@ -31,6 +31,12 @@ const FIRST_SPACE: SpaceId = 16;
 pub const END_OF_SPACES: SpaceId = 1 << 31;
 const FORMAT: u8 = 1;
 
+/// Whether a complete key belongs to the catalog. Of all keys that SQL writes none comes before these.
+#[must_use]
+pub fn is_catalog_key(key: &[u8]) -> bool {
+    key.first() == Some(&(CATALOG_SPACE as u8))
+}
+
 /// What an object is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

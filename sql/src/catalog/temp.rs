@@ -21,6 +21,12 @@ pub fn is_temporary_key(key: &[u8]) -> bool {
     key.starts_with(&[0xFB, 0xFF])
 }
 
+/// Whether a complete key belongs to the catalog of temporary objects.
+#[must_use]
+pub(crate) fn is_temporary_catalog_key(key: &[u8]) -> bool {
+    key.starts_with(&[0xFB, 0xFF, 0, 0, 0])
+}
+
 /// Whether the trigger of this sequence is temporary.
 #[must_use]
 pub fn is_temporary_sequence(sequence: u64) -> bool {
@@ -31,4 +37,22 @@ pub fn is_temporary_sequence(sequence: u64) -> bool {
 #[must_use]
 pub fn is_temporary(sequence: u32) -> bool {
     sequence >= FIRST_SEQUENCE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::catalog::layout::put_space;
+
+    #[test]
+    fn the_catalog_is_told_from_the_temporary_tables() {
+        let key = |space| {
+            let mut key = Vec::new();
+            put_space(&mut key, space);
+            key
+        };
+        assert!(is_temporary_catalog_key(&key(CATALOG)));
+        assert!(!is_temporary_catalog_key(&key(CATALOG + 1)));
+        assert!(is_temporary_key(&key(CATALOG)) && is_temporary_key(&key(CATALOG + 1)));
+    }
 }

@@ -44,7 +44,9 @@ impl<S: Storage> Machine<'_, S> {
                 continue;
             }
             if let Some(slot) = row.get_mut(position) {
-                *slot = column.affinity.apply(std::mem::take(slot));
+                if !column.affinity.keeps(slot.as_ref()) {
+                    *slot = column.affinity.apply(std::mem::take(slot));
+                }
                 // Zero has no sign once it is stored.
                 if matches!(slot, Value::Real(real) if *real == 0.0) {
                     *slot = Value::Real(0.0);
@@ -338,19 +340,21 @@ pub(crate) fn unique_index_message(table: &Table, index: &Index) -> String {
 }
 
 /// Fails where a STRICT table does not take a value of this type.
-fn check_strict(table: &Table, column: &Column, value: ValueRef<'_>) -> Result<()> {
-    let declared = column.declared_type.to_ascii_uppercase();
-    let fits = match (declared.as_str(), value) {
-        (_, ValueRef::Null) | ("ANY", _) => true,
-        ("INT" | "INTEGER", value) => matches!(value, ValueRef::Integer(_)),
-        ("REAL", value) => matches!(value, ValueRef::Real(_)),
-        ("TEXT", value) => matches!(value, ValueRef::Text(_)),
-        ("BLOB", value) => matches!(value, ValueRef::Blob(_)),
+pub(super) fn check_strict(table: &Table, column: &Column, value: ValueRef<'_>) -> Result<()> {
+    let is = |name: &str| column.declared_type.eq_ignore_ascii_case(name);
+    let fits = match value {
+        ValueRef::Null => true,
+        _ if is("INT") || is("INTEGER") => matches!(value, ValueRef::Integer(_)),
+        _ if is("REAL") => matches!(value, ValueRef::Real(_)),
+        _ if is("TEXT") => matches!(value, ValueRef::Text(_)),
+        _ if is("BLOB") => matches!(value, ValueRef::Blob(_)),
+        // ANY takes all.
         _ => true,
     };
     if fits {
         return Ok(());
     }
+    let declared = column.declared_type.to_ascii_uppercase();
     let kind = value.type_name().to_ascii_uppercase();
     let message = format!("cannot store {kind} value in {declared} column {}.{}", table.name, column.name);
     Err(Error::constraint(Code::ConstraintDatatype, message))

@@ -106,7 +106,7 @@ pub(crate) struct Machine<'a, S: Storage> {
     /// A table is being dropped: its rows go whatever foreign keys are wrongly defined.
     pub(crate) dropping: bool,
     raised: Option<RaiseAction>,
-    scratch: StatementState<S>,
+    scratch: Option<StatementState<S>>,
 }
 
 impl<'a, S: Storage> Machine<'a, S> {
@@ -134,7 +134,7 @@ impl<'a, S: Storage> Machine<'a, S> {
             sequences: Vec::new(),
             dropping: false,
             raised: None,
-            scratch: StatementState::new(),
+            scratch: None,
         }
     }
 
@@ -267,12 +267,15 @@ impl<'a, S: Storage> Machine<'a, S> {
         match expr {
             Expr::Literal(value) => return Ok(value.clone()),
             Expr::Register(register) => return Ok(row.get(register.0 as usize).cloned().unwrap_or_default()),
+            Expr::Parameter(number) => {
+                return Ok(self.around.parameters.get(*number as usize).cloned().unwrap_or_default());
+            }
             _ => {}
         }
-        let mut scratch = std::mem::take(&mut self.scratch);
+        let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.reset();
         let result = self.with_context(&mut scratch, |context| evaluate(expr, row, outer, context));
-        self.scratch = scratch;
+        self.scratch = Some(scratch);
         result
     }
 

@@ -12,7 +12,7 @@ use super::plan::{Change, Input, InsertPlan, Joined, Row, SetTarget, UpdatePlan}
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::codec::encode_key;
-use crate::exec::{QueryRun, StatementState};
+use crate::exec::{Batch, QueryRun, StatementState};
 use crate::parse::ast::ConflictAction;
 use crate::plan::{Expr, Query};
 use crate::storage::Storage;
@@ -32,28 +32,34 @@ pub(crate) struct RowsTask {
 impl<S: Storage> Machine<'_, S> {
     /// All rows of a query.
     pub(crate) fn gather(&mut self, query: &Arc<Query>, outer: &[Value]) -> Result<Vec<Vec<Value>>> {
-        let mut run = QueryRun::new(Arc::clone(query), outer.to_vec());
-        let mut state = StatementState::new();
         let width = query.outputs.len();
         let limit = self.around.limits.memory;
         let mut rows = Vec::new();
         let mut bytes = 0usize;
-        self.with_context(&mut state, |context| {
-            while let Some(batch) = run.next(context)? {
-                for row in 0..batch.len() {
-                    let values: Vec<Value> = (0..width).map(|column| batch.value(row, column).to_value()).collect();
-                    bytes += size_of::<Value>() * width + values.iter().map(Value::heap_size).sum::<usize>();
-                    rows.push(values);
-                }
-                if bytes > limit {
-                    return Err(Error::limit(format!(
-                        "the statement changes more rows than fit {limit} bytes of memory: change fewer at a time"
-                    )));
-                }
+        self.each_batch(query, outer, |_, batch| {
+            for row in 0..batch.len() {
+                let values: Vec<Value> = (0..width).map(|column| batch.value(row, column).to_value()).collect();
+                bytes += size_of::<Value>() * width + values.iter().map(Value::heap_size).sum::<usize>();
+                rows.push(values);
             }
-            Ok(())
+            if bytes > limit { Err(too_many(limit)) } else { Ok(()) }
         })?;
         Ok(rows)
+    }
+
+    /// Runs a query and shows its rows to `take`, a batch at a time.
+    pub(super) fn each_batch(
+        &mut self,
+        query: &Arc<Query>,
+        outer: &[Value],
+        mut take: impl FnMut(&mut Self, &Batch) -> Result<()>,
+    ) -> Result<()> {
+        let mut run = QueryRun::new(Arc::clone(query), outer.to_vec());
+        let mut state = StatementState::new();
+        while self.with_context(&mut state, |context| Ok(run.next(context)?.is_some()))? {
+            take(self, run.results())?;
+        }
+        Ok(())
     }
 
     pub(super) fn start_change(&mut self, task: ChangeTask) -> Result<()> {
@@ -196,6 +202,13 @@ impl<S: Storage> Machine<'_, S> {
         row.push(rowid);
         Ok((row, given))
     }
+}
+
+/// The error of a statement whose rows do not fit its limit of memory.
+pub(super) fn too_many(limit: usize) -> Error {
+    Error::limit(format!(
+        "the statement changes more rows than fit {limit} bytes of memory: change fewer at a time"
+    ))
 }
 
 /// The row that a source of an UPDATE or DELETE gives (rowid, columns, further values) with the rowid at its end, and

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use dosql_base::codec::ordered_u32;
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 
@@ -49,13 +50,27 @@ impl<S: Storage> Machine<'_, S> {
         row: &Row,
         row_id: &[u8],
     ) -> Result<Option<Entry>> {
+        let mut key = Vec::with_capacity(32);
+        let written = self.write_entry(table, index, row, row_id, &mut key)?;
+        Ok(written.map(|(columns_end, has_null)| Entry { key, columns_end, has_null }))
+    }
+
+    /// Appends the key of a row's entry in an index; returns where its columns end and whether one of them is NULL. `None` where
+    /// the index leaves the row out.
+    pub(super) fn write_entry(
+        &mut self,
+        table: &Table,
+        index: &Index,
+        row: &Row,
+        row_id: &[u8],
+        key: &mut Vec<u8>,
+    ) -> Result<Option<(usize, bool)>> {
         if let Some(filter) = &index.filter
             && self.truth(filter, row, &[])? != Some(true)
         {
             return Ok(None);
         }
-        let mut key = Vec::with_capacity(32);
-        layout::put_space(&mut key, index.space);
+        layout::put_space(key, index.space);
         let mut has_null = false;
         for part in &index.columns {
             let computed;
@@ -69,11 +84,11 @@ impl<S: Storage> Machine<'_, S> {
             };
             let value = value.unwrap_or(&Value::Null);
             has_null |= value.is_null();
-            layout::put_part(&mut key, part, value.as_ref());
+            layout::put_part(key, part, value.as_ref());
         }
         let columns_end = key.len();
         key.extend_from_slice(row_id);
-        Ok(Some(Entry { key, columns_end, has_null }))
+        Ok(Some((columns_end, has_null)))
     }
 
     /// The row id of an entry that starts with `prefix`, other than that of `own`.
@@ -181,18 +196,9 @@ impl<S: Storage> Machine<'_, S> {
 
     /// The greatest rowid of a table.
     pub(crate) fn greatest_rowid(&self, space: SpaceId) -> Result<Option<i64>> {
-        let mut cursor =
-            self.storage.open_cursor(Point::Live, layout::space_range(space), Direction::Backward)?;
-        let mut greatest = None;
-        loop {
-            let done = self.storage.visit(&mut cursor, 1, &mut |key, _| {
-                greatest = Some(layout::rowid_of(layout::row_id(space, key)?)?);
-                Ok(ControlFlow::Break(()))
-            })?;
-            if done || greatest.is_some() {
-                return Ok(greatest);
-            }
-        }
+        let (bytes, len) = ordered_u32(space);
+        let found = self.storage.last_key(&bytes[..len], |key| layout::rowid_of(layout::row_id(space, key)?))?;
+        found.transpose()
     }
 
     /// Whether there is such a key.

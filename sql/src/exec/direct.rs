@@ -5,10 +5,11 @@ use dosql_base::Result;
 use super::batch::Batch;
 use super::column::Column;
 use super::context::{ExecContext, Frame};
+use super::point::{Point, Step, put_row_id};
 use super::row::{Row, eval, truth};
-use super::scan::{Source, StoredRow, Wants, is_point, put_point_key};
+use super::scan::{Source, StoredRow, Wants};
 use crate::catalog::layout;
-use crate::plan::{Access, Expr, KeyTerm, Node, Query, Register, Scan};
+use crate::plan::{Query, Register};
 use crate::storage::Storage;
 use crate::value::Value;
 
@@ -20,36 +21,10 @@ pub(crate) struct Direct {
     key: Vec<u8>,
 }
 
-/// What stands above the scan, from the scan up.
-enum Above<'q> {
-    Filter(&'q Expr),
-    Compute(&'q [(Register, Expr)]),
-}
-
-/// The scan of a query that can go the direct way, and what stands above it.
-fn take_apart<'q>(root: &'q Node, above: &mut smallvec::SmallVec<[Above<'q>; 2]>) -> Option<&'q Scan> {
-    let mut node = root;
-    loop {
-        match node {
-            Node::Filter { input, predicate } => {
-                above.push(Above::Filter(predicate));
-                node = input;
-            }
-            Node::Compute { input, columns } => {
-                above.push(Above::Compute(columns));
-                node = input;
-            }
-            Node::Scan(scan) => return Some(scan).filter(|scan| is_point(scan)),
-            _ => return None,
-        }
-    }
-}
-
 impl Direct {
     /// How a query goes the direct way; `None` where it can't.
     pub(crate) fn of(query: &Query) -> Option<Direct> {
-        let mut above = smallvec::SmallVec::new();
-        let scan = take_apart(&query.root, &mut above)?;
+        let scan = Point::of(query)?.scan;
         let sources: Vec<(Source, Register)> = scan
             .columns
             .iter()
@@ -67,9 +42,9 @@ impl Direct {
         results: &mut Batch,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<bool> {
-        let mut above = smallvec::SmallVec::new();
-        let Some(scan) = take_apart(&query.root, &mut above) else { return Ok(false) };
-        if !self.make_key(scan, frame, cx)? {
+        let Some(point) = Point::of(query) else { return Ok(false) };
+        let scan = point.scan;
+        if !self.make_key(&point, frame, cx)? {
             return Ok(false);
         }
         let storage = cx.storage;
@@ -86,24 +61,17 @@ impl Direct {
         })?;
         let Some(read) = found else { return Ok(false) };
         read?;
-        if let Some(filter) = &scan.filter
-            && truth(filter, &Row::bound(frame), cx)? != Some(true)
-        {
-            return Ok(false);
-        }
-        for part in above.iter().rev() {
-            match part {
-                Above::Filter(predicate) => {
+        for step in point.steps() {
+            match step {
+                Step::Filter(predicate) => {
                     if truth(predicate, &Row::bound(frame), cx)? != Some(true) {
                         return Ok(false);
                     }
                 }
-                Above::Compute(columns) => {
-                    for (register, expr) in *columns {
-                        let value = eval(expr, &Row::bound(frame), cx)?.into_value();
-                        if let Some(slot) = frame.bound.get_mut(register.0 as usize) {
-                            *slot = value;
-                        }
+                Step::Compute(register, expr) => {
+                    let value = eval(expr, &Row::bound(frame), cx)?.into_value();
+                    if let Some(slot) = frame.bound.get_mut(register.0 as usize) {
+                        *slot = value;
                     }
                 }
             }
@@ -119,18 +87,18 @@ impl Direct {
     /// Makes the key to look up; whether there can be one.
     fn make_key<S: Storage>(
         &mut self,
-        scan: &Scan,
+        point: &Point<'_>,
         frame: &Frame,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<bool> {
-        let Access::Primary(bounds) = &scan.access else { return Ok(false) };
+        let table = &point.scan.table;
         self.key.clear();
-        for (number, term) in bounds.equal.iter().enumerate() {
-            let KeyTerm::Equal(bound) = term else { return Ok(false) };
+        layout::put_space(&mut self.key, table.space);
+        for (number, bound) in point.bounds().enumerate() {
             let value = eval(&bound.expr, &Row::bound(frame), cx)?;
             let converted = bound.affinity.and_then(|affinity| affinity.convert(value.get()));
             let value = converted.as_ref().map_or(value.get(), Value::as_ref);
-            if !put_point_key(scan, &mut self.key, number, value) {
+            if !put_row_id(table, &mut self.key, number, value) {
                 return Ok(false);
             }
         }

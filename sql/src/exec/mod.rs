@@ -1,7 +1,7 @@
 //! Running plans: operators that pull batches of rows, expressions over rows and over batches.
 //!
 //! ```text
-//! run.rs       QueryRun: a query under way          direct.rs    point queries, without operators
+//! run.rs       QueryRun: a query under way          direct.rs    point queries (point.rs), without operators
 //! context.rs   what a step runs in                  operator.rs  the tree of operators
 //! row.rs       expressions over one row             vector.rs    expressions over a batch (kernels.rs: the hot loops)
 //! column.rs, batch.rs   rows as columns             keys.rs      keys to numbers: groups, joins, DISTINCT, IN
@@ -29,6 +29,7 @@ mod keys;
 mod limit;
 mod nested;
 mod operator;
+pub(crate) mod point;
 mod recursive;
 mod registers;
 mod row;

@@ -10,7 +10,7 @@ use super::direct::Direct;
 use super::operator::{BATCH_ROWS, Build, Operator};
 use super::registers::RegisterSet;
 use super::vector;
-use crate::plan::{Expr, Query, Register};
+use crate::plan::{Expr, Node, Query, Register};
 use crate::storage::Storage;
 use crate::value::Value;
 
@@ -75,9 +75,29 @@ impl<S: Storage> QueryRun<S> {
             root.forget();
         }
         self.frame.outer = arguments;
+        self.results.clear(0, 0);
         self.pending = None;
         self.want = Self::FIRST_ROWS;
         self.done = false;
+    }
+
+    /// Whether it holds little once it is reset: it has no operators that keep rows.
+    #[must_use]
+    pub fn is_light(&self) -> bool {
+        let mut light = true;
+        self.query.root.walk(&mut |node| {
+            light &= matches!(
+                node,
+                Node::OneRow
+                    | Node::Nothing
+                    | Node::Scan(_)
+                    | Node::Values { .. }
+                    | Node::Filter { .. }
+                    | Node::Compute { .. }
+                    | Node::Limit { .. }
+            );
+        });
+        light
     }
 
     /// The query.
@@ -93,6 +113,12 @@ impl<S: Storage> QueryRun<S> {
         let some = self.step(want, cx)?;
         self.want = (want * 8).min(BATCH_ROWS);
         Ok(if some { Some(&self.results) } else { None })
+    }
+
+    /// The rows of the last step.
+    #[must_use]
+    pub fn results(&self) -> &Batch {
+        &self.results
     }
 
     /// As [`QueryRun::next`], for a reader that needs no more than `want` rows at a time.

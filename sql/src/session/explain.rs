@@ -10,10 +10,10 @@ use crate::value::Value;
 pub(super) fn explain_rows(plan: &Plan) -> Vec<Vec<Value>> {
     let query: Option<&Query> = match plan {
         Plan::Query(query) => Some(query),
-        Plan::Change(Change::Insert(plan), _) => plan.source.as_deref(),
-        Plan::Change(Change::Update(plan), _) => Some(&plan.source),
-        Plan::Change(Change::Delete(plan), _) => Some(&plan.source),
-        Plan::Change(Change::Select(query), _) => Some(query),
+        Plan::Change(Change::Insert(plan), _, _) => plan.source.as_deref(),
+        Plan::Change(Change::Update(plan), _, _) => Some(&plan.source),
+        Plan::Change(Change::Delete(plan), _, _) => Some(&plan.source),
+        Plan::Change(Change::Select(query), _, _) => Some(query),
         Plan::Schema(_)
         | Plan::Pragma(_)
         | Plan::Rows(_)

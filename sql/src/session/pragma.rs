@@ -7,7 +7,7 @@ use std::time::Duration;
 use dosql_base::{Env, Result, Timestamp};
 
 use super::check::{foreign_key_check, integrity_check};
-use super::state::{Session, schema_version};
+use super::state::Session;
 use crate::catalog::pragma::{TABLE_PRAGMAS, find, rows};
 use crate::catalog::schema::Catalog;
 use crate::catalog::store::{read_numbers, write_numbers};
@@ -221,7 +221,7 @@ pub(crate) fn run<S: Storage>(
             one(Value::Integer(i64::try_from(milliseconds).unwrap_or(i64::MAX)))
         }
         What::SchemaVersion if value.is_some() => Vec::new(),
-        What::SchemaVersion => one(Value::Integer((schema_version(storage)? & 0x7FFF_FFFF) as i64)),
+        What::SchemaVersion => one(Value::Integer((session.schema_version(storage)? & 0x7FFF_FFFF) as i64)),
         What::ForeignKeyCheck | What::IntegrityCheck => {
             let programs = Programs::default();
             let around =

@@ -10,6 +10,7 @@ use super::state::Session;
 use crate::bind::{BindContext, bind_select};
 use crate::ddl::is_schema_change;
 use crate::dml::compile::{check_schema, compile};
+use crate::dml::direct::Direct;
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
 use crate::parse::ast::{BeginMode, CreateTable, NameId, Parsed, Statement, TableBody};
@@ -33,7 +34,8 @@ pub enum Transaction {
 #[derive(Clone, Debug)]
 pub(crate) enum Plan {
     Query(Arc<Query>),
-    Change(Change, Arc<Programs>),
+    /// The last is how it goes the direct way, where it can.
+    Change(Change, Arc<Programs>, Option<Arc<Direct>>),
     /// A schema change: carried out from its tree. The query is that of CREATE TABLE AS.
     Schema(Option<Arc<Query>>),
     Pragma(Pragma),
@@ -173,7 +175,8 @@ fn plan(
             let change = compile(cx, statement, &[])?;
             let columns = change.returning().map(|returning| returning.columns.clone()).unwrap_or_default();
             let programs = trigger::programs_of(cx, &change, foreign_keys)?;
-            Ok((Plan::Change(change, Arc::new(programs)), columns))
+            let direct = Direct::of(&change, &programs, cx.catalog.live()).map(Arc::new);
+            Ok((Plan::Change(change, Arc::new(programs), direct), columns))
         }
         Statement::CreateTable(CreateTable { body: TableBody::Select(select), .. }) => {
             none(Plan::Schema(Some(Arc::new(bind_select(cx, *select, &[])?))))

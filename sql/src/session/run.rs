@@ -7,9 +7,10 @@ use dosql_base::{Env, ErrorKind, Result, Timestamp};
 
 use super::pragma;
 use super::prepare::{Plan, Prepared};
-use super::state::{Counters, Session, schema_version};
+use super::state::{Counters, Session};
 use crate::bind::BindContext;
 use crate::ddl::Ddl;
+use crate::dml::direct::Direct;
 use crate::dml::machine::{Machine, Surroundings};
 use crate::dml::plan::Change;
 use crate::dml::{Programs, Undo};
@@ -39,13 +40,16 @@ pub enum Step<'r> {
     Done(Outcome),
 }
 
-/// A statement under way. Borrows nothing between steps.
+/// A statement under way. Borrows nothing between steps. May be run again after [`Run::restart`], which spares making anew what
+/// executes it.
 #[derive(Debug)]
 pub struct Run<S: Storage> {
     prepared: Arc<Prepared>,
     parameters: Vec<Value>,
     now: Timestamp,
-    state: State<S>,
+    state: State,
+    /// What executes the plan, where that is a query; kept from run to run.
+    query: Option<Box<QueryRun<S>>>,
     statement: StatementState<S>,
     outcome: Outcome,
     batch: Batch,
@@ -55,9 +59,10 @@ pub struct Run<S: Storage> {
 }
 
 #[derive(Debug)]
-enum State<S: Storage> {
+enum State {
     Start,
-    Query(Box<QueryRun<S>>),
+    /// The query gives rows.
+    Query,
     /// Rows that are known.
     Rows(std::vec::IntoIter<Vec<Value>>),
     Done,
@@ -75,12 +80,38 @@ impl<S: Storage> Run<S> {
             parameters,
             now,
             state: State::Start,
+            query: None,
             statement: StatementState::new(),
             outcome: Outcome::default(),
             batch: Batch::default(),
             rollback: false,
             bound: false,
         }
+    }
+
+    /// Starts anew at this moment, with the parameters that [`Run::parameters_mut`] holds by then.
+    pub fn restart(&mut self, now: Timestamp) {
+        self.now = now;
+        self.state = State::Start;
+        self.statement.reset();
+        self.outcome = Outcome::default();
+        self.rollback = false;
+        self.bound = false;
+    }
+
+    /// To be called when nobody wants further rows: gives back what it holds, but for what makes the next run cheap.
+    pub fn rest(&mut self) {
+        self.state = State::Done;
+        self.batch = Batch::default();
+        match &mut self.query {
+            Some(query) if query.is_light() => query.reset(Vec::new()),
+            _ => self.query = None,
+        }
+    }
+
+    /// The parameters' values, to be set before the first step.
+    pub fn parameters_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.parameters
     }
 
     /// The statement, as it was last prepared.
@@ -92,7 +123,10 @@ impl<S: Storage> Run<S> {
     /// The rows of the last [`Step::Rows`].
     #[must_use]
     pub fn batch(&self) -> &Batch {
-        &self.batch
+        match (&self.state, &self.query) {
+            (State::Query, Some(query)) => query.results(),
+            _ => &self.batch,
+        }
     }
 
     /// Whether the error that the last step ended with asks for the whole transaction to be rolled back (ON CONFLICT
@@ -114,7 +148,8 @@ impl<S: Storage> Run<S> {
             self.start(session, storage, env, interrupt)?;
         }
         match &mut self.state {
-            State::Query(run) => {
+            State::Query => {
+                let Some(run) = &mut self.query else { return Ok(Step::Done(self.outcome)) };
                 let catalog = session.catalog.clone().unwrap_or_default();
                 let mut context = ExecContext {
                     storage: &*storage,
@@ -125,13 +160,10 @@ impl<S: Storage> Run<S> {
                     catalog: &catalog,
                     state: &mut self.statement,
                 };
-                match run.next(&mut context)? {
-                    Some(batch) => {
-                        self.batch = batch.clone();
-                        return Ok(Step::Rows(&self.batch));
-                    }
-                    None => self.state = State::Done,
+                if run.next(&mut context)?.is_some() {
+                    return Ok(Step::Rows(self.batch()));
                 }
+                self.state = State::Done;
             }
             State::Rows(rows) => {
                 let some: Vec<Vec<Value>> = rows.by_ref().take(BATCH).collect();
@@ -150,11 +182,12 @@ impl<S: Storage> Run<S> {
     /// does so too; done before it, [`Run::prepared`] says what the rows will be.
     pub fn bind(&mut self, session: &mut Session, storage: &S, env: &Env) -> Result<()> {
         let unbound = self.prepared.needs_parameters && !self.bound;
-        if unbound || self.prepared.version != schema_version(storage)? {
+        if unbound || self.prepared.version != session.schema_version(storage)? {
             let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
             let parameters = Some(self.parameters.as_slice());
             let prepared = session.prepare(storage, env, self.now, &sql, parsed, parameters)?;
             self.prepared = Arc::new(prepared);
+            self.query = None;
         } else if session.catalog.is_none() {
             session.catalog(storage)?;
         }
@@ -175,9 +208,19 @@ impl<S: Storage> Run<S> {
         self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
         match &prepared.plan {
             Plan::Query(query) => {
-                self.state = State::Query(Box::new(QueryRun::new(Arc::clone(query), Vec::new())));
+                match &mut self.query {
+                    Some(run) => run.reset(Vec::new()),
+                    None => self.query = Some(Box::new(QueryRun::new(Arc::clone(query), Vec::new()))),
+                }
+                self.state = State::Query;
             }
-            Plan::Change(change, programs) => {
+            Plan::Change(change, programs, direct) => {
+                if let Some(direct) = direct
+                    && self.change_directly(change, programs, direct, session, storage, env, interrupt)?
+                {
+                    self.state = State::Done;
+                    return Ok(());
+                }
                 let rows = self.change(change, programs, session, storage, env, interrupt)?;
                 self.state = State::Rows(rows.into_iter());
             }
@@ -194,6 +237,41 @@ impl<S: Storage> Run<S> {
             Plan::Transaction(_) | Plan::Nothing | Plan::Unbound => self.state = State::Done,
         }
         Ok(())
+    }
+
+    /// Tries the direct way of a change; whether that did it.
+    #[allow(clippy::too_many_arguments)]
+    fn change_directly(
+        &mut self,
+        change: &Change,
+        programs: &Programs,
+        direct: &Direct,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<bool> {
+        let catalog = session.catalog(storage)?;
+        let around = Surroundings {
+            env,
+            now: self.now,
+            parameters: &self.parameters,
+            limits: session.settings.limits,
+            interrupt,
+        };
+        let mut machine =
+            Machine::new(storage, around, &catalog, &session.settings, programs, session.counters);
+        let result = machine.run_direct(change, direct, &mut session.scratch);
+        let counters = machine.counters;
+        drop(machine);
+        match &result {
+            Ok(true) => session.counters = counters,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => session.counters.changes = 0,
+            Ok(false) | Err(_) => {}
+        }
+        self.outcome.changes = session.counters.changes;
+        self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
+        result
     }
 
     fn change(

@@ -12,9 +12,10 @@ use crate::catalog::schema::{Catalog, SpaceId};
 use crate::catalog::store::{CATALOG_SPACE, read_counters};
 use crate::catalog::temp;
 use crate::dml::machine::{Machine, Surroundings};
+use crate::dml::direct::Scratch;
 use crate::dml::{Programs, Suspect};
 use crate::exec::Limits;
-use crate::storage::{Point, Storage};
+use crate::storage::{CatalogStamp, Point, Storage};
 
 /// What PRAGMAs set for one connection.
 #[derive(Clone, Debug)]
@@ -77,9 +78,13 @@ pub struct Session {
     /// What was changed.
     pub counters: Counters,
     pub(crate) catalog: Option<Arc<Catalog>>,
+    /// The schema's version when it was last read, and what stands for that catalog.
+    version: Option<(CatalogStamp, u64)>,
     past: RefCell<Vec<(Point, Arc<Catalog>)>>,
     pub(crate) deferred: Vec<Suspect>,
     pub(crate) in_transaction: bool,
+    /// Memory that statements use one after the other.
+    pub(crate) scratch: Scratch,
 }
 
 /// How many catalogs of the past are kept.
@@ -94,13 +99,29 @@ impl Session {
 
     /// The catalog as the transaction sees it, read anew where it has changed.
     pub fn catalog<S: Storage>(&mut self, storage: &S) -> Result<Arc<Catalog>> {
-        let version = schema_version(storage)?;
+        let version = self.schema_version(storage)?;
         if let Some(catalog) = self.catalog.as_ref().filter(|catalog| catalog.version == version) {
             return Ok(Arc::clone(catalog));
         }
         let catalog = Arc::new(Catalog::load(storage, Point::Live, self.catalog.as_deref())?);
         self.catalog = Some(Arc::clone(&catalog));
         Ok(catalog)
+    }
+
+    /// The version of the schema, that of temporary objects included: as [`Catalog::version`]. Read only where it can have
+    /// changed.
+    pub(crate) fn schema_version<S: Storage>(&mut self, storage: &S) -> Result<u64> {
+        let stamp = storage.catalog_stamp();
+        if let (Some((known, version)), Some(stamp)) = (self.version, stamp)
+            && known == stamp
+        {
+            return Ok(version);
+        }
+        let main = read_counters(storage, Point::Live, CATALOG_SPACE)?.version;
+        let temporary = read_counters(storage, Point::Live, temp::CATALOG)?.version;
+        let version = main.wrapping_add(temporary << 32);
+        self.version = stamp.map(|stamp| (stamp, version));
+        Ok(version)
     }
 
     /// To be called when writes were undone outside of a statement (ROLLBACK, ROLLBACK TO): a schema change among them
@@ -150,13 +171,6 @@ impl Session {
         let live = self.catalog(storage)?;
         Ok(StorageCatalogs { storage, live, past: &self.past })
     }
-}
-
-/// The version of the schema, that of temporary objects included: as [`Catalog::version`].
-pub(crate) fn schema_version<S: Storage>(storage: &S) -> Result<u64> {
-    let main = read_counters(storage, Point::Live, CATALOG_SPACE)?.version;
-    let temporary = read_counters(storage, Point::Live, temp::CATALOG)?.version;
-    Ok(main.wrapping_add(temporary << 32))
 }
 
 /// The catalogs of a transaction: the live one, and those of the past by the storage's leave.

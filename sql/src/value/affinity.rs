@@ -63,6 +63,20 @@ impl Affinity {
         self.convert(value.as_ref()).unwrap_or(value)
     }
 
+    /// Whether a column of this affinity surely stores the value as it is.
+    #[must_use]
+    #[inline]
+    pub fn keeps(self, value: ValueRef<'_>) -> bool {
+        match value {
+            ValueRef::Null | ValueRef::Blob(_) => true,
+            ValueRef::Integer(_) => {
+                matches!(self, Affinity::Integer | Affinity::Numeric | Affinity::Blob)
+            }
+            ValueRef::Real(_) => matches!(self, Affinity::Real | Affinity::Blob),
+            ValueRef::Text(_) => matches!(self, Affinity::Text | Affinity::Blob),
+        }
+    }
+
     /// As [`Affinity::apply`], of a borrowed value; `None` where the value stays as it is, which spares a copy.
     #[must_use]
     pub fn convert(self, value: ValueRef<'_>) -> Option<Value> {
@@ -144,6 +158,12 @@ mod tests {
         assert_eq!(Affinity::Text.apply(Value::Real(1.0)), Value::text("1.0"));
         assert_eq!(Affinity::Real.apply(Value::Integer(1)), Value::Real(1.0));
         assert_eq!(Affinity::Blob.apply(Value::text("1")), Value::text("1"));
+        let all = [Affinity::Blob, Affinity::Text, Affinity::Numeric, Affinity::Integer, Affinity::Real];
+        let values =
+            [Value::Null, Value::Integer(3), Value::Real(3.0), Value::Real(3.5), Value::text("3"), Value::text("x")];
+        for (affinity, value) in all.iter().flat_map(|affinity| values.iter().map(move |v| (*affinity, v))) {
+            assert!(!affinity.keeps(value.as_ref()) || affinity.convert(value.as_ref()).is_none());
+        }
         assert_eq!(Affinity::Integer.apply(Value::from(vec![49u8])), Value::from(vec![49u8]));
     }
 }

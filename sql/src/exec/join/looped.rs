@@ -9,9 +9,11 @@ use super::super::column::Column;
 use super::super::context::{ExecContext, Frame};
 use super::super::operator::Operator;
 use super::super::row::Row;
-use super::super::scan::{ScanOp, Sink, is_point, is_quick, put_point_key};
+use super::super::point::{is_point, put_row_id};
+use super::super::scan::{ScanOp, Sink, is_quick};
 use super::super::vector;
 use super::{LeftBatch, Pairs, RightRows};
+use crate::catalog::layout;
 use crate::plan::{Access, Expr, Join, KeyTerm, Node, Register, Scan};
 use crate::storage::Storage;
 
@@ -201,5 +203,6 @@ impl Looped {
 /// Makes the key to look up for a left row; whether there can be one.
 fn make_key(scan: &Scan, parts: &[Column], row: usize, key: &mut Vec<u8>) -> bool {
     key.clear();
-    parts.iter().enumerate().all(|(part, column)| put_point_key(scan, key, part, column.get(row)))
+    layout::put_space(key, scan.table.space);
+    parts.iter().enumerate().all(|(part, column)| put_row_id(&scan.table, key, part, column.get(row)))
 }

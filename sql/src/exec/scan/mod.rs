@@ -19,7 +19,8 @@ use dosql_base::{Error, ErrorKind, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
-use bounds::{Probe, exact_rowid};
+pub(crate) use bounds::exact_rowid;
+use bounds::Probe;
 pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 
 use super::batch::Batch;
@@ -30,7 +31,7 @@ use super::vector;
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, Table};
 use crate::codec::RowLayouts;
-use crate::plan::{Access, ColumnSource, Expr, KeyBounds, KeyTerm, Register, Scan};
+use crate::plan::{Access, ColumnSource, Expr, Register, Scan};
 use crate::storage::{Direction, KeyRange, Storage};
 use crate::value::{Value, ValueRef};
 use fields::EntryReader;
@@ -520,32 +521,6 @@ fn index_of(access: &Access, number: usize) -> Option<&Index> {
         Access::Index { index, .. } => Some(index),
         _ => None,
     }
-}
-
-/// Whether a scan looks up one key, which it makes of one value for each part.
-pub(crate) fn is_point(scan: &Scan) -> bool {
-    let Access::Primary(KeyBounds { equal, lower: None, upper: None }) = &scan.access else { return false };
-    let parts = if scan.table.without_rowid { scan.table.primary_key.len() } else { 1 };
-    equal.len() == parts && equal.iter().all(|term| matches!(term, KeyTerm::Equal(_)))
-}
-
-/// Makes the key that a point scan looks up from the value of each part; whether there can be such a row.
-pub(crate) fn put_point_key(scan: &Scan, key: &mut Vec<u8>, part: usize, value: ValueRef<'_>) -> bool {
-    if value.is_null() {
-        return false;
-    }
-    if !scan.table.without_rowid {
-        let Some(rowid) = exact_rowid(value) else { return false };
-        layout::put_rowid_key(key, scan.table.space, rowid);
-        return true;
-    }
-    if part == 0 {
-        layout::put_space(key, scan.table.space);
-    }
-    if let Some(column) = scan.table.primary_key.get(part) {
-        layout::put_part(key, column, value);
-    }
-    true
 }
 
 /// Whether a filter has nothing but early tests.
