@@ -159,7 +159,9 @@ impl Changes {
         }
         let mut after = self.firsts.partition_point(|first| *first < head);
         while self.firsts.get(after) == Some(&head)
-            && self.chunks[after].first().is_some_and(|entry| self.compare(entry, head, key) != Ordering::Greater)
+            && self.chunks[after]
+                .first()
+                .is_some_and(|entry| self.compare(entry, head, key) != Ordering::Greater)
         {
             after += 1;
         }

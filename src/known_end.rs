@@ -49,7 +49,7 @@ impl KnownEnd {
             *self = KnownEnd { map: map.to_vec(), ..KnownEnd::default() };
             self.look(pages, root)?;
         }
-        Ok(self.last.as_deref().unwrap_or(map))
+        Ok(self.last.as_deref().unwrap_or_default())
     }
 
     fn look(&mut self, pages: &PageSnapshot, root: Root) -> Result<()> {

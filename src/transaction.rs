@@ -8,7 +8,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ops::{Bound, ControlFlow};
+use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use dosql_base::codec::prefix_successor;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::store::is_catalog_key;
+use dosql_sql::storage::last_by_scan;
 use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
 use crate::bytes::Bytes;
@@ -130,10 +131,7 @@ impl Transaction {
         Ok(Transaction {
             engine: engine.clone(),
             snapshot: at.min(view.timestamp),
-            catalog: CatalogStamp {
-                committed: view.catalog_changed.as_micros(),
-                ..CatalogStamp::default()
-            },
+            catalog: CatalogStamp { committed: view.catalog_changed.as_micros(), ..CatalogStamp::default() },
             catalog_noted: Cell::new(false),
             end: RefCell::default(),
             reader: engine.readers.add(view, at),
@@ -253,7 +251,8 @@ impl Transaction {
         self.check_open()?;
         let successor = prefix_successor(map).unwrap_or_else(|| vec![0xFF]);
         if self.noted().is_none() {
-            let own = self.writes.changes().range(Bound::Included(map), Bound::Excluded(&successor)).next_back();
+            let own =
+                self.writes.changes().range(Bound::Included(map), Bound::Excluded(&successor)).next_back();
             let sight = self.reader.sight();
             // What was put above all that is stored is the last. A deleted key leaves the question open.
             if let Some((own, Some(_))) = own
@@ -263,18 +262,7 @@ impl Transaction {
                 return Ok(Some(key(own)));
             }
         }
-        let range = KeyRange { start: map.to_vec(), end: successor };
-        let mut scan = self.raw_scan(range, Direction::Backward);
-        let (mut key, mut last) = (Some(key), None);
-        loop {
-            let done = self.raw_visit(&mut scan, 1, &mut |found, _| {
-                last = key.take().map(|key| key(found));
-                Ok(ControlFlow::Break(()))
-            })?;
-            if done || last.is_some() {
-                return Ok(last);
-            }
-        }
+        last_by_scan(self, map, key)
     }
 
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
-use crate::read_set::ReadSet;
 use crate::changes::Changes;
+use crate::read_set::ReadSet;
 
 /// What was committed lately, oldest first, and who may still ask.
 #[derive(Default)]

@@ -91,19 +91,7 @@ pub trait Storage {
     where
         Self: Sized,
     {
-        let end = prefix_successor(space).unwrap_or_else(|| vec![0xFF]);
-        let range = KeyRange { start: space.to_vec(), end };
-        let mut cursor = self.open_cursor(Point::Live, range, Direction::Backward)?;
-        let (mut key, mut last) = (Some(key), None);
-        loop {
-            let done = self.visit(&mut cursor, 1, &mut |found, _| {
-                last = key.take().map(|key| key(found));
-                Ok(ControlFlow::Break(()))
-            })?;
-            if done || last.is_some() {
-                return Ok(last);
-            }
-        }
+        last_by_scan(self, space, key)
     }
 
     /// Removes `key`, if it is there.
@@ -130,4 +118,28 @@ pub trait Storage {
     /// Turns what a statement asked for into a point that can be read: refuses the future, what is before the
     /// horizon, and bounds it by the transaction's snapshot.
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
+}
+
+/// What [`Storage::last_key`] does, by a scan.
+///
+/// # Errors
+/// Those of the storage.
+pub fn last_by_scan<S: Storage, R>(
+    storage: &S,
+    space: &[u8],
+    key: impl FnOnce(&[u8]) -> R,
+) -> Result<Option<R>> {
+    let end = prefix_successor(space).unwrap_or_else(|| vec![0xFF]);
+    let range = KeyRange { start: space.to_vec(), end };
+    let mut cursor = storage.open_cursor(Point::Live, range, Direction::Backward)?;
+    let (mut key, mut last) = (Some(key), None);
+    loop {
+        let done = storage.visit(&mut cursor, 1, &mut |found, _| {
+            last = key.take().map(|key| key(found));
+            Ok(ControlFlow::Break(()))
+        })?;
+        if done || last.is_some() {
+            return Ok(last);
+        }
+    }
 }

@@ -59,33 +59,15 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
 
     /// Writes the entries of all rows of a table into an index that is empty.
     pub(super) fn build(&mut self, table: &Arc<Table>, index: &Index) -> Result<()> {
-        let mut entries = Vec::new();
-        let mut bytes = 0;
-        for row_id in self.machine.row_ids(table.space)? {
-            let Some(row) = self.machine.fetch(table, &row_id)? else { continue };
-            if let Some(entry) = self.machine.entry_of(table, index, &row, &row_id)? {
-                bytes += entry.key.len() + size_of_val(&entry);
-                entries.push(entry);
-            }
-            if bytes > self.machine.around.limits.memory {
-                return Err(Error::limit(format!(
-                    "index {} needs more memory to build than is allowed",
-                    index.name
-                )));
-            }
+        let limit = self.machine.around.limits.memory;
+        let mut entries = self.machine.all_entries(table, index, limit)?;
+        entries.sort();
+        if index.unique && entries.has_twins() {
+            let message = crate::dml::constraints::unique_index_message(table, index);
+            return Err(Error::constraint(Code::ConstraintUnique, message));
         }
-        entries.sort_unstable_by(|a, b| a.key.cmp(&b.key));
-        if index.unique {
-            let twins = |pair: &[crate::dml::write::Entry]| {
-                !pair[0].has_null && pair[0].key[..pair[0].columns_end] == pair[1].key[..pair[1].columns_end]
-            };
-            if entries.windows(2).any(twins) {
-                let message = crate::dml::constraints::unique_index_message(table, index);
-                return Err(Error::constraint(Code::ConstraintUnique, message));
-            }
-        }
-        for entry in &entries {
-            self.machine.storage.put(&entry.key, &[])?;
+        for key in entries.keys() {
+            self.machine.storage.put(key, &[])?;
         }
         Ok(())
     }

@@ -340,7 +340,7 @@ pub(crate) fn unique_index_message(table: &Table, index: &Index) -> String {
 }
 
 /// Fails where a STRICT table does not take a value of this type.
-pub(super) fn check_strict(table: &Table, column: &Column, value: ValueRef<'_>) -> Result<()> {
+pub(crate) fn check_strict(table: &Table, column: &Column, value: ValueRef<'_>) -> Result<()> {
     let is = |name: &str| column.declared_type.eq_ignore_ascii_case(name);
     let fits = match value {
         ValueRef::Null => true,

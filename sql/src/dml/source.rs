@@ -38,7 +38,8 @@ impl<S: Storage> Machine<'_, S> {
         let mut bytes = 0usize;
         self.each_batch(query, outer, |_, batch| {
             for row in 0..batch.len() {
-                let values: Vec<Value> = (0..width).map(|column| batch.value(row, column).to_value()).collect();
+                let values: Vec<Value> =
+                    (0..width).map(|column| batch.value(row, column).to_value()).collect();
                 bytes += size_of::<Value>() * width + values.iter().map(Value::heap_size).sum::<usize>();
                 rows.push(values);
             }
@@ -48,7 +49,7 @@ impl<S: Storage> Machine<'_, S> {
     }
 
     /// Runs a query and shows its rows to `take`, a batch at a time.
-    pub(super) fn each_batch(
+    pub(crate) fn each_batch(
         &mut self,
         query: &Arc<Query>,
         outer: &[Value],
@@ -205,7 +206,7 @@ impl<S: Storage> Machine<'_, S> {
 }
 
 /// The error of a statement whose rows do not fit its limit of memory.
-pub(super) fn too_many(limit: usize) -> Error {
+pub(crate) fn too_many(limit: usize) -> Error {
     Error::limit(format!(
         "the statement changes more rows than fit {limit} bytes of memory: change fewer at a time"
     ))

@@ -57,7 +57,7 @@ impl<S: Storage> Machine<'_, S> {
 
     /// Appends the key of a row's entry in an index; returns where its columns end and whether one of them is NULL. `None` where
     /// the index leaves the row out.
-    pub(super) fn write_entry(
+    pub(crate) fn write_entry(
         &mut self,
         table: &Table,
         index: &Index,
@@ -197,7 +197,8 @@ impl<S: Storage> Machine<'_, S> {
     /// The greatest rowid of a table.
     pub(crate) fn greatest_rowid(&self, space: SpaceId) -> Result<Option<i64>> {
         let (bytes, len) = ordered_u32(space);
-        let found = self.storage.last_key(&bytes[..len], |key| layout::rowid_of(layout::row_id(space, key)?))?;
+        let found =
+            self.storage.last_key(&bytes[..len], |key| layout::rowid_of(layout::row_id(space, key)?))?;
         found.transpose()
     }
 

@@ -159,8 +159,14 @@ mod tests {
         assert_eq!(Affinity::Real.apply(Value::Integer(1)), Value::Real(1.0));
         assert_eq!(Affinity::Blob.apply(Value::text("1")), Value::text("1"));
         let all = [Affinity::Blob, Affinity::Text, Affinity::Numeric, Affinity::Integer, Affinity::Real];
-        let values =
-            [Value::Null, Value::Integer(3), Value::Real(3.0), Value::Real(3.5), Value::text("3"), Value::text("x")];
+        let values = [
+            Value::Null,
+            Value::Integer(3),
+            Value::Real(3.0),
+            Value::Real(3.5),
+            Value::text("3"),
+            Value::text("x"),
+        ];
         for (affinity, value) in all.iter().flat_map(|affinity| values.iter().map(move |v| (*affinity, v))) {
             assert!(!affinity.keeps(value.as_ref()) || affinity.convert(value.as_ref()).is_none());
         }

@@ -19,8 +19,8 @@ use dosql_base::{Error, ErrorKind, Result};
 use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
-pub(crate) use bounds::exact_rowid;
 use bounds::Probe;
+pub(crate) use bounds::exact_rowid;
 pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 
 use super::batch::Batch;
