@@ -8,15 +8,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::ops::Bound;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use dosql_base::codec::prefix_successor;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::store::is_catalog_key;
-use dosql_sql::storage::last_by_scan;
 use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
 use crate::bytes::Bytes;
@@ -38,18 +35,18 @@ use crate::writes::Writes;
 /// The calls named `raw_..` take complete keys, with the number of their map in front: SQL lives there. Programs use keyspaces.
 pub struct Transaction {
     pub(crate) engine: Handle,
-    reader: Arc<Reader>,
+    pub(crate) reader: Arc<Reader>,
     /// The last commit that it sees, or the moment of the past that it reads.
     snapshot: Timestamp,
     mode: Mode,
-    writes: Writes,
+    pub(crate) writes: Writes,
     durability: Durability,
     patience: Option<Duration>,
     /// What stands for the schema that it sees.
     catalog: CatalogStamp,
     /// The schema was asked for, so that a transaction that is checked has noted that it read it.
     catalog_noted: Cell<bool>,
-    end: RefCell<KnownEnd>,
+    pub(crate) end: RefCell<KnownEnd>,
 }
 
 enum Mode {
@@ -185,7 +182,7 @@ impl Transaction {
         self.patience = patience;
     }
 
-    fn check_open(&self) -> Result<()> {
+    pub(crate) fn check_open(&self) -> Result<()> {
         if self.is_finished() {
             return Err(misuse("the transaction has ended; begin another"));
         }
@@ -197,7 +194,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn noted(&self) -> Option<&RefCell<ReadSet>> {
+    pub(crate) fn noted(&self) -> Option<&RefCell<ReadSet>> {
         match &self.mode {
             Mode::Deferred(reads) | Mode::Concurrent(reads, Isolation::Serializable) => Some(&reads.set),
             _ => None,
@@ -226,43 +223,6 @@ impl Transaction {
             return Ok(change.map(read));
         }
         Ok(self.raw_get(key)?.map(|value| read(&value)))
-    }
-
-    /// Whether a complete key is stored, whatever the transaction has done to it.
-    fn is_stored(&self, key: &[u8]) -> Result<bool> {
-        if let Some(reads) = self.noted() {
-            reads.borrow_mut().add_key(key);
-        }
-        let mut end = self.end.borrow_mut();
-        if end.is_below(key) {
-            return Ok(false);
-        }
-        let sight = self.reader.sight();
-        let stored = sight.view.get(key, sight.at)?.is_some();
-        // A later view than the transaction's own may lack what that has.
-        if !stored && sight.at >= sight.view.timestamp {
-            end.missed(key, &sight.view.pages, sight.view.root)?;
-        }
-        Ok(stored)
-    }
-
-    /// Lends the greatest key of the map whose keys begin with the number `map`; `None` where it is empty.
-    pub(crate) fn raw_last<R>(&self, map: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        self.check_open()?;
-        let successor = prefix_successor(map).unwrap_or_else(|| vec![0xFF]);
-        if self.noted().is_none() {
-            let own =
-                self.writes.changes().range(Bound::Included(map), Bound::Excluded(&successor)).next_back();
-            let sight = self.reader.sight();
-            // What was put above all that is stored is the last. A deleted key leaves the question open.
-            if let Some((own, Some(_))) = own
-                && sight.at >= sight.view.timestamp
-                && own >= self.end.borrow_mut().of(map, &sight.view.pages, sight.view.root)?
-            {
-                return Ok(Some(key(own)));
-            }
-        }
-        last_by_scan(self, map, key)
     }
 
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
@@ -365,20 +325,6 @@ impl Transaction {
         Ok(())
     }
 
-    /// Sets a complete key unless it is there; whether it was set.
-    pub(crate) fn raw_insert(&mut self, key: &[u8], value: &[u8]) -> Result<bool> {
-        self.before_write(key, value.len())?;
-        check_value(value)?;
-        let there = match self.writes.get(key) {
-            Some(change) => change.is_some(),
-            None => self.is_stored(key)?,
-        };
-        if !there {
-            self.writes.set(key, Some(value));
-        }
-        Ok(!there)
-    }
-
     /// Removes a complete key, if it is there.
     pub fn raw_delete(&mut self, key: &[u8]) -> Result<()> {
         self.before_write(key, 0)?;
@@ -386,7 +332,7 @@ impl Transaction {
         Ok(())
     }
 
-    fn before_write(&mut self, key: &[u8], value_len: usize) -> Result<()> {
+    pub(crate) fn before_write(&mut self, key: &[u8], value_len: usize) -> Result<()> {
         match self.mode {
             Mode::Write(_) | Mode::Concurrent(..) => {}
             Mode::Deferred(_) => self.upgrade()?,
