@@ -231,7 +231,7 @@ fn apply_stored(
     if value.is_none() && weakened("deleted-row-forgotten") {
         return Ok(());
     }
-    if value == Some(before.value.as_slice()) {
+    if value == Some(&*before.value) {
         // The same again is no new version: the row goes on being what it was since it was first so.
         writer.set(root, key, before.version, &before.value)?;
         return Ok(());
@@ -239,7 +239,7 @@ fn apply_stored(
     let mut encoded = Vec::new();
     key::encode(&mut encoded, key, before.version);
     let end = if weakened("version-ends-late") { timestamp.next() } else { timestamp };
-    let version = Version { end, value: Arc::from(before.value) };
+    let version = Version { end, value: before.value };
     displaced.push((encoded.into_boxed_slice(), version));
     Ok(())
 }

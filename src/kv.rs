@@ -144,7 +144,8 @@ fn key_range(number: u32, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<KeyR
         Bound::Included(key) => past(key),
         Bound::Excluded(key) => full_key(number, key),
     };
-    Ok(KeyRange { start: start.into_vec(), end: end.into_vec() })
+    // Not `into_vec`, which goes byte by byte where the bytes are inline.
+    Ok(KeyRange { start: start.to_vec(), end: end.to_vec() })
 }
 
 /// A scan of a keyspace: an iterator of owned pairs, or [`Range::visit`] to be lent them. After an error (`WouldBlock` too) it

@@ -1,6 +1,7 @@
 //! What reads and writes hand out: entries, items of a scan, displaced values.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dosql_base::Timestamp;
 
@@ -20,7 +21,7 @@ pub(crate) enum Value {
     /// In a leaf.
     Leaf { leaf: Image, start: u32, len: u32 },
     /// Assembled from overflow pages.
-    Owned(Vec<u8>),
+    Owned(Arc<[u8]>),
 }
 
 impl Entry {
@@ -74,8 +75,8 @@ pub struct Item<'a> {
 pub struct Displaced {
     /// The version that had written it.
     pub version: Timestamp,
-    /// The value; empty for a tombstone.
-    pub value: Vec<u8>,
+    /// The value; empty for a tombstone. Shared, since it goes on living in history.
+    pub value: Arc<[u8]>,
     /// Whether it said "deleted".
     pub tombstone: bool,
 }

@@ -160,7 +160,7 @@ impl PageSnapshot {
         let found = node.leaf_value(slot);
         let (version, tombstone) = (found.version, found.kind == Kind::Tombstone);
         let value = match OverflowRef::from_bytes(found.bytes).filter(|_| found.kind == Kind::Overflow) {
-            Some(reference) => Value::Owned(self.overflow(reference)?),
+            Some(reference) => Value::Owned(self.overflow(reference)?.into()),
             None => {
                 let start = leaf.len() - node.payload(slot).len() + found.start;
                 let len = found.bytes.len() as u32;

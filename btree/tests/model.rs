@@ -141,7 +141,7 @@ fn change(
         (displaced, model.insert(key.clone(), (v, Some(value))))
     };
     let (got, expected) = displaced;
-    let got = got.map(|d| (d.version.as_micros(), (!d.tombstone).then_some(d.value)));
+    let got = got.map(|d| (d.version.as_micros(), (!d.tombstone).then(|| d.value.to_vec())));
     assert_eq!(got, expected);
     if rng.u8(0..8) == 0 {
         let read = writer.get(*root, &key).unwrap();

@@ -168,6 +168,7 @@ impl PageWriter<'_> {
             before
         };
         let mut held = Vec::new();
+        let changed = state.private.len();
         for (id, mut private) in state.private.drain() {
             let bytes = Arc::get_mut(&mut private.image).expect("a private image is not shared");
             PageHeader::of_mut(bytes).version = U64::new(version.as_micros());
@@ -176,6 +177,8 @@ impl PageWriter<'_> {
             }
             state.dirty.insert(id);
         }
+        // Emptying a map costs what it could hold: one large commit must not slow all that come after it.
+        state.private.shrink_to(2 * changed);
         for retired in state.retired.drain(..) {
             state.dirty.remove(&retired.id);
             state.alloc.wait(retired.id, retired.durable);

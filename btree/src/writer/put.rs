@@ -2,6 +2,8 @@
 
 use dosql_base::{Result, Timestamp};
 
+use std::sync::Arc;
+
 use super::PageWriter;
 use super::overflow::write_overflow;
 use crate::page::leaf::{Kind, OverflowRef, Prelude};
@@ -76,16 +78,14 @@ impl PageWriter<'_> {
     pub(super) fn found(&self, slot: usize, want: bool) -> Result<Found> {
         let entry = self.node_at(self.last())?.leaf_value(slot);
         let mut found = Found { slot, displaced: None, chain: Vec::new(), chain_epoch: 0 };
-        let mut value = Vec::new();
-        match OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow) {
-            Some(reference) => {
-                found.chain_epoch = reference.epoch;
-                found.chain = self.read_overflow(reference, want.then_some(&mut value))?;
-            }
-            None if want => value.extend_from_slice(entry.bytes),
-            None => {}
+        let mut long = Vec::new();
+        let reference = OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow);
+        if let Some(reference) = reference {
+            found.chain_epoch = reference.epoch;
+            found.chain = self.read_overflow(reference, want.then_some(&mut long))?;
         }
         if want {
+            let value = if reference.is_some() { Arc::from(long) } else { Arc::from(entry.bytes) };
             let tombstone = entry.kind == Kind::Tombstone;
             found.displaced = Some(Displaced { version: entry.version, value, tombstone });
         }
