@@ -26,6 +26,9 @@ pub enum SegmentFault {
     Before(Error),
     /// It takes effect, and the answer is lost: it fails with this error.
     After(Error),
+    /// A put or delete fails with this error and takes effect only after so many further calls: a request that lay somewhere on its
+    /// way. Any other call fails.
+    Late(u64, Error),
     /// A read hands over this many bytes too few.
     Short(usize),
     /// A read hands over bytes of which this one (modulo the length) is flipped.
@@ -47,6 +50,19 @@ struct State {
     far: bool,
     wanted: Vec<Wanted>,
     fetched: BTreeSet<(String, u64, u64)>,
+    late: Vec<Late>,
+}
+
+/// A request under way.
+struct Late {
+    /// Calls that come before it.
+    after: u64,
+    request: Request,
+}
+
+enum Request {
+    Put(String, Vec<u8>),
+    Delete(Vec<String>),
 }
 
 struct Plan {
@@ -96,7 +112,40 @@ impl FaultSegmentStore {
         self.state.lock().fetched.clear();
     }
 
+    /// Everything that is under way arrives.
+    pub fn land(&self) {
+        let landing = std::mem::take(&mut self.state.lock().late);
+        landing.into_iter().for_each(|late| self.arrive(late.request));
+    }
+
+    /// Another call comes: what it overtakes no longer arrives before it.
+    fn land_due(&self) {
+        let landing: Vec<Late> = {
+            let late = &mut self.state.lock().late;
+            let (landing, rest) = std::mem::take(late).into_iter().partition(|late| late.after == 0);
+            *late = rest;
+            late.iter_mut().for_each(|late| late.after -= 1);
+            landing
+        };
+        landing.into_iter().for_each(|late| self.arrive(late.request));
+    }
+
+    fn arrive(&self, request: Request) {
+        // Whoever asked has long been told that it failed. A name that was taken meanwhile stays with whoever was first.
+        let _ = match request {
+            Request::Put(name, bytes) => self.inner.put(&name, &bytes),
+            Request::Delete(names) => self.inner.delete(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+        };
+    }
+
+    /// Lets a request lie on its way.
+    fn delay(&self, after: u64, request: Request, error: Error) -> Error {
+        self.state.lock().late.push(Late { after, request });
+        error
+    }
+
     fn due(&self, call: SegmentCall) -> Result<Option<SegmentFault>> {
+        self.land_due();
         let mut state = self.state.lock();
         let mut due = None;
         for plan in state.plans.iter_mut().filter(|plan| plan.call == call) {
@@ -109,6 +158,9 @@ impl FaultSegmentStore {
         }
         match due {
             Some(SegmentFault::Before(error)) => Err(error),
+            Some(SegmentFault::Late(_, error)) if matches!(call, SegmentCall::Read | SegmentCall::List) => {
+                Err(error)
+            }
             other => Ok(other),
         }
     }
@@ -136,8 +188,13 @@ fn after<T>(fault: Option<SegmentFault>, result: Result<T>) -> Result<T> {
 
 impl SegmentStore for FaultSegmentStore {
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
-        let fault = self.due(SegmentCall::Put)?;
-        after(fault, self.inner.put(name, bytes))
+        validate_name(name)?;
+        match self.due(SegmentCall::Put)? {
+            Some(SegmentFault::Late(calls, error)) => {
+                Err(self.delay(calls, Request::Put(name.to_string(), bytes.to_vec()), error))
+            }
+            fault => after(fault, self.inner.put(name, bytes)),
+        }
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
@@ -160,8 +217,14 @@ impl SegmentStore for FaultSegmentStore {
     }
 
     fn delete(&self, names: &[&str]) -> Result<()> {
-        let fault = self.due(SegmentCall::Delete)?;
-        after(fault, self.inner.delete(names))
+        names.iter().try_for_each(|name| validate_name(name))?;
+        match self.due(SegmentCall::Delete)? {
+            Some(SegmentFault::Late(calls, error)) => {
+                let names = names.iter().map(|name| (*name).to_string()).collect();
+                Err(self.delay(calls, Request::Delete(names), error))
+            }
+            fault => after(fault, self.inner.delete(names)),
+        }
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>> {

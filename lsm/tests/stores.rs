@@ -97,3 +97,42 @@ fn a_stale_list_misses_and_invents_names() {
     assert_eq!(store.list("").unwrap(), ["a", "deleted-long-ago"]);
     assert_eq!(store.list("").unwrap(), ["a", "b"]);
 }
+
+fn lost() -> Error {
+    Error::new(ErrorKind::Io, Code::IoErr, "the answer was lost")
+}
+
+#[test]
+fn a_late_put_arrives_after_its_error_and_never_overwrites() {
+    let store = FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()));
+    store.inject(SegmentCall::Put, 0, false, SegmentFault::Late(1, lost()));
+    assert_eq!(store.put("a", b"late").unwrap_err().kind(), ErrorKind::Io);
+    assert!(store.list("").unwrap().is_empty(), "it is still under way");
+    assert_eq!(store.list("").unwrap(), ["a"]);
+    assert_eq!(store.read("a", 0..4).unwrap(), b"late");
+    // Who tries again while it is under way is first; what arrives then changes nothing.
+    store.inject(SegmentCall::Put, 0, false, SegmentFault::Late(5, lost()));
+    assert!(store.put("b", b"late").is_err());
+    store.put("b", b"second").unwrap();
+    store.land();
+    assert_eq!(store.read("b", 0..6).unwrap(), b"second");
+    // The same bytes again are no conflict, whichever of the two was first.
+    store.inject(SegmentCall::Put, 0, false, SegmentFault::Late(0, lost()));
+    assert!(store.put("c", b"same").is_err());
+    put_idempotent(&store, "c", b"same").unwrap();
+}
+
+#[test]
+fn a_late_delete_takes_what_was_put_after_its_error() {
+    let store = FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()));
+    store.put("a", b"1").unwrap();
+    store.inject(SegmentCall::Delete, 0, false, SegmentFault::Late(1, lost()));
+    assert!(store.delete(&["a"]).is_err());
+    assert_eq!(store.read("a", 0..1).unwrap(), b"1");
+    assert!(store.read("a", 0..1).is_err());
+}
+
+#[test]
+fn a_store_that_can_fail_conforms_while_it_does_not() {
+    check(&|| near(Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new())))));
+}

@@ -31,3 +31,25 @@ pub fn shrink(plan: Plan, fails: impl Fn(&Plan) -> Option<(usize, String)>) -> P
     }
     best
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::Operation;
+
+    #[test]
+    fn what_has_nothing_to_do_with_the_failure_is_left_out() {
+        let mut plan = Plan::of(1, 100);
+        plan.operations[17] = Operation::Snapshot;
+        plan.operations[60] = Operation::Heal;
+        plan.operations[61..].fill(Operation::Verify);
+        plan.operations[..17].fill(Operation::Verify);
+        plan.operations[18..60].fill(Operation::Checkpoint);
+        let fails = |plan: &Plan| {
+            let first = plan.operations.iter().position(|operation| *operation == Operation::Snapshot)?;
+            let then = plan.operations[first..].iter().position(|operation| *operation == Operation::Heal)?;
+            Some((first + then, String::new()))
+        };
+        assert_eq!(shrink(plan, fails).operations, [Operation::Snapshot, Operation::Heal]);
+    }
+}

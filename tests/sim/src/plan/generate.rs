@@ -287,3 +287,40 @@ impl Maker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The name of the variant.
+    fn name(value: &impl std::fmt::Debug) -> String {
+        format!("{value:?}").chars().take_while(|c| c.is_alphanumeric()).collect()
+    }
+
+    #[test]
+    fn every_kind_of_operation_statement_and_fault_comes_up() {
+        let (mut operations, mut asks, mut faults) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        for seed in 0..200 {
+            for operation in &Plan::of(seed, 160).operations {
+                operations.insert(name(operation));
+                match operation {
+                    Operation::Ask { ask, .. } => drop(asks.insert(name(&ask.kind))),
+                    Operation::Fault { fault, .. } => drop(faults.insert(name(fault))),
+                    _ => {}
+                }
+            }
+        }
+        assert_eq!(operations.len(), 21, "{operations:?}");
+        assert_eq!(asks.len(), ASKS.len());
+        assert_eq!(faults.len(), 5);
+    }
+
+    #[test]
+    fn a_plan_is_its_seed() {
+        let text = |seed| format!("{:?}", Plan::of(seed, 50));
+        assert_eq!(text(5), text(5));
+        assert_ne!(text(5), text(6));
+    }
+}

@@ -2,21 +2,20 @@
 
 use std::sync::Arc;
 
-use dosql::stores::MemorySegmentStore;
 use dosql::{
     Clock, Database, Env, Limits, Maintenance, ManualClock, Options, Result, SeededEntropy, Storage,
     Timestamp,
 };
-use dosql_lsm::fault::FaultSegmentStore;
 use dosql_wal::{CrashDirectory, Surviving};
 
+use super::segments::Segments;
 use crate::crash;
 use crate::plan::{Plan, Settings};
 
 /// See above. Its clock and its object store outlive a crash, its disk as far as it survives.
 pub struct Machine {
     pub disk: CrashDirectory,
-    pub segments: Arc<FaultSegmentStore>,
+    pub segments: Segments,
     pub clock: Arc<ManualClock>,
     page_size: usize,
     seed: u64,
@@ -27,7 +26,7 @@ impl Machine {
     pub fn new(plan: &Plan) -> Self {
         Machine {
             disk: CrashDirectory::new(),
-            segments: Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new()))),
+            segments: Segments::new(),
             clock: Arc::new(ManualClock::at(Timestamp::from_micros(plan.shape.clock))),
             page_size: plan.shape.page_size,
             seed: plan.seed,
@@ -39,7 +38,7 @@ impl Machine {
     pub fn crashed(&self, surviving: Surviving) -> Machine {
         Machine {
             disk: self.disk.survivor(surviving),
-            segments: Arc::clone(&self.segments),
+            segments: self.segments.clone(),
             clock: Arc::new(ManualClock::at(self.now())),
             page_size: self.page_size,
             seed: self.seed,
@@ -52,7 +51,7 @@ impl Machine {
     }
 
     fn storage(&self, settings: &Settings) -> Result<Storage> {
-        crash::storage_with(&self.disk, self.page_size, self.segments.clone(), settings.log_segment)
+        crash::storage_with(&self.disk, self.page_size, Arc::new(self.segments.clone()), settings.log_segment)
     }
 
     fn options(&self, settings: &Settings) -> Options {

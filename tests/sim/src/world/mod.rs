@@ -14,12 +14,15 @@ mod client;
 mod ending;
 mod machine;
 mod run;
+mod segments;
+#[cfg(test)]
+mod tests;
 
 use dosql::{Database, ErrorKind, ReadTransaction, Timestamp};
 use fastrand::Rng;
 
 use crate::model::{History, State};
-use crate::plan::{End, Plan, Settings, Shape};
+use crate::plan::{End, Operation, Plan, Settings, Shape};
 use client::Client;
 use machine::Machine;
 
@@ -58,7 +61,7 @@ impl Figures {
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub figures: Figures,
-    /// A hash of every call of the disk, and of the bytes at the end.
+    /// A hash of every call of the disk and of the object store, and of the bytes at the end.
     pub trace: u64,
     pub bytes: u64,
     /// The number of the operation that showed something wrong, and what.
@@ -102,7 +105,11 @@ impl World {
     /// Lives a plan.
     #[must_use]
     pub fn live(plan: &Plan, verbose: bool) -> Outcome {
-        let mut world = World {
+        World::new(plan, verbose).go(&plan.operations)
+    }
+
+    fn new(plan: &Plan, verbose: bool) -> World {
+        World {
             shape: plan.shape,
             machine: Machine::new(plan),
             settings: plan.first,
@@ -117,30 +124,35 @@ impl World {
             rng: Rng::with_seed(plan.seed),
             figures: Figures::default(),
             verbose,
-        };
-        let mut violation = world.open().err().map(|text| (0, text));
-        for (number, operation) in plan.operations.iter().enumerate() {
-            if violation.is_some() {
-                break;
-            }
-            world.figures.operations += 1;
-            if verbose {
-                println!("{number:4}  {operation:?}");
-            }
-            violation = world.run(operation).err().map(|text| (number, text));
         }
-        if violation.is_none() {
-            violation = world.last().err().map(|text| (plan.operations.len(), text));
-        }
-        world.let_go();
-        let trace = world.machine.disk.trace();
-        world.figures.calls = trace.calls;
+    }
+
+    fn go(mut self, operations: &[Operation]) -> Outcome {
+        let violation = self.live_through(operations).err();
+        self.let_go();
+        let (mut trace, objects) = (self.machine.disk.trace(), self.machine.segments.trace());
+        self.figures.calls = trace.calls + objects.calls;
+        trace.number(objects.hash);
         Outcome {
-            figures: world.figures,
+            figures: self.figures,
             trace: trace.hash,
-            bytes: world.machine.disk.contents_hash(),
+            bytes: self.machine.disk.contents_hash(),
             violation,
         }
+    }
+
+    /// All operations, and the end. Says at which one something was wrong, and what.
+    fn live_through(&mut self, operations: &[Operation]) -> Result<(), (usize, String)> {
+        self.open().map_err(|text| (0, text))?;
+        for (number, operation) in operations.iter().enumerate() {
+            self.figures.operations += 1;
+            if self.verbose {
+                let text: String = format!("{operation:?}").chars().take(600).collect();
+                println!("{number:4}  {text}");
+            }
+            self.run(operation).map_err(|text| (number, text))?;
+        }
+        self.last().map_err(|text| (operations.len(), text))
     }
 
     fn db(&self) -> Lived<Database> {

@@ -1,0 +1,95 @@
+//! The simulated object store: lsm's store that fails on request, with a trace of every call. It outlives crashes: what was put is
+//! durable, and what lies on its way arrives whoever is alive.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use dosql::Result;
+use dosql::stores::{MemorySegmentStore, SegmentStore};
+use dosql_lsm::Wanted;
+use dosql_lsm::fault::FaultSegmentStore;
+use dosql_wal::Trace;
+use parking_lot::Mutex;
+
+/// See above. Clones share it.
+#[derive(Clone)]
+pub struct Segments {
+    store: Arc<FaultSegmentStore>,
+    trace: Arc<Mutex<Trace>>,
+}
+
+impl Segments {
+    /// An empty store, all of whose objects are at hand.
+    #[must_use]
+    pub fn new() -> Self {
+        let store = Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new())));
+        Segments { store, trace: Arc::default() }
+    }
+
+    /// Every call so far.
+    #[must_use]
+    pub fn trace(&self) -> Trace {
+        *self.trace.lock()
+    }
+
+    fn noted<T>(&self, kind: u8, text: &[u8], numbers: &[u64], result: Result<T>) -> Result<T> {
+        self.trace.lock().call(kind, text, numbers, &result);
+        result
+    }
+}
+
+impl SegmentStore for Segments {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let text = [name.as_bytes(), b"\0", bytes].concat();
+        self.noted(0, &text, &[], self.store.put(name, bytes))
+    }
+
+    fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let numbers = [range.start, range.end];
+        let bytes = self.noted(1, name.as_bytes(), &numbers, self.store.read(name, range))?;
+        self.trace.lock().bytes(&bytes);
+        Ok(bytes)
+    }
+
+    fn delete(&self, names: &[&str]) -> Result<()> {
+        self.noted(2, names.join("\0").as_bytes(), &[], self.store.delete(names))
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        let names = self.noted(3, prefix.as_bytes(), &[], self.store.list(prefix))?;
+        self.trace.lock().bytes(names.join("\0").as_bytes());
+        Ok(names)
+    }
+
+    fn wanted(&self) -> Vec<Wanted> {
+        self.store.wanted()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use dosql_lsm::conformance::{Subject, check};
+
+    #[test]
+    fn the_simulated_object_store_conforms() {
+        check(&|| Subject {
+            store: Arc::new(Segments::new()),
+            fetch: Box::new(|_| panic!("a store at hand never blocks")),
+        });
+    }
+
+    #[test]
+    fn its_trace_tells_calls_arguments_and_results_apart() {
+        let trace = |name: &str, bytes: &[u8], twice: bool| {
+            let store = Segments::new();
+            (0..1 + u8::from(twice)).for_each(|_| drop(store.put(name, bytes)));
+            drop(store.read("a", 0..1));
+            store.trace()
+        };
+        assert_eq!(trace("a", b"1", false), trace("a", b"1", false));
+        let different = [("a", "1", false), ("b", "1", false), ("a", "2", false), ("a", "1", true)];
+        let hashes = different.map(|(name, bytes, twice)| trace(name, bytes.as_bytes(), twice).hash);
+        assert_eq!(std::collections::BTreeSet::from(hashes).len(), 4);
+    }
+}
