@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use common::crash::storage;
 use dosql::{Database, Durability, Env, ManualClock, Options, Result, SeededEntropy, Timestamp};
-use dosql_wal::{CrashDirectory, Surviving};
+use dosql_wal::{Calls, CrashDirectory, DiskFault, Surviving};
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -164,4 +164,54 @@ fn a_disk_that_ignores_syncs_is_noticed_by_this_test() {
     let lost =
         std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| check(&left, &lived, "a lying disk")));
     assert!(lost.is_err());
+}
+
+/// Puts one more key and commits; the state after it.
+fn put_one(db: &Database, state: &mut State) -> Timestamp {
+    let (key, space) = (state.len().to_be_bytes().to_vec(), db.keyspace("space").unwrap());
+    db.write(|tx| tx.put(&space, &key, vec![7; 200])).unwrap();
+    state.insert(key, vec![7; 200]);
+    db.last_commit()
+}
+
+/// A checkpoint fails at its sync of number `lost`, and the system gives up what it should have written but goes on showing it. The
+/// next process works from there; returns its directory, its database and what it acknowledged.
+fn after_a_lost_sync(lost: u64) -> (CrashDirectory, Database, State) {
+    let (directory, mut state) = (CrashDirectory::new(), State::new());
+    let db = open(&directory, Durability::Sync).unwrap();
+    for _ in 0..2 {
+        (0..3).for_each(|_| drop(put_one(&db, &mut state)));
+        db.checkpoint().unwrap();
+    }
+    put_one(&db, &mut state);
+    directory.inject(Calls::Syncs, lost, false, DiskFault::Lost);
+    let _ = db.checkpoint();
+    drop(db);
+    let next = directory.killed();
+    let db = open(&next, Durability::Sync).unwrap();
+    put_one(&db, &mut state);
+    (next, db, state)
+}
+
+#[test]
+fn a_checkpoint_that_failed_to_sync_is_not_built_upon_before_it_is_durable() {
+    for lost in 0..4 {
+        for operation in 0.. {
+            let (directory, db, expected) = after_a_lost_sync(lost);
+            directory.crash_at(directory.operations() + operation);
+            let whole = db.checkpoint().is_ok();
+            drop(db);
+            for seed in 0..12 {
+                let surviving = if seed % 2 == 0 { Surviving::Garbage(seed) } else { Surviving::Torn(seed) };
+                let place = format!("sync {lost} lost, then operation {operation}, {surviving:?}");
+                let left = directory.survivor(surviving);
+                let db = open(&left, Durability::Sync).unwrap_or_else(|error| panic!("{place}: {error:?}"));
+                assert!(self::state(&db) == expected, "{place}");
+                assert!(db.verify().unwrap().is_sound(), "{place}");
+            }
+            if whole {
+                break;
+            }
+        }
+    }
 }

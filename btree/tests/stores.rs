@@ -102,8 +102,8 @@ fn a_failed_sync_closes_the_store() {
     for sync in 0..2 {
         let file = CrashFile::holding(file.bytes());
         let store = open(&file).unwrap();
-        // Growing the file comes first where it is needed; then write, sync, write, sync.
-        file.fail_sync_at(file.calls() + 1 + 2 * sync);
+        // A copy of the slot that was found, then write, sync, write, sync.
+        file.fail_sync_at(file.calls() + 2 + 2 * sync);
         assert_eq!(put(&store, 2, &[]).unwrap_err().kind(), ErrorKind::Io);
         assert_eq!(put(&store, 3, &[]).unwrap_err().kind(), ErrorKind::Closed);
         assert_eq!(store.meta().unwrap_err().kind(), ErrorKind::Closed);

@@ -1,6 +1,7 @@
 //! A page store in one file. See [`super::slot`] for the layout.
 //!
-//! A commit writes the pages, syncs, writes the meta slot that is not current, syncs. Pages that the last two durable
+//! A commit writes the pages, syncs, writes the meta slot that is not current, syncs. With the pages of its first commit a process also
+//! writes a copy of the current slot, which another process left: shown is not durable. Pages that the last two durable
 //! states refer to are never written, so a crash at any moment leaves one of them whole. After a failed sync, or a failed write of a
 //! slot, nobody knows what is durable: the store answers `Closed` from then on.
 
@@ -46,6 +47,12 @@ struct State {
     len: u64,
     /// Bit `id`: the last durable state or the one before refers to the page, as far as this process knows.
     live: Vec<u64>,
+    /// Whether this process has seen the current slot become durable.
+    proven: bool,
+    /// Whether the current slot was found in its copy only.
+    in_copy: bool,
+    /// Whether a copy may lie beside each slot.
+    copies: [bool; 2],
     /// What the last batch freed.
     resting: Vec<PageId>,
     run: Vec<u8>,
@@ -85,7 +92,7 @@ impl FilePageStore {
         let new = head.len() <= SECTOR && head.iter().all(|&byte| byte == 0);
         let found = if new {
             create(file.as_ref(), page_size).map_err(failed)?;
-            Found { which: 0, page_size, sequence: 1, page_count: 0, meta: None }
+            Found { which: 0, page_size, sequence: 1, page_count: 0, meta: None, in_copy: false }
         } else {
             slot::newest(&head).map_err(|error| error.at(&place))?
         };
@@ -105,6 +112,9 @@ impl FilePageStore {
             meta: found.meta,
             len,
             live: Vec::new(),
+            proven: new,
+            in_copy: found.in_copy,
+            copies: [!new; 2],
             resting: Vec::new(),
             run: Vec::new(),
         };
@@ -186,15 +196,40 @@ impl FilePageStore {
         Ok(())
     }
 
-    /// Writes pages, and waits until they are durable.
+    /// Writes pages, and what else has to be durable before a slot is written, and waits until they are.
     fn write_synced(&self, state: &mut State, puts: &[(PageId, &[u8])]) -> Result<()> {
-        let Some(&(last, _)) = puts.last() else { return Ok(()) };
-        self.grow(state, last)?;
-        self.write_pages(state, puts)?;
+        let copied = self.write_copies(state)?;
+        if let Some(&(last, _)) = puts.last() {
+            self.grow(state, last)?;
+            self.write_pages(state, puts)?;
+        } else if !copied {
+            return Ok(());
+        }
         if weakened("pages-unsynced") {
             return Ok(());
         }
         self.sync()
+    }
+
+    /// Writes the current slot once more where this process does not know that it is durable: into the place that does not hold it.
+    /// Where it does know, wipes out copies, which must not outlive their slots. Tells whether there was anything to do.
+    fn write_copies(&self, state: &mut State) -> Result<bool> {
+        let write = |place: usize, bytes: &[u8]| {
+            write_full(self.file.as_ref(), bytes, place as u64)
+                .map_err(|error| Error::io("a meta slot can't be copied", &error).at(&self.place))
+        };
+        let copy = |which| slot::copy_place(which, self.page_size);
+        if state.proven {
+            let copies = state.copies;
+            (0..2).filter(|&which| copies[which]).try_for_each(|which| write(copy(which), &[0; SLOT_LEN]))?;
+            state.copies = [false; 2];
+            return Ok(copies.contains(&true));
+        }
+        let page_count = self.page_count.load(Ordering::Acquire);
+        let bytes = slot::encode(self.page_size, state.sequence, page_count, state.meta.as_deref());
+        let place = if state.in_copy { state.which * self.page_size } else { copy(state.which) };
+        write(place, &bytes)?;
+        Ok(true)
     }
 
     /// Writes a meta slot, and waits until it is durable. The other one is not touched meanwhile.
@@ -269,6 +304,7 @@ impl PageStore for FilePageStore {
             self.write_slot(which, &slot)?;
         }
         state.which = which;
+        state.proven = true;
         state.sequence += 1;
         state.meta = Some(batch.meta.to_vec());
         for id in std::mem::replace(&mut state.resting, batch.frees.to_vec()) {
@@ -298,7 +334,7 @@ impl PageStore for FilePageStore {
     }
 
     fn caps(&self) -> Caps {
-        Caps { max_meta: self.page_size - SLOT_LEN, durable: true, may_block: false }
+        Caps { max_meta: self.page_size / 2 - SLOT_LEN, durable: true, may_block: false }
     }
 }
 

@@ -8,6 +8,11 @@
 //!       44 flags u32 (1: never committed) | 48 twelve zero bytes | 60 crc32 | 64 meta
 //! ```
 //!
+//! A slot takes at most half of its page; in the other half may lie a copy of it. A process that did not write the current slot itself
+//! can't know that it is durable: an earlier sync may have failed, and the system shows what it has given up on writing. So before
+//! it writes the other slot it makes the current one durable in the half that does not hold it, and puts the half that does at no
+//! risk. Its next commit zeroes copies before it writes a slot again.
+//!
 //! Little-endian. `crc32` covers bytes 0..60 and the meta. `page_count` is the highest page id ever written. The slot with the
 //! higher sequence is the state of the store; a commit writes the other one.
 
@@ -51,6 +56,8 @@ pub(super) struct Found {
     pub(super) sequence: u64,
     pub(super) page_count: u64,
     pub(super) meta: Option<Vec<u8>>,
+    /// Whether it was read from the copy beside its place.
+    pub(super) in_copy: bool,
 }
 
 fn checksum(header: &SlotHeader, meta: &[u8]) -> u32 {
@@ -78,6 +85,11 @@ pub(super) fn encode(page_size: usize, sequence: u64, page_count: u64, meta: Opt
     let mut slot = header.as_bytes().to_vec();
     slot.extend_from_slice(bytes);
     slot
+}
+
+/// Where the copy of a slot lies.
+pub(super) fn copy_place(which: usize, page_size: usize) -> usize {
+    which * page_size + page_size / 2
 }
 
 enum Read {
@@ -118,7 +130,16 @@ fn read(bytes: &[u8], which: usize, implied: Option<usize>) -> Read {
         sequence: header.sequence.get(),
         page_count: header.page_count.get(),
         meta: (!empty).then(|| meta.to_vec()),
+        in_copy: false,
     })
+}
+
+/// Reads what may be the copy of a slot.
+fn read_copy(bytes: &[u8], which: usize, page_size: usize) -> Read {
+    match read(bytes, which, Some(page_size)) {
+        Read::Sound(found) => Read::Sound(Found { in_copy: true, ..found }),
+        other => other,
+    }
 }
 
 fn is_newer(found: &Found, best: &Found) -> bool {
@@ -134,7 +155,9 @@ pub(super) fn newest(head: &[u8]) -> Result<Found> {
     let mut reads = vec![read(head, 0, None)];
     let mut page_size = MIN_PAGE_SIZE;
     while page_size <= MAX_PAGE_SIZE {
-        reads.push(read(head.get(page_size..).unwrap_or_default(), 1, Some(page_size)));
+        let at = |place: usize| head.get(place..).unwrap_or_default();
+        reads.push(read(at(page_size), 1, Some(page_size)));
+        reads.extend([0, 1].map(|which| read_copy(at(copy_place(which, page_size)), which, page_size)));
         page_size *= 2;
     }
     let broken = reads.iter().any(|read| matches!(read, Read::Broken));
@@ -194,6 +217,23 @@ mod tests {
         assert_eq!(newest(&head).unwrap().sequence, 5);
         head[8200] ^= 1;
         assert_eq!(newest(&head).unwrap_err().code(), Code::NotADb);
+    }
+
+    #[test]
+    fn a_copy_counts_where_its_slot_is_broken_or_older() {
+        let mut head = vec![0; 128 << 10];
+        let mut put = |place: usize, slot: &[u8]| head[place..place + slot.len()].copy_from_slice(slot);
+        put(0, &encode(8192, 4, 3, Some(b"four")));
+        put(8192, &encode(8192, 3, 3, Some(b"three")));
+        put(copy_place(1, 8192), &encode(8192, 5, 3, Some(b"five")));
+        let found = newest(&head).unwrap();
+        assert_eq!((found.which, found.sequence, found.in_copy), (1, 5, true));
+        // Beside a slot that holds the same it is not needed, and at another page size it is none.
+        head[8192..8260].copy_from_slice(&encode(8192, 5, 3, Some(b"five")));
+        assert!(!newest(&head).unwrap().in_copy);
+        head[8192..8260].fill(0);
+        head[copy_place(1, 8192)..][..68].copy_from_slice(&encode(16_384, 5, 3, Some(b"five")));
+        assert_eq!(newest(&head).unwrap().sequence, 4);
     }
 
     #[test]
