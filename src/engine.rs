@@ -13,15 +13,15 @@
 
 use std::collections::VecDeque;
 use std::ops::Deref;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
 use dosql_wal::{Log, LogPosition};
-use parking_lot::{Mutex, RwLock};
 
 use crate::history::History;
 use crate::maintenance::Worker;

@@ -10,11 +10,11 @@
 //! A thread lives for one checkpoint only: a database that is not written has none.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dosql_base::sync::{Condvar, Mutex};
 
 use crate::engine::Engine;
 

@@ -2,14 +2,14 @@
 //! docs/RECOVERY.md.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::atomic::{AtomicBool, Ordering};
+use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Env, Error, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
 use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
-use parking_lot::{Mutex, RwLock};
 
 use crate::commit::{Applying, DisplacedVersions, apply};
 use crate::engine::{Committer, Counters, Engine};

@@ -1,7 +1,6 @@
 //! Figures about an open database.
 
-use std::sync::atomic::Ordering;
-
+use dosql_base::sync::atomic::{AtomicU64, Ordering};
 use dosql_btree::PagesStats;
 use dosql_wal::LogStats;
 
@@ -41,7 +40,7 @@ impl Stats {
     pub(crate) fn of(engine: &Engine) -> Stats {
         let view = engine.view();
         let (log_backlog, _) = engine.backlog();
-        let count = |counter: &std::sync::atomic::AtomicU64| counter.load(Ordering::Relaxed);
+        let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         Stats {
             commits: count(&engine.counters.commits),
             conflicts: count(&engine.counters.conflicts),

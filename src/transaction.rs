@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::store::is_catalog_key;
 use dosql_sql::{CatalogStamp, Direction, KeyRange};
@@ -73,8 +74,9 @@ impl Drop for Reads {
 impl Reads {
     /// Enters the window and takes the view that belongs to it, in one step.
     fn enter(engine: &Arc<Engine>) -> (Reads, Arc<View>) {
+        let looked = weakened("window-entered-late").then(|| engine.view());
         let mut window = engine.window.lock();
-        let view = engine.view();
+        let view = looked.unwrap_or_else(|| engine.view());
         window.enter(view.timestamp);
         let reads = Reads {
             engine: Arc::clone(engine),

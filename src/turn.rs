@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use dosql_base::mutant::weakened;
+use dosql_base::sync::{Condvar, Mutex, MutexGuard};
 
 /// The queue for the turn.
 #[derive(Default)]
@@ -105,12 +106,14 @@ impl Turn {
         let next = {
             let mut state = self.state.lock();
             let next = state.waiting.pop_front();
-            state.held = next.is_some();
+            state.held = next.is_some() && !weakened("turn-left-free");
             next
         };
         if let Some(next) = next {
             *next.granted.lock() = true;
-            next.wake.notify_one();
+            if !weakened("turn-handed-on-silently") {
+                next.wake.notify_one();
+            }
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod codec;
 mod env;
 mod error;
 pub mod mutant;
+pub mod sync;
 mod timestamp;
 
 pub use checksum::{Checksum, checksum};

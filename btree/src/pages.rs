@@ -1,11 +1,11 @@
 //! The page table of one store: cache, versions, free list, and the way in for readers and the writer.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::Mutex;
+use dosql_base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dosql_base::{Error, Result, Timestamp};
-use parking_lot::Mutex;
 
 use crate::checkpoint::Meta;
 use crate::page::format::PageHeader;
@@ -114,8 +114,9 @@ impl Pages {
     /// Pins the published version.
     #[must_use]
     pub fn latest(self: &Arc<Self>) -> PageSnapshot {
+        let looked = weakened("snapshot-pinned-late").then(|| self.published());
         let mut pins = self.pins.lock();
-        let version = pins.published;
+        let version = looked.unwrap_or(pins.published);
         let pinned = pins.pin(version);
         debug_assert!(pinned, "the published version can always be pinned");
         drop(pins);

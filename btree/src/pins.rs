@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 
 use dosql_base::Timestamp;
+use dosql_base::mutant::weakened;
 
 /// What is kept for snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +76,9 @@ impl Pins {
         let mut below = self.active.range_mut(..version).next_back();
         for held in pin.held {
             match &mut below {
-                Some((older, pin)) if **older >= held.since => pin.held.push(held),
+                Some((older, pin)) if **older >= held.since && !weakened("image-dropped-early") => {
+                    pin.held.push(held);
+                }
                 _ => released.push(held),
             }
         }

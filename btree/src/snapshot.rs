@@ -4,9 +4,9 @@
 //! once it has read enough for that to pay. A get then goes to the page table for its leaf alone.
 
 use std::ops::Deref;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use dosql_base::sync::atomic::{AtomicU32, Ordering};
 use dosql_base::{Result, Timestamp};
 
 use crate::chain_io;

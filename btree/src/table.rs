@@ -6,12 +6,12 @@
 //! reads each page once drives out its own pages first. Dirty pages stand in no ring.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use dosql_base::Timestamp;
+use dosql_base::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use dosql_base::sync::{Mutex, RwLock};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use parking_lot::{Mutex, RwLock};
 use smallvec::SmallVec;
 
 use crate::page::format::{PageHeader, seal};
@@ -19,7 +19,7 @@ use crate::page::format::{PageHeader, seal};
 /// The bytes of a page, shared.
 pub(crate) type Image = Arc<[u8]>;
 
-const SHARDS: usize = 64;
+const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
 /// How many spare buffers are kept for reuse at least, and which part of the budget.
 const POOL: (usize, usize) = (64, 32);
 /// How many ring entries one eviction looks at in a shard.

@@ -7,10 +7,10 @@
 use std::collections::BTreeMap;
 use std::ops::Bound;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use dosql_base::Timestamp;
-use parking_lot::RwLock;
+use dosql_base::sync::RwLock;
+use dosql_base::sync::atomic::{AtomicUsize, Ordering};
 
 use super::key;
 

@@ -8,11 +8,11 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::atomic::{AtomicU64, Ordering};
+use dosql_base::sync::{Condvar, Mutex};
 use dosql_base::{Error, ErrorKind, Result};
-use parking_lot::{Condvar, Mutex};
 use zerocopy::IntoBytes;
 
 use crate::record::{Header, KIND_COMMIT, KIND_MARK, RECORD_HEADER_BYTES, Record, RecordBuilder};
@@ -192,6 +192,9 @@ impl Log {
         let mut leader =
             Leader { log: self, result: Err(Error::closed("a log sync was cut short by a panic")) };
         leader.result = self.write_out().and_then(|end| {
+            if weakened("log-durable-before-sync") {
+                self.durable.fetch_max(end.get(), Ordering::AcqRel);
+            }
             if !weakened("log-unsynced") {
                 self.store.sync(end)?;
             }
@@ -362,7 +365,9 @@ impl Drop for Leader<'_> {
         group.syncing = false;
         match &self.result {
             Ok(end) => {
-                self.log.durable.fetch_max(end.get(), Ordering::AcqRel);
+                let order =
+                    if weakened("log-durable-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
+                self.log.durable.fetch_max(end.get(), order);
             }
             Err(_) if weakened("failed-sync-forgiven") => {}
             Err(error) => {
@@ -370,6 +375,8 @@ impl Drop for Leader<'_> {
             }
         }
         drop(group);
-        self.log.synced.notify_all();
+        if !weakened("log-followers-not-woken") {
+            self.log.synced.notify_all();
+        }
     }
 }

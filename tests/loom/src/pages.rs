@@ -1,0 +1,104 @@
+//! Pages: a reader that pins the published version finds every page as it was then, while the writer publishes and what nobody
+//! needs is dropped.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use dosql_base::Timestamp;
+use dosql_btree::{MemoryPageStore, PageSnapshot, Pages, PagesOptions, Root};
+use loom::thread;
+
+use crate::run::Model;
+
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "page-publish",
+        run: a_snapshot_is_one_commit,
+        twins: &["published-before-images"],
+        most_preemptions: usize::MAX,
+    },
+    Model {
+        name: "snapshot-registration",
+        run: a_snapshot_outlives_what_comes_after,
+        twins: &["snapshot-pinned-late", "image-dropped-early"],
+        most_preemptions: usize::MAX,
+    },
+];
+
+fn at(micros: u64) -> Timestamp {
+    Timestamp::from_micros(micros)
+}
+
+/// Two trees of one page each. Their pages keep their numbers between checkpoints, and so do the roots.
+struct Trees {
+    pages: Arc<Pages>,
+    roots: [Root; 2],
+}
+
+impl Trees {
+    fn new() -> Arc<Self> {
+        let store = Arc::new(MemoryPageStore::new(4096));
+        let (pages, _) =
+            Pages::open(store, PagesOptions { cache_bytes: 16 * 4096 }).expect("an empty store opens");
+        let mut roots = [Root::EMPTY; 2];
+        Trees::write(&pages, &mut roots, 1);
+        Arc::new(Trees { pages, roots })
+    }
+
+    fn write(pages: &Arc<Pages>, roots: &mut [Root], version: u64) {
+        let mut writer = pages.writer();
+        writer.begin(at(version));
+        for root in roots {
+            writer.set(root, b"key", at(version), &version.to_be_bytes()).expect("memory does not fail");
+        }
+        writer.publish(at(version)).expect("versions rise");
+    }
+
+    /// Changes some of the trees.
+    fn publish(&self, trees: Range<usize>, version: u64) {
+        let mut roots = self.roots;
+        Trees::write(&self.pages, &mut roots[trees], version);
+        assert_eq!(roots, self.roots);
+    }
+
+    /// What version each tree shows in `snapshot`.
+    fn seen(&self, snapshot: &PageSnapshot) -> [u64; 2] {
+        self.roots.map(|root| {
+            let entry =
+                snapshot.get(root, b"key").expect("a pinned page is there").expect("the key is there");
+            entry.version().as_micros()
+        })
+    }
+}
+
+fn a_snapshot_is_one_commit() {
+    let trees = Trees::new();
+    let writer = Arc::clone(&trees);
+    let thread = thread::spawn(move || writer.publish(0..2, 2));
+    let snapshot = trees.pages.latest();
+    assert_eq!(trees.seen(&snapshot), [snapshot.version().as_micros(); 2], "another commit's page");
+    drop(snapshot);
+    thread.join().expect("a thread of the model ends");
+    assert_eq!(trees.seen(&trees.pages.latest()), [2, 2], "a commit is missing");
+    assert_eq!(trees.pages.stats().pinned_bytes, 0, "an image that nobody needs was kept");
+}
+
+fn a_snapshot_outlives_what_comes_after() {
+    let trees = Trees::new();
+    let writer = Arc::clone(&trees);
+    let thread = thread::spawn(move || {
+        // The second tree's page is superseded by a version that comes after one that nobody keeps.
+        writer.publish(0..1, 2);
+        writer.publish(1..2, 3);
+    });
+    let snapshot = trees.pages.latest();
+    let expected = [[1, 1], [2, 1], [2, 3]][snapshot.version().as_micros() as usize - 1];
+    assert_eq!(trees.seen(&snapshot), expected, "another commit's page");
+    thread.join().expect("a thread of the model ends");
+    // Not from what the first look left in the snapshot.
+    let again = trees.pages.snapshot(snapshot.version()).expect("a pinned version can be pinned again");
+    assert_eq!(trees.seen(&again), expected, "a page was dropped that a snapshot needs");
+    drop(again);
+    drop(snapshot);
+    assert_eq!(trees.pages.stats().pinned_bytes, 0, "an image that nobody needs was kept");
+}

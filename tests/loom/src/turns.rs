@@ -1,0 +1,87 @@
+//! The writer's turn: held by one at a time, handed on to all who wait.
+
+use std::sync::Arc;
+
+use loom::cell::UnsafeCell;
+use loom::thread;
+
+use crate::run::Model;
+
+// The engine's own, which it shows to nobody else.
+#[path = "../../../src/turn.rs"]
+#[allow(dead_code, reason = "the engine uses more of it")]
+mod turn;
+
+use turn::Turn;
+
+pub const MODELS: &[Model] = &[
+    Model {
+        name: "turn",
+        run: writers_take_turns,
+        twins: &["turn-left-free", "turn-handed-on-silently"],
+        most_preemptions: usize::MAX,
+    },
+    Model {
+        name: "brief-turn",
+        run: optimists_and_writers_take_turns,
+        twins: &["turn-left-free"],
+        most_preemptions: usize::MAX,
+    },
+];
+
+/// What only the holder of the turn may touch; loom notices when two do at once.
+struct Shared {
+    turn: Arc<Turn>,
+    count: UnsafeCell<u32>,
+}
+
+// The turn guards it: that is what the model checks.
+unsafe impl Sync for Shared {}
+unsafe impl Send for Shared {}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        Arc::new(Shared { turn: Arc::new(Turn::default()), count: UnsafeCell::new(0) })
+    }
+
+    fn count_one(&self) {
+        self.count.with_mut(|count| unsafe { *count += 1 });
+    }
+
+    fn write(&self) {
+        let held = self.turn.take(None);
+        self.count_one();
+        drop(held);
+    }
+
+    fn write_briefly(&self) {
+        let held = self.turn.take_briefly(None);
+        self.count_one();
+        drop(held);
+    }
+
+    fn assert_count(&self, expected: u32) {
+        let held = self.turn.try_take();
+        assert!(held.is_some(), "the turn was not given back");
+        self.count.with(|count| assert_eq!(unsafe { *count }, expected, "a turn was lost"));
+    }
+}
+
+fn both(first: fn(&Shared), second: fn(&Shared), third: fn(&Shared)) {
+    let shared = Shared::new();
+    let threads = [first, second].map(|work| {
+        let shared = Arc::clone(&shared);
+        thread::spawn(move || work(&shared))
+    });
+    third(&shared);
+    threads.into_iter().for_each(|thread| thread.join().expect("a thread of the model ends"));
+    shared.assert_count(3);
+}
+
+fn writers_take_turns() {
+    both(Shared::write, Shared::write, Shared::write);
+}
+
+fn optimists_and_writers_take_turns() {
+    both(Shared::write_briefly, Shared::write, Shared::write_briefly);
+}
