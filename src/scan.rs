@@ -102,6 +102,11 @@ impl Scan {
         }
     }
 
+    /// The moment that it reads.
+    pub(crate) fn at(&self) -> Timestamp {
+        self.at
+    }
+
     /// Where it goes on: the last key lent, or where it started or was sent to.
     pub(crate) fn position(&self) -> &[u8] {
         match (&self.resume, self.place) {

@@ -203,6 +203,12 @@ impl Transaction {
         }
     }
 
+    /// As [`Transaction::noted`], of a read as of `at`. What was before the snapshot never changes; as of the snapshot one reads
+    /// the present, as far as this transaction knows one.
+    fn noted_at(&self, at: Timestamp) -> Option<&RefCell<ReadSet>> {
+        self.noted().filter(|_| at >= self.snapshot)
+    }
+
     // ---- reads
 
     /// The value of a complete key.
@@ -230,6 +236,9 @@ impl Transaction {
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].
     pub fn raw_get_at(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         self.check_open()?;
+        if let Some(reads) = self.noted_at(at) {
+            reads.borrow_mut().add_key(key);
+        }
         let sight = self.reader.sight();
         sight.view.get(key, at.min(sight.at))
     }
@@ -249,27 +258,14 @@ impl Transaction {
     pub fn raw_visit(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
         self.refresh(scan);
-        let Some(reads) = self.noted() else {
-            return scan.visit(Some(&self.writes), limit, lend);
-        };
-        let from = scan.position().to_vec();
-        let result = scan.visit(Some(&self.writes), limit, lend);
-        let done = matches!(result, Ok(true) | Err(_));
-        let mut reads = reads.borrow_mut();
-        match (scan.direction(), done) {
-            (Direction::Forward, true) => reads.add_range(&from, &scan.range().end),
-            (Direction::Forward, false) => reads.add_range(&from, &after(scan.position())),
-            (Direction::Backward, true) => reads.add_range(&scan.range().start, &after(&from)),
-            (Direction::Backward, false) => reads.add_range(scan.position(), &after(&from)),
-        }
-        result
+        visit_noted(self.noted(), scan, Some(&self.writes), limit, lend)
     }
 
     /// Lends up to `limit` entries of a scan of the past; true when there is nothing further.
     pub fn raw_visit_past(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
         self.refresh(scan);
-        scan.visit(None, limit, lend)
+        visit_noted(self.noted_at(scan.at()), scan, None, limit, lend)
     }
 
     /// Lets a scan go on in the transaction's view, which may have been exchanged since. The sight is not locked while entries are
@@ -455,6 +451,30 @@ impl fmt::Debug for Transaction {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Transaction").field("snapshot", &self.snapshot()).finish_non_exhaustive()
     }
+}
+
+/// Lends up to `limit` entries of a scan, and adds the range that they were found in to the reads to check, if there are any.
+fn visit_noted(
+    reads: Option<&RefCell<ReadSet>>,
+    scan: &mut Scan,
+    own: Option<&Writes>,
+    limit: usize,
+    lend: &mut Lend<'_>,
+) -> Result<bool> {
+    let Some(reads) = reads else {
+        return scan.visit(own, limit, lend);
+    };
+    let from = scan.position().to_vec();
+    let result = scan.visit(own, limit, lend);
+    let done = matches!(result, Ok(true) | Err(_));
+    let mut reads = reads.borrow_mut();
+    match (scan.direction(), done) {
+        (Direction::Forward, true) => reads.add_range(&from, &scan.range().end),
+        (Direction::Forward, false) => reads.add_range(&from, &after(scan.position())),
+        (Direction::Backward, true) => reads.add_range(&scan.range().start, &after(&from)),
+        (Direction::Backward, false) => reads.add_range(scan.position(), &after(&from)),
+    }
+    result
 }
 
 pub(crate) fn misuse(message: &str) -> Error {

@@ -175,3 +175,28 @@ fn a_transaction_reads_the_past_without_its_own_writes() {
     );
     connection.execute_batch("COMMIT").unwrap();
 }
+
+#[test]
+fn a_read_as_of_now_is_checked_at_commit_like_a_read_of_the_present() {
+    let (first, _) = script(&["CREATE TABLE doctor (id INTEGER PRIMARY KEY, on_call INTEGER)"]);
+    first.execute("INSERT INTO doctor VALUES (1, 1), (2, 1)", ()).unwrap();
+    let database = first.database();
+    let second = database.connect().unwrap();
+    for queries in [
+        ["SELECT sum(on_call) FROM doctor FOR SYSTEM_TIME AS OF LSN ?1"; 2],
+        [
+            "SELECT on_call FROM doctor FOR SYSTEM_TIME AS OF LSN ?1 WHERE id = 2",
+            "SELECT on_call FROM doctor FOR SYSTEM_TIME AS OF LSN ?1 WHERE id = 1",
+        ],
+    ] {
+        first.execute("UPDATE doctor SET on_call = 1", ()).unwrap();
+        for (connection, query, id) in [(&first, queries[0], 1), (&second, queries[1], 2)] {
+            connection.execute_batch("BEGIN CONCURRENT").unwrap();
+            rows(connection, query, database.now()).unwrap();
+            connection.execute("UPDATE doctor SET on_call = 0 WHERE id = ?1", [id]).unwrap();
+        }
+        first.execute_batch("COMMIT").unwrap();
+        let error = second.execute_batch("COMMIT").unwrap_err();
+        assert_eq!(error.kind(), dosql::ErrorKind::Conflict, "{queries:?}");
+    }
+}
