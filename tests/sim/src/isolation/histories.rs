@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dosql::{
-    Database, Durability, Env, Error, ErrorKind, ManualClock, Options, SeededEntropy, Storage, Timestamp,
+    Database, Durability, Env, Error, ErrorKind, Maintenance, ManualClock, Options, SeededEntropy, Storage,
+    Timestamp,
 };
 use dosql_wal::{CrashDirectory, Surviving};
 use fastrand::Rng;
@@ -49,6 +50,7 @@ fn options(plan: &Plan, env: Option<Env>) -> Options {
         log_limit: 256 << 10,
         retention: if plan.keeps_history { defaults.retention } else { 0 },
         durability: plan.durability,
+        maintenance: if plan.crew.threads { Maintenance::Background } else { Maintenance::Caller },
         env,
         ..defaults
     }
@@ -155,9 +157,10 @@ fn across_crashes(plan: &Plan, line: &mut Line) -> Result<(), Error> {
         directory.crash_at(directory.operations() + rng.u64(4..300));
         let sync = plan.durability == Durability::Sync;
         // A crash in recovery leaves the life before as it was.
-        if let Ok(db) = open(plan, &directory, &time) {
-            let shared = shared(&db, plan.keeps_history, clock, elements);
-            let found = read_all(&shared, client(&db, plan.crew.layout, None)?.as_mut())?;
+        let opened = open(plan, &directory, &time);
+        if let Ok(db) = &opened {
+            let shared = shared(db, plan.keeps_history, clock, elements);
+            let found = read_all(&shared, client(db, plan.crew.layout, None)?.as_mut())?;
             if let Some(life) = life.take() {
                 all.extend(bury(life, &found, sync, plan, line));
             }
@@ -171,8 +174,10 @@ fn across_crashes(plan: &Plan, line: &mut Line) -> Result<(), Error> {
             let order = std::sync::atomic::Ordering::SeqCst;
             (clock, elements) = (shared.clock.load(order), shared.elements.load(order));
         }
+        // The machine stops now at the latest: before the database is dropped, which would tidy up.
         let surviving = [Surviving::Nothing, Surviving::Everything, Surviving::Some(rng.u64(..))];
         directory = directory.survivor(surviving[rng.usize(..surviving.len())]);
+        drop(opened);
         line.crashes += 1;
     }
     let db = open(plan, &directory, &time)?;

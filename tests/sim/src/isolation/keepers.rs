@@ -1,13 +1,19 @@
-//! Clients that keep a rule together, interleaved from a seed or in threads, and look whether it holds.
+//! Clients that keep a rule together, interleaved from a seed, in threads or across crashes, and look whether it holds.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use dosql::{Connection, Database, Error, ErrorKind, Options, Result, Storage};
+use dosql::{
+    Connection, Database, Env, Error, ErrorKind, ManualClock, Options, Result, SeededEntropy, Storage,
+    Timestamp,
+};
+use dosql_wal::{CrashDirectory, Surviving};
 use fastrand::Rng;
 
 use super::report::Line;
 use super::rules::{Look, Rule};
+use crate::crash;
 
 /// How far a client is in its transaction.
 enum State {
@@ -87,24 +93,79 @@ impl Keeper<'_> {
     }
 }
 
-fn open(rule: &Rule) -> Result<Database> {
-    let options =
-        Options { page_size: 4096, cache_bytes: 64 << 10, pinned_bytes: 16 << 10, ..Options::default() };
+/// How the clients of a rule run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    Interleaved,
+    Threads,
+    /// Interleaved, and the machine stops every now and then.
+    Crashes,
+}
+
+/// With `clock`, time stands still and the callers make the checkpoints; else there is a thread for them.
+fn options(clock: bool) -> Options {
+    let time = Arc::new(ManualClock::at(Timestamp::from_micros(1_000_000_000)));
+    let env = Env::new(time, Arc::new(SeededEntropy::new(1)));
+    let defaults = Options::default();
+    Options {
+        page_size: 4096,
+        cache_bytes: 64 << 10,
+        pinned_bytes: 16 << 10,
+        env: clock.then_some(env),
+        ..defaults
+    }
+}
+
+/// Lets `clients` keep `rule` for about so many transactions.
+pub fn keep(rule: &Rule, clients: u64, way: Way, transactions: usize, seed: u64) -> Line {
+    let mut line = Line::new(format!("{}, {way:?}", rule.name));
+    let result = match way {
+        Way::Interleaved => in_memory(rule, way == Way::Interleaved)
+            .and_then(|db| interleaved(rule, &db, clients, transactions, seed, &mut line)),
+        Way::Threads => in_memory(rule, way == Way::Interleaved)
+            .and_then(|db| in_threads(rule, &db, clients, transactions, seed, &mut line)),
+        Way::Crashes => across_crashes(rule, clients, transactions, seed, &mut line),
+    };
+    line.refused = line.transactions - line.committed;
+    line.violations.extend(result.err().map(|error| error.to_string()));
+    line
+}
+
+fn in_memory(rule: &Rule, clock: bool) -> Result<Database> {
+    let options = options(clock);
     let db = Database::open(Storage::memory_with(&options), options)?;
     db.connect()?.execute_batch(rule.schema)?;
     Ok(db)
 }
 
-/// Lets `clients` keep `rule` for about so many transactions.
-pub fn keep(rule: &Rule, clients: u64, threads: bool, transactions: usize, seed: u64) -> Line {
-    let mut line = Line::new(format!("{}, {}", rule.name, if threads { "threads" } else { "interleaved" }));
-    let result = open(rule).and_then(|db| match threads {
-        true => in_threads(rule, &db, clients, transactions, seed, &mut line),
-        false => interleaved(rule, &db, clients, transactions, seed, &mut line),
-    });
-    line.refused = line.transactions - line.committed;
-    line.violations.extend(result.err().map(|error| error.to_string()));
-    line
+fn in_directory(directory: &CrashDirectory) -> Result<Database> {
+    let options = options(true);
+    Database::open(crash::storage(directory, options.page_size)?, options)
+}
+
+/// The rule holds in whatever a crash leaves, and goes on to be kept.
+fn across_crashes(rule: &Rule, clients: u64, transactions: usize, seed: u64, line: &mut Line) -> Result<()> {
+    let mut rng = Rng::with_seed(seed);
+    let mut directory = CrashDirectory::new();
+    in_directory(&directory)?.connect()?.execute_batch(rule.schema)?;
+    while line.transactions < transactions {
+        directory.crash_at(directory.operations() + rng.u64(4..200));
+        let opened = in_directory(&directory);
+        if let Ok(db) = &opened {
+            Keeper::new(rule, db, 0, Duration::ZERO)?.judge()?;
+            match interleaved(rule, db, clients, 100, rng.u64(..), line) {
+                Err(error) if !matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed) => {
+                    return Err(error);
+                }
+                _ => {}
+            }
+        }
+        directory = directory.survivor(Surviving::Some(rng.u64(..)));
+        line.crashes += 1;
+        drop(opened);
+    }
+    let db = in_directory(&directory)?;
+    Keeper::new(rule, &db, 0, Duration::ZERO)?.judge()
 }
 
 fn interleaved(
@@ -126,8 +187,8 @@ fn interleaved(
             db.checkpoint()?;
         }
     }
-    line.transactions = keepers.iter().map(|keeper| keeper.transactions).sum();
-    line.committed = keepers.iter().map(|keeper| keeper.committed).sum();
+    line.transactions += keepers.iter().map(|keeper| keeper.transactions).sum::<usize>();
+    line.committed += keepers.iter().map(|keeper| keeper.committed).sum::<usize>();
     result.and_then(|()| Keeper::new(rule, db, 0, Duration::ZERO)?.judge())
 }
 

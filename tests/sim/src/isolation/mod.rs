@@ -30,6 +30,7 @@ use dosql::{Database, Durability, Result};
 
 use drive::Crew;
 use histories::{Place, Plan};
+use keepers::Way;
 use lists::Layout;
 pub use report::{Line, Report};
 use session::Mix;
@@ -82,8 +83,8 @@ fn run_scenarios(config: &Config, done: &mut dyn FnMut(Line)) {
         plan.seed = config.seed.wrapping_mul(1_000).wrapping_add(at as u64);
         done(histories::run(&plan));
     }
-    for (rule, threads) in rules {
-        done(keepers::keep(rule, u64::from(config.threads), threads, each, config.seed));
+    for (rule, way) in rules {
+        done(keepers::keep(rule, u64::from(config.threads), way, each, config.seed));
     }
 }
 
