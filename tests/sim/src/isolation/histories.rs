@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use dosql::{
-    Database, Durability, Env, Error, ErrorKind, Maintenance, ManualClock, Options, SeededEntropy, Storage,
-    Timestamp,
+    Database, Durability, Env, Error, ErrorKind, Limits, Maintenance, ManualClock, Options, SeededEntropy,
+    Storage, Timestamp,
 };
 use dosql_wal::{CrashDirectory, Surviving};
 use fastrand::Rng;
@@ -52,6 +52,15 @@ fn options(plan: &Plan, env: Option<Env>) -> Options {
         durability: plan.durability,
         maintenance: if plan.crew.threads { Maintenance::Background } else { Maintenance::Caller },
         env,
+        // With little room to remember commits, a transaction that is older than they are must be refused.
+        limits: Limits {
+            conflict_window_bytes: if plan.seed.is_multiple_of(3) {
+                512
+            } else {
+                defaults.limits.conflict_window_bytes
+            },
+            ..defaults.limits
+        },
         ..defaults
     }
 }

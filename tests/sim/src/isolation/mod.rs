@@ -200,6 +200,8 @@ pub fn command(mut arguments: lexopt::Parser) -> std::result::Result<bool, lexop
 
 #[cfg(test)]
 mod tests {
+    use dosql_base::mutant;
+
     use super::*;
 
     #[test]
@@ -208,5 +210,31 @@ mod tests {
         assert_eq!(report.violations().next(), None);
         assert!(report.total().write_skews > 0, "snapshot isolation lets write skew through");
         assert_eq!(format!("{report:?}"), format!("{:?}", run(&Config::brief(7), &mut |_| {})));
+    }
+
+    #[test]
+    fn a_check_that_is_left_out_is_noticed() {
+        for switch in [
+            "write-conflict-ignored",
+            "read-conflict-ignored",
+            "phantom-ignored",
+            "old-snapshot-admitted",
+            "savepoint-not-rolled-back",
+            "log-unsynced",
+            "acknowledged-before-sync",
+            "visible-before-durable",
+            "reader-moves-on",
+        ] {
+            mutant::weaken(Some(switch));
+            let report = run(&Config::brief(1), &mut |_| {});
+            mutant::weaken(None);
+            let violations: Vec<String> = report.violations().collect();
+            println!(
+                "{switch}: {} violations, such as {}",
+                violations.len(),
+                violations.first().map_or("none", |v| v)
+            );
+            assert!(!violations.is_empty(), "{switch}");
+        }
     }
 }
