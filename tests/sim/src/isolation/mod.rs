@@ -74,9 +74,10 @@ pub fn run(config: &Config, done: &mut dyn FnMut(&Line)) -> Report {
 
 fn run_scenarios(config: &Config, done: &mut dyn FnMut(Line)) {
     let plans = plans(config);
-    let rules: Vec<_> = rules::RULES.iter().flat_map(|rule| [(rule, false), (rule, true)]).collect();
-    let rules: Vec<_> =
-        rules.into_iter().filter(|(_, threads)| !(*threads && config.deterministic)).collect();
+    let ways = [Way::Interleaved, Way::Threads, Way::Crashes];
+    let ways = ways.into_iter().filter(|&way| way != Way::Threads || !config.deterministic);
+    let rules = rules::RULES.iter().flat_map(|rule| ways.clone().map(move |way| (rule, way)));
+    let rules: Vec<_> = rules.collect();
     let each = config.transactions / (plans.len() + rules.len());
     for (at, mut plan) in plans.into_iter().enumerate() {
         plan.transactions = each;
