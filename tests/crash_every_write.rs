@@ -180,7 +180,9 @@ fn after_a_lost_sync(lost: u64) -> (CrashDirectory, Database, State) {
     let (directory, mut state) = (CrashDirectory::new(), State::new());
     let db = open(&directory, Durability::Sync).unwrap();
     for _ in 0..2 {
-        (0..3).for_each(|_| drop(put_one(&db, &mut state)));
+        for _ in 0..3 {
+            put_one(&db, &mut state);
+        }
         db.checkpoint().unwrap();
     }
     put_one(&db, &mut state);
