@@ -57,6 +57,7 @@ struct Arena {
 }
 
 impl Arena {
+    #[inline]
     fn get(&self, span: Span) -> &[u8] {
         let block = self.blocks.get(span.block as usize).map_or(&[][..], Vec::as_slice);
         block.get(span.start as usize..(span.start + span.len) as usize).unwrap_or_default()
@@ -91,6 +92,7 @@ impl Arena {
 }
 
 /// The first bytes of a key as a number that orders as they do.
+#[inline]
 fn head_of(key: &[u8]) -> u64 {
     match key.first_chunk::<8>() {
         Some(head) => u64::from_be_bytes(*head),
@@ -133,11 +135,13 @@ impl Changes {
         self.len == 0
     }
 
+    #[inline]
     fn compare(&self, entry: &Entry, head: u64, key: &[u8]) -> Ordering {
         entry.head.cmp(&head).then_with(|| self.arena.get(entry.key).cmp(key))
     }
 
     /// Whether a key belongs into this chunk, or would be put there.
+    #[inline]
     fn belongs(&self, chunk: usize, head: u64, key: &[u8]) -> bool {
         let after_first = |chunk: usize| match (self.firsts.get(chunk), self.chunks.get(chunk)) {
             (Some(first), Some(entries)) => match first.cmp(&head) {
@@ -153,6 +157,7 @@ impl Changes {
     }
 
     /// The last chunk whose first key is at or before `key`; the first chunk where there is none.
+    #[inline]
     fn chunk_of(&self, head: u64, key: &[u8]) -> usize {
         if self.belongs(self.last, head, key) {
             return self.last;
@@ -169,6 +174,7 @@ impl Changes {
     }
 
     /// Where `key` is, or would be.
+    #[inline]
     fn locate(&self, key: &[u8]) -> (Place, bool) {
         let head = head_of(key);
         let chunk = self.chunk_of(head, key);
@@ -185,11 +191,13 @@ impl Changes {
         }
     }
 
+    #[inline]
     fn value(&self, stored: Stored) -> Change<'_> {
         stored.0.map(|span| self.arena.get(span))
     }
 
     /// What is done to `key`, if anything.
+    #[inline]
     pub(crate) fn get(&self, key: &[u8]) -> Option<Change<'_>> {
         if self.is_empty() {
             return None;

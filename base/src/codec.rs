@@ -3,6 +3,7 @@
 use crate::{Error, Result};
 
 /// Appends `value` as LEB128: seven bits a byte, least significant first, 1 to 10 bytes.
+#[inline]
 pub fn put_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push((value as u8) | 0x80);
@@ -20,6 +21,7 @@ pub const fn varint_len(value: u64) -> usize {
 
 /// Reads a varint; `None` where `bytes` ends inside it or it exceeds 64 bits. Returns the value and its length.
 #[must_use]
+#[inline]
 pub fn get_varint(bytes: &[u8]) -> Option<(u64, usize)> {
     let mut value = 0u64;
     for (i, &byte) in bytes.iter().enumerate().take(10) {
@@ -42,6 +44,7 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 
 /// Appends `id` so that byte order is number order: below 240 one byte, below 2288 two, else 0xF8 to 0xFB and
 /// the 1 to 4 significant bytes, big-endian.
+#[inline]
 pub fn put_ordered_u32(out: &mut Vec<u8>, id: u32) {
     let (bytes, len) = ordered_u32(id);
     out.extend_from_slice(&bytes[..len]);
@@ -49,6 +52,7 @@ pub fn put_ordered_u32(out: &mut Vec<u8>, id: u32) {
 
 /// What [`put_ordered_u32`] appends: the first so many of the bytes, which are 1 to 5.
 #[must_use]
+#[inline]
 pub fn ordered_u32(id: u32) -> ([u8; 5], usize) {
     let mut out = [0; 5];
     match id {
@@ -74,6 +78,7 @@ pub fn ordered_u32(id: u32) -> ([u8; 5], usize) {
 
 /// Reads what [`put_ordered_u32`] wrote: the value and its length.
 #[must_use]
+#[inline]
 pub fn get_ordered_u32(bytes: &[u8]) -> Option<(u32, usize)> {
     let first = *bytes.first()?;
     match first {

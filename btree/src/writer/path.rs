@@ -51,6 +51,7 @@ impl PageWriter<'_> {
     }
 
     /// The bytes of step `d`.
+    #[inline]
     pub(super) fn bytes_at(&self, d: usize) -> Result<&[u8]> {
         let step = &self.state.path[d];
         match &step.image {
@@ -60,12 +61,14 @@ impl PageWriter<'_> {
     }
 
     /// The node at step `d`.
+    #[inline]
     pub(super) fn node_at(&self, d: usize) -> Result<Node<'_>> {
         let kind = |node: &Node<'_>| matches!(node.header.page.kind, LEAF | INNER);
         Node::try_new(self.bytes_at(d)?).filter(kind).ok_or_else(|| lost(self.state.path[d].id))
     }
 
     /// The number of the last step.
+    #[inline]
     pub(super) fn last(&self) -> usize {
         self.state.path.len() - 1
     }

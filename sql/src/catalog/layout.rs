@@ -24,6 +24,7 @@ use crate::storage::KeyRange;
 use crate::value::{Affinity, Collation, Value, ValueRef};
 
 /// Appends the number of a table or index.
+#[inline]
 pub fn put_space(out: &mut Vec<u8>, space: SpaceId) {
     put_ordered_u32(out, space);
 }
@@ -51,17 +52,20 @@ pub fn put_rowid_key(out: &mut Vec<u8>, space: SpaceId, rowid: i64) {
 }
 
 /// The key of the row of this row id (as an index entry ends with).
+#[inline]
 pub fn put_row_key(out: &mut Vec<u8>, space: SpaceId, row_id: &[u8]) {
     put_space(out, space);
     out.extend_from_slice(row_id);
 }
 
 /// Appends one part of an index key or of a primary key.
+#[inline]
 pub fn put_part(out: &mut Vec<u8>, part: &IndexColumn, value: ValueRef<'_>) {
     encode_key(out, value, part.collation, part.descending);
 }
 
 /// Appends the row id of a row: its rowid, or the primary key out of `values` (by column position).
+#[inline]
 pub fn put_row_id(out: &mut Vec<u8>, table: &Table, values: &[Value], rowid: i64) {
     if !table.without_rowid {
         encode_rowid(out, rowid);
@@ -74,6 +78,7 @@ pub fn put_row_id(out: &mut Vec<u8>, table: &Table, values: &[Value], rowid: i64
     }
 }
 
+#[inline]
 fn strip_space(key: &[u8], space: SpaceId) -> Result<&[u8]> {
     match get_ordered_u32(key) {
         Some((found, len)) if found == space => Ok(&key[len..]),
@@ -84,11 +89,13 @@ fn strip_space(key: &[u8], space: SpaceId) -> Result<&[u8]> {
 }
 
 /// The row id in the key of a table's row.
+#[inline]
 pub fn row_id(space: SpaceId, key: &[u8]) -> Result<&[u8]> {
     strip_space(key, space)
 }
 
 /// The row id at the end of an index entry's key.
+#[inline]
 pub fn index_row_id<'k>(index: &Index, key: &'k [u8]) -> Result<&'k [u8]> {
     let mut rest = strip_space(key, index.space)?;
     for part in &index.columns {
@@ -110,6 +117,7 @@ pub(crate) fn index_columns<'k>(index: &Index, rest: &'k [u8]) -> Result<(&'k [u
 }
 
 /// The rowid that a row id is.
+#[inline]
 pub fn rowid_of(row_id: &[u8]) -> Result<i64> {
     match decode_rowid(row_id)? {
         (rowid, len) if len == row_id.len() => Ok(rowid),
@@ -185,6 +193,7 @@ pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &[Value]) -> Result<()>
 }
 
 /// The value of a field of a row, or what an absent one reads as.
+#[inline]
 pub fn field<'a>(row: &RowReader<'a>, column: &'a Column, field: usize) -> Result<ValueRef<'a>> {
     Ok(row.column(field)?.unwrap_or_else(|| column.absent.as_ref()))
 }
@@ -194,12 +203,15 @@ pub fn read_row(table: &Table, row_id: &[u8], row: &[u8]) -> Result<(Vec<Value>,
     let reader = RowReader::new(row)?;
     let rowid = if table.without_rowid { 0 } else { rowid_of(row_id)? };
     let key = if table.without_rowid { read_primary_key(table, row_id)? } else { Vec::new() };
-    let mut values = Vec::with_capacity(table.columns.len());
+    let fields: smallvec::SmallVec<[ValueRef<'_>; 16]> = reader.columns().collect::<Result<_>>()?;
+    let mut values = Vec::with_capacity(table.columns.len() + 1);
     for column in &table.columns {
         values.push(match column.place {
             Place::Rowid => Value::Integer(rowid),
             Place::Key(part) => key.get(part).cloned().unwrap_or_default(),
-            Place::Row(number) => field(&reader, column, number)?.to_value(),
+            Place::Row(number) => {
+                fields.get(number).copied().unwrap_or_else(|| column.absent.as_ref()).to_value()
+            }
             Place::Virtual => Value::Null,
         });
     }

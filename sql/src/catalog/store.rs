@@ -33,6 +33,7 @@ const FORMAT: u8 = 1;
 
 /// Whether a complete key belongs to the catalog. Of all keys that SQL writes none comes before these.
 #[must_use]
+#[inline]
 pub fn is_catalog_key(key: &[u8]) -> bool {
     key.first() == Some(&(CATALOG_SPACE as u8))
 }

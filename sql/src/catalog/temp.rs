@@ -16,6 +16,7 @@ pub fn is_temporary_space(space: SpaceId) -> bool {
 
 /// Whether a complete key belongs to a temporary object.
 #[must_use]
+#[inline]
 pub fn is_temporary_key(key: &[u8]) -> bool {
     // The ordered u32 of 0xFF000000 and above: four significant bytes, the first of them 0xFF.
     key.starts_with(&[0xFB, 0xFF])
@@ -23,6 +24,7 @@ pub fn is_temporary_key(key: &[u8]) -> bool {
 
 /// Whether a complete key belongs to the catalog of temporary objects.
 #[must_use]
+#[inline]
 pub(crate) fn is_temporary_catalog_key(key: &[u8]) -> bool {
     key.starts_with(&[0xFB, 0xFF, 0, 0, 0])
 }

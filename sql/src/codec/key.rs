@@ -189,6 +189,7 @@ fn unescape(body: &[u8]) -> Vec<u8> {
 }
 
 /// The length of the value that `bytes` start with, without decoding it.
+#[inline]
 pub fn skip_key(bytes: &[u8], desc: bool) -> Result<usize> {
     let flip = if desc { 0xFF } else { 0 };
     let ends = || bad_key("ends too early");
@@ -218,6 +219,7 @@ pub fn skip_key(bytes: &[u8], desc: bool) -> Result<usize> {
 }
 
 /// Appends a rowid: 1 to 9 bytes that order as the number does.
+#[inline]
 pub fn encode_rowid(out: &mut Vec<u8>, rowid: i64) {
     // The magnitude of a negative rowid is that of its complement, so that -1 takes one byte.
     let magnitude = (if rowid < 0 { !rowid } else { rowid }) as u64;
@@ -228,6 +230,7 @@ pub fn encode_rowid(out: &mut Vec<u8>, rowid: i64) {
 }
 
 /// Reads a rowid and its length.
+#[inline]
 pub fn decode_rowid(bytes: &[u8]) -> Result<(i64, usize)> {
     let first = *bytes.first().ok_or_else(|| bad_key("ends before its rowid"))?;
     let (len, fill) = match first {

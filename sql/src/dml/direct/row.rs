@@ -33,16 +33,19 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    #[inline]
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.ends.clear();
     }
 
     /// Ends the key whose bytes were appended.
+    #[inline]
     pub(super) fn end(&mut self) {
         self.ends.push(self.bytes.len());
     }
 
+    #[inline]
     pub(super) fn iter(&self) -> impl Iterator<Item = &[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end])
