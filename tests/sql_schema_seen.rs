@@ -1,6 +1,8 @@
 //! A statement sees the schema as its transaction does, however it has come to change: the schema's version is read only where
 //! something says that it may be another.
 
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
+
 use dosql::{Connection, Database, ErrorKind, Options, Storage};
 
 fn connections() -> (Connection, Connection) {

@@ -134,7 +134,9 @@ impl FaultSegmentStore {
         // Whoever asked has long been told that it failed. A name that was taken meanwhile stays with whoever was first.
         let _ = match request {
             Request::Put(name, bytes) => self.inner.put(&name, &bytes),
-            Request::Delete(names) => self.inner.delete(&names.iter().map(String::as_str).collect::<Vec<_>>()),
+            Request::Delete(names) => {
+                self.inner.delete(&names.iter().map(String::as_str).collect::<Vec<_>>())
+            }
         };
     }
 
