@@ -455,17 +455,18 @@ impl<'a> Binder<'a> {
         let source = site.source.clone();
         let ast = source.ast();
         let name = ast.text(column);
-        let table = table.map(|table| ast.text(table));
+        let (qualifier, table) = (table, table.map(|table| ast.text(table)));
         let known_schema = schema.is_none_or(|schema| is_main(ast.text(schema)));
         let by = table.map(|table| Qualifier { schema: schema.map(|schema| ast.text(schema)), table });
         let found = if known_schema { self.find(site, by, name) } else { Ok(None) };
-        let span = ast[column].span;
+        let quoted = ast[column].span.of(source.sql()).starts_with('"');
+        // An error points at the start of the whole name.
+        let span = ast[schema.or(qualifier).unwrap_or(column)].span;
         if let Some((scope, mut bound)) = found.map_err(|error| source.place(span, error))? {
             let frame = self.scopes[scope.0].frame;
             bound.expr = self.lift(bound.expr, frame, site.frame);
             return Ok(bound);
         }
-        let quoted = span.of(source.sql()).starts_with('"');
         if table.is_none() && !ast[column].quoted {
             for (word, value) in [("true", 1), ("false", 0)] {
                 if name.eq_ignore_ascii_case(word) {

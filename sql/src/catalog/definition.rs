@@ -218,7 +218,8 @@ fn add_constraint(
                     "foreign key on {} should reference only one column of table {}",
                     table.columns[position].name,
                     ast.text(clause.table)
-                )));
+                ))
+                .at_offset(ast[clause.table].span.start as usize));
             }
             table.foreign_keys.push(make_foreign_key(ast, vec![position], clause));
         }

@@ -6,6 +6,7 @@ use dosql_base::{Error, Result};
 
 use super::Ddl;
 use crate::catalog::load::lower;
+use crate::catalog::made_up;
 use crate::catalog::schema::Table;
 use crate::catalog::store::{Object, ObjectKind};
 use crate::catalog::temp;
@@ -35,7 +36,8 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         let made_up = wanted == ObjectKind::Table && catalog.table(&text).is_some_and(|table| table.made_up);
         let system = text.len() >= 7 && text.as_bytes()[..7].eq_ignore_ascii_case(b"sqlite_");
         if made_up || (wanted == ObjectKind::Table && found.is_some() && system && !is_statistics(&text)) {
-            return Err(Error::invalid(format!("table {text} may not be dropped")).at_offset(offset));
+            let message = format!("table {} may not be dropped", made_up::old_name(&text));
+            return Err(Error::invalid(message).at_offset(offset));
         }
         let Some(object) = found.cloned() else {
             self.check_other_kind(kind, &text, offset)?;

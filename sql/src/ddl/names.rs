@@ -28,12 +28,12 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
     /// Whether a new object is temporary, by the word TEMP and by the schema in front of its name.
     pub(super) fn is_temporary(&self, temporary: bool, name: &QualifiedName) -> Result<bool> {
         let Some(schema) = name.schema else { return Ok(temporary) };
-        let schema = self.name(schema);
+        let (place, schema) = (self.offset(schema), self.name(schema));
         match schema.as_str() {
             s if s.eq_ignore_ascii_case("temp") => Ok(true),
             _ if temporary => Err(Error::invalid("temporary table name must be unqualified")),
             s if s.eq_ignore_ascii_case("main") => Ok(false),
-            _ => Err(Error::invalid(format!("unknown database {schema}"))),
+            _ => Err(Error::invalid(format!("unknown database {schema}")).at_offset(place)),
         }
     }
 

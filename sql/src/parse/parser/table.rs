@@ -57,11 +57,11 @@ impl Parser<'_> {
         loop {
             let place = self.span;
             if self.eat(Token::Without) {
-                let known = self.text().eq_ignore_ascii_case("ROWID");
+                let option = self.text();
+                let known = option.eq_ignore_ascii_case("ROWID");
                 self.name()?;
                 without_rowid |= known;
                 if !known {
-                    let option = self.span_from(place.start).of(self.sql);
                     return Err(self.error_at(place, format!("unknown table option: {option}")));
                 }
             } else {
