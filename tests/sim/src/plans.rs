@@ -62,7 +62,7 @@ pub fn live(plan: &Plan, verbose: bool) -> Outcome {
     lived.unwrap_or_else(|_| {
         let text = PANIC.with_borrow(|text| text.clone());
         let violation = Some((plan.operations.len(), format!("panic: {text}")));
-        Outcome { figures: Figures::default(), trace: 0, bytes: 0, violation }
+        Outcome { figures: Figures { plans: 1, ..Figures::default() }, trace: 0, bytes: 0, violation }
     })
 }
 
@@ -92,10 +92,9 @@ pub fn plans(arguments: lexopt::Parser) -> Found {
 
 fn print(arguments: &Arguments, figures: &Figures, time: Duration) {
     println!(
-        "plans {} (seeds {} to {}), operations {}, statements {}, commits {}, conflicts {}",
-        arguments.seeds,
+        "plans {} (seeds from {}), operations {}, statements {}, commits {}, conflicts {}",
+        figures.plans,
         arguments.from,
-        arguments.from + arguments.seeds.saturating_sub(1),
         figures.operations,
         figures.statements,
         figures.commits,
@@ -183,7 +182,7 @@ pub fn determinism(arguments: lexopt::Parser) -> Found {
     let differ = differ.into_inner();
     println!(
         "plans lived twice {}, I/O calls compared {}, plans that differ {differ}",
-        arguments.seeds, figures.calls
+        figures.plans, figures.calls
     );
     Ok(differ == 0)
 }

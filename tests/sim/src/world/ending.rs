@@ -113,6 +113,23 @@ impl World {
         self.machine.disk.crash_at(u64::MAX);
         let settings = self.settings;
         self.reopen(false, settings)?;
-        self.reopen(true, settings)
+        self.reopen(true, settings)?;
+        self.no_page_is_lost()
+    }
+
+    /// Every page that the file ever held is in use or free.
+    fn no_page_is_lost(&self) -> Lived {
+        let file = self.machine.disk.contents("pages").unwrap_or_default();
+        let number = |at: usize| {
+            file.get(at..at + 8).and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)))
+        };
+        // The slots were written one after the other and synced: the greater sequence counts (docs/FORMAT.md).
+        let slots = [0, self.shape.page_size].map(|slot| (number(slot + 24), number(slot + 32)));
+        let count = slots.into_iter().max().and_then(|(_, count)| count).unwrap_or(0);
+        let pages = self.db()?.stats().pages;
+        if pages.pages_used + pages.pages_free < count {
+            return Err(format!("of {count} pages some are neither in use nor free: {pages:?}"));
+        }
+        Ok(())
     }
 }

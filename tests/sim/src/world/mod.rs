@@ -31,6 +31,7 @@ const CLIENTS: usize = 3;
 /// What was done in a life, in numbers.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Figures {
+    pub plans: u64,
     pub operations: u64,
     pub statements: u64,
     pub commits: u64,
@@ -45,6 +46,7 @@ pub struct Figures {
 
 impl Figures {
     pub fn add(&mut self, other: &Figures) {
+        self.plans += other.plans;
         self.operations += other.operations;
         self.statements += other.statements;
         self.commits += other.commits;
@@ -131,6 +133,7 @@ impl World {
         let violation = self.live_through(operations).err();
         self.let_go();
         let (mut trace, objects) = (self.machine.disk.trace(), self.machine.segments.trace());
+        self.figures.plans = 1;
         self.figures.calls = trace.calls + objects.calls;
         trace.number(objects.hash);
         Outcome {
