@@ -35,4 +35,5 @@ judged! {
     ctes_and_window_functions: "with_and_windows.sql";
     scalar_date_and_format_functions: "functions.sql";
     json_functions_and_tables: "json.sql";
+    changes_and_the_order_of_their_constraints: "changes.sql";
 }

@@ -19,8 +19,7 @@ pub mod script;
 pub mod stored;
 
 /// The random statements that the tests compare with SQLite.
-#[path = "../../tests/differential/mod.rs"]
-pub mod differential;
+pub use dosql_querygen as differential;
 
 /// A target.
 pub type Target = fn(&[u8]);

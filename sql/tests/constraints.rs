@@ -136,3 +136,47 @@ fn a_statement_reads_what_was_there_before_it_wrote() {
     db.run("UPDATE u SET a = a + 3");
     assert_eq!(db.rows("SELECT a FROM u"), ["4", "5", "6"]);
 }
+
+#[test]
+fn a_null_that_no_default_mends_is_found_after_the_other_columns_and_types_after_all_nulls() {
+    let mut db = Db::new();
+    db.run(
+        "CREATE TABLE t(a NOT NULL DEFAULT NULL, b NOT NULL); CREATE TABLE s(i INTEGER, b TEXT NOT NULL) STRICT;
+         CREATE TABLE g(a AS (b) NOT NULL, b NOT NULL)",
+    );
+    let cases = [
+        ("REPLACE INTO t DEFAULT VALUES", "NOT NULL constraint failed: t.b"),
+        ("REPLACE INTO t VALUES(NULL, 1)", "NOT NULL constraint failed: t.a"),
+        ("INSERT INTO s VALUES('x', NULL)", "NOT NULL constraint failed: s.b"),
+        ("INSERT INTO g VALUES(NULL)", "NOT NULL constraint failed: g.b"),
+    ];
+    for (sql, message) in cases {
+        assert_eq!(code(&mut db, sql), (Code::ConstraintNotNull, message.to_owned()), "{sql}");
+    }
+}
+
+#[test]
+fn the_key_of_a_table_without_rowid_is_checked_in_its_place_among_the_unique_constraints() {
+    let mut db = Db::new();
+    db.run(
+        "CREATE TABLE t(a UNIQUE, b, c, PRIMARY KEY(b), UNIQUE(c)) WITHOUT ROWID; INSERT INTO t VALUES(1, 1, 1);
+         CREATE TABLE i(a INTEGER PRIMARY KEY, b UNIQUE) WITHOUT ROWID; INSERT INTO i VALUES(1, 1)",
+    );
+    for (sql, message) in [
+        ("INSERT INTO t VALUES(1, 1, 1)", "UNIQUE constraint failed: t.c"),
+        ("INSERT INTO t VALUES(1, 1, 2)", "UNIQUE constraint failed: t.b"),
+        ("INSERT INTO t VALUES(1, 2, 2)", "UNIQUE constraint failed: t.a"),
+        ("INSERT INTO i VALUES(1, 1)", "UNIQUE constraint failed: i.a"),
+    ] {
+        assert_eq!(code(&mut db, sql).1, message, "{sql}");
+    }
+}
+
+#[test]
+fn a_check_that_begins_with_a_quoted_word_is_named_by_it() {
+    let mut db = Db::new();
+    db.run("CREATE TABLE t(a, b, CHECK ('it''s' || a < b), CHECK ([b] > 0))");
+    for (sql, name) in [("INSERT INTO t VALUES('z', 'a')", "it's"), ("INSERT INTO t VALUES(NULL, -1)", "b")] {
+        assert_eq!(code(&mut db, sql).1, format!("CHECK constraint failed: {name}"));
+    }
+}

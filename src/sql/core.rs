@@ -43,10 +43,13 @@ pub(super) struct Open {
 impl Core {
     pub(super) fn new(database: Database) -> Core {
         let env = database.0.env.clone();
+        let mut session = Session::new();
+        let most = session.settings.limits.batch_rows;
+        session.settings.limits.batch_rows = database.0.options.limits.batch_rows.clamp(1, most);
         Core {
             database,
             env,
-            session: Session::new(),
+            session,
             open: None,
             interrupt: Arc::default(),
             cache: StatementCache::default(),

@@ -312,6 +312,13 @@ impl<'a> Binder<'a> {
                 }
                 .as_real()
             }
+            // What `excluded` holds is compared as it is, as in SQLite.
+            Columns::Table(table) if item.qualified_only => Bound {
+                affinity: None,
+                settled: false,
+                collation: None,
+                ..table_column(table, at, register, nullable)
+            },
             Columns::Table(table) => table_column(table, at, register, nullable),
         }
     }

@@ -12,6 +12,7 @@ use super::source::{Made, Naming};
 use super::typed::Bound;
 use crate::catalog::schema::Table;
 use crate::parse::ast::{ExprId, FromItem, IndexedBy, List, NameId, OrderTerm, With};
+use crate::plan::choose::IndexHint;
 use crate::plan::{Expr, JoinKind, Query};
 use crate::storage::Point;
 use crate::value::{Text, Value};
@@ -117,7 +118,10 @@ impl<'a> Binder<'a> {
             let source = self.view_source(site, &target.table.name, Naming { alias, nullable: false })?;
             return Ok(Pending::first(source));
         }
-        let hint = self.hint(site, target.table, target.indexed)?;
+        let hint = match self.hint(site, target.table, target.indexed)? {
+            IndexHint::Free => IndexHint::Changed,
+            hint => hint,
+        };
         let made = Made::Table { table: target.table.clone(), point: Point::Live, hint };
         let columns = Columns::Table(target.table.clone());
         let naming = Naming { alias, nullable: false };

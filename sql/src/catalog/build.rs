@@ -74,6 +74,7 @@ pub(crate) fn build_table(definition: &TableDefinition, object: &Object, parsed:
         strict: definition.strict,
         primary_key: key.map(|key| key.parts.iter().map(|part| part.column()).collect()).unwrap_or_default(),
         primary_key_conflict: definition.primary_key_conflict,
+        primary_key_rank: primary_key_rank(definition),
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: definition.foreign_keys.clone(),
@@ -186,6 +187,18 @@ fn generated_order(table: &Table) -> Result<Vec<usize>> {
         }
     }
     Ok(order)
+}
+
+/// How many keys are made before the one that a WITHOUT ROWID table is kept under. An INTEGER PRIMARY KEY comes last, wherever
+/// it is written, since it becomes a key only when the table turns out to have no rowid.
+fn primary_key_rank(definition: &TableDefinition) -> usize {
+    let Some(rank) = definition.keys.iter().position(|key| !has_index(definition, key)) else { return 0 };
+    match definition.keys[rank].parts.as_slice() {
+        [part] if definition.columns[part.column].declared_type.eq_ignore_ascii_case("INTEGER") => {
+            definition.keys.len() - 1
+        }
+        _ => rank,
+    }
 }
 
 /// The name of the index that a table's n-th key (from 0) is checked with.

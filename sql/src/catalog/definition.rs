@@ -279,8 +279,26 @@ pub(crate) fn collation(ast: &Ast, name: NameId) -> Result<Collation> {
 fn check_name(ast: &Ast, sql: &str, name: Option<NameId>, expr: ExprId) -> Text {
     match name {
         Some(name) => ast[name].text.clone(),
-        None => Text::new(bare(ast[expr].span, sql)),
+        None => first_quoted(bare(ast[expr].span, sql)),
     }
+}
+
+/// What stands in the quotes that a text begins with, as SQLite names a CHECK without a name; else the text.
+fn first_quoted(text: &str) -> Text {
+    let Some(quote) = text.chars().next().filter(|c| "'\"`[".contains(*c)) else { return Text::new(text) };
+    let close = if quote == '[' { ']' } else { quote };
+    let (mut inside, mut rest) = (String::new(), &text[1..]);
+    while let Some((before, after)) = rest.split_once(close) {
+        inside.push_str(before);
+        match after.strip_prefix(close) {
+            Some(after) => {
+                inside.push(close);
+                rest = after;
+            }
+            None => break,
+        }
+    }
+    Text::from(inside)
 }
 
 /// The text of an expression without the parentheses that may stand around all of it.

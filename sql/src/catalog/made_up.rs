@@ -55,6 +55,7 @@ fn schema_table(name: &str, temporary: bool) -> Table {
         strict: false,
         primary_key: Vec::new(),
         primary_key_conflict: None,
+        primary_key_rank: 0,
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),

@@ -63,6 +63,8 @@ pub struct Table {
     pub primary_key: Vec<IndexColumn>,
     /// What to do when two rows have the same primary key (rowid or WITHOUT ROWID).
     pub primary_key_conflict: Option<ConflictAction>,
+    /// How many of [`Table::indexes`] were there when a WITHOUT ROWID table's key was made: constraints are checked newest first.
+    pub primary_key_rank: usize,
     /// Its indexes, those of constraints first.
     pub indexes: Vec<Arc<Index>>,
     /// Its CHECK constraints; a column is the register of its position.

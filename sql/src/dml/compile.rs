@@ -118,6 +118,7 @@ pub(crate) fn view_table(cx: &BindContext<'_>, name: &str) -> Result<Arc<Table>>
         strict: false,
         primary_key: Vec::new(),
         primary_key_conflict: None,
+        primary_key_rank: 0,
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),

@@ -114,33 +114,48 @@ impl<S: Storage> Machine<'_, S> {
         self.check_unique(op, &table)
     }
 
-    /// STRICT types and NOT NULL; false where the row is left out.
+    /// NOT NULL, then STRICT types; false where the row is left out.
     fn check_columns(&mut self, op: &mut RowOp, table: &Arc<Table>) -> Result<bool> {
+        let mut replaced = vec![false; table.columns.len()];
         for (position, column) in table.columns.iter().enumerate() {
-            if let Some(not_null) = column.not_null
-                && op.new[position].is_null()
-            {
-                let mut action = op.or.or(not_null.conflict).unwrap_or(ConflictAction::Abort);
-                if action == ConflictAction::Replace {
-                    action = ConflictAction::Abort;
-                    if let Some(default) = &column.default {
-                        let value = self.evaluate(&default.expr, &[], &[])?;
-                        op.new[position] = column.affinity.apply(value);
-                        self.compute_generated(table, &mut op.new, false)?;
-                    }
-                }
-                if op.new[position].is_null() {
-                    let message = format!("NOT NULL constraint failed: {}.{}", table.name, column.name);
-                    if self.violated(action, Code::ConstraintNotNull, message)? {
-                        return Ok(false);
-                    }
+            let Some(not_null) = column.not_null else { continue };
+            if column.generated.is_some() || !op.new[position].is_null() {
+                continue;
+            }
+            let action = op.or.or(not_null.conflict).unwrap_or(ConflictAction::Abort);
+            if let (ConflictAction::Replace, Some(default)) = (action, &column.default) {
+                let value = self.evaluate(&default.expr, &[], &[])?;
+                op.new[position] = column.affinity.apply(value);
+                replaced[position] = true;
+            } else if self.is_null(table, column, action)? {
+                return Ok(false);
+            }
+        }
+        if replaced.contains(&true) {
+            self.compute_generated(table, &mut op.new, false)?;
+        }
+        // What waits for the others: generated columns, and those whose default is NULL too.
+        for (position, column) in table.columns.iter().enumerate() {
+            let Some(not_null) = column.not_null else { continue };
+            if op.new[position].is_null() && (column.generated.is_some() || replaced[position]) {
+                let action = op.or.or(not_null.conflict).unwrap_or(ConflictAction::Abort);
+                if self.is_null(table, column, action)? {
+                    return Ok(false);
                 }
             }
-            if table.strict {
-                check_strict(table, column, op.new[position].as_ref())?;
+        }
+        if table.strict {
+            for (column, value) in table.columns.iter().zip(&op.new) {
+                check_strict(table, column, value.as_ref())?;
             }
         }
         Ok(true)
+    }
+
+    /// A NOT NULL column without a value: true where the row is just left out, else an error.
+    fn is_null(&mut self, table: &Table, column: &Column, action: ConflictAction) -> Result<bool> {
+        let message = format!("NOT NULL constraint failed: {}.{}", table.name, column.name);
+        self.violated(action, Code::ConstraintNotNull, message)
     }
 
     /// A violated constraint: true where the row is just left out, else an error.
@@ -275,10 +290,14 @@ pub(crate) fn mismatch() -> Error {
 /// clauses in their order, then the others, then those that replace.
 fn unique_order(op: &RowOp, table: &Table) -> Vec<(Unique, ConflictAction)> {
     let action = |own: Option<ConflictAction>| op.or.or(own).unwrap_or(ConflictAction::Abort);
-    let mut order = vec![(Unique::Primary, action(table.primary_key_conflict))];
-    // SQLite keeps the indexes of a table newest first.
+    // SQLite keeps the indexes of a table newest first, the key of a WITHOUT ROWID table among them.
     let unique = table.indexes.iter().enumerate().rev().filter(|(_, index)| index.unique);
-    order.extend(unique.map(|(n, index)| (Unique::Index(n), action(index.conflict))));
+    let mut order: Vec<_> = unique.map(|(n, index)| (Unique::Index(n), action(index.conflict))).collect();
+    let newer = |(unique, _): &(Unique, ConflictAction)| {
+        table.without_rowid && matches!(unique, Unique::Index(n) if *n >= table.primary_key_rank)
+    };
+    let place = order.iter().take_while(|entry| newer(entry)).count();
+    order.insert(place, (Unique::Primary, action(table.primary_key_conflict)));
     order.sort_by_key(|(unique, action)| {
         let clause = upsert_clause(op, table, unique).unwrap_or(usize::MAX);
         (clause, clause == usize::MAX && *action == ConflictAction::Replace)

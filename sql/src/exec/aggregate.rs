@@ -8,7 +8,7 @@ use super::calls::Call;
 use super::column::{Column, ColumnBuilder, TRUE};
 use super::context::{Charge, ExecContext, Frame};
 use super::keys::{KeyColumn, KeyTable};
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::vector;
 use crate::plan::{Aggregate, Register};
 use crate::storage::Storage;
@@ -117,7 +117,9 @@ impl<S: Storage> AggregateOp<S> {
 
     fn load(&mut self, aggregate: &Aggregate, frame: &mut Frame, cx: &mut ExecContext<'_, S>) -> Result<()> {
         let node = &aggregate.input;
-        while let Some(batch) = take_input(&mut self.pending, &mut self.input, node, BATCH_ROWS, frame, cx)? {
+        while let Some(batch) =
+            take_input(&mut self.pending, &mut self.input, node, cx.limits.batch_rows, frame, cx)?
+        {
             match Inputs::of(aggregate, &batch, frame, cx) {
                 Ok(inputs) => self.add(aggregate, &inputs, batch.len(), cx)?,
                 Err(error) => {

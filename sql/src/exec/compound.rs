@@ -6,7 +6,7 @@ use super::batch::{Batch, Rows};
 use super::column::{Column, NO_ROW};
 use super::context::{Charge, ExecContext, Frame};
 use super::keys::{KeyColumn, KeyTable};
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::registers::RegisterSet;
 use super::vector;
 use crate::plan::{Compound, CompoundKind, Expr, Node, Register};
@@ -64,7 +64,7 @@ impl<S: Storage> CompoundOp<S> {
             return self.side(compound, want, frame, cx).map(|found| found.map(|(batch, _)| batch));
         }
         if self.order.is_none() {
-            while let Some((batch, from_left)) = self.side(compound, BATCH_ROWS, frame, cx)? {
+            while let Some((batch, from_left)) = self.side(compound, cx.limits.batch_rows, frame, cx)? {
                 self.take(compound, &batch, from_left);
                 let memory = self.seen.memory() + self.rows.memory() + self.of_key.len() * 5;
                 self.charge.set(memory, cx)?;

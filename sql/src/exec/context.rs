@@ -40,11 +40,18 @@ pub struct Limits {
     pub memory: usize,
     /// How deep queries may run within queries.
     pub depth: u32,
+    /// Rows that operators hand on together, from 1 to [`Limits::MAX_BATCH_ROWS`]; what they answer does not depend on it.
+    pub batch_rows: usize,
+}
+
+impl Limits {
+    /// The most rows of a batch.
+    pub const MAX_BATCH_ROWS: usize = 1024;
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Limits { memory: 512 << 20, depth: 100 }
+        Limits { memory: 512 << 20, depth: 100, batch_rows: Limits::MAX_BATCH_ROWS }
     }
 }
 

@@ -4,7 +4,7 @@ use dosql_base::{Code, Error, ErrorKind, Result};
 
 use super::batch::Batch;
 use super::context::{ExecContext, Frame};
-use super::operator::{BATCH_ROWS, Build, Operator};
+use super::operator::{Build, Operator};
 use super::row::{Row, eval};
 use crate::plan::{Expr, Node};
 use crate::storage::Storage;
@@ -71,7 +71,8 @@ impl<S: Storage> LimitOp<S> {
         };
         self.left = Some(left);
         while left.give > 0 {
-            let ask = left.skip.saturating_add(left.give.min(want as u64)).min(BATCH_ROWS as u64) as usize;
+            let ask = left.skip.saturating_add(left.give.min(want as u64)).min(cx.limits.batch_rows as u64)
+                as usize;
             let Some(batch) = self.input.next(input, ask, frame, cx)? else { return Ok(None) };
             let skipped = left.skip.min(batch.len() as u64);
             let given = left.give.min(batch.len() as u64 - skipped);

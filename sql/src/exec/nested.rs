@@ -8,7 +8,6 @@ use dosql_base::Result;
 use super::batch::Batch;
 use super::column::Column;
 use super::context::{Charge, ExecContext, Frame};
-use super::operator::BATCH_ROWS;
 use super::row::Row;
 use super::run::QueryRun;
 use super::subquery;
@@ -133,7 +132,7 @@ fn shared_batch<S: Storage>(
         return Ok(Some(batch.clone()));
     }
     let Some(mut run) = shared.run.take() else { return Ok(None) };
-    let next = subquery::nested(cx, |cx| Ok(run.next_up_to(BATCH_ROWS, cx)?.cloned()));
+    let next = subquery::nested(cx, |cx| Ok(run.next_up_to(cx.limits.batch_rows, cx)?.cloned()));
     // The list may have changed while the query ran.
     let Some((_, shared)) = cx.state.shared.iter_mut().find(|(known, rows)| is(*known, rows)) else {
         return next;

@@ -25,9 +25,6 @@ use super::window::WindowOp;
 use crate::plan::Node;
 use crate::storage::Storage;
 
-/// The most rows of a batch.
-pub(crate) const BATCH_ROWS: usize = 1024;
-
 /// What an operator is built for.
 pub(crate) struct Build<'a> {
     /// The registers that are read above it.

@@ -13,7 +13,7 @@ use super::context::{Charge, ExecContext, Frame};
 use super::distinct::new_rows;
 use super::keys::{KeyColumn, KeyTable};
 use super::limit::Window;
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::registers::RegisterSet;
 use super::sort::put_sort_key;
 use super::vector;
@@ -165,7 +165,7 @@ impl<S: Storage> RecursiveOp<S> {
                 Stage::Queue if len >= want => break,
                 Stage::Queue => {
                     cx.check_interrupt()?;
-                    let most = if self.together { want.max(BATCH_ROWS / 8) } else { 1 };
+                    let most = if self.together { want.max(cx.limits.batch_rows / 8) } else { 1 };
                     let Some(rows) = self.queue.pop(most) else {
                         self.stage = Stage::Done;
                         continue;
@@ -233,7 +233,7 @@ impl<S: Storage> RecursiveOp<S> {
             },
             _ => (&recursive.seed, &mut self.seed),
         };
-        let Some(batch) = take_input(&mut self.pending, input, node, BATCH_ROWS, frame, cx)? else {
+        let Some(batch) = take_input(&mut self.pending, input, node, cx.limits.batch_rows, frame, cx)? else {
             match self.stage {
                 Stage::Step(step) => self.start_step(step + 1),
                 _ => self.stage = Stage::Queue,

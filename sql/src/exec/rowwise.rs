@@ -5,7 +5,7 @@ use dosql_base::Result;
 use super::batch::Batch;
 use super::column::ColumnBuilder;
 use super::context::{ExecContext, Frame};
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::row::{Row, eval};
 use super::vector;
 use crate::plan::{Expr, Node, Register};
@@ -87,7 +87,7 @@ impl<S: Storage> FilterOp<S> {
                     return Err(error);
                 }
             }
-            ask = (ask * 4).min(BATCH_ROWS);
+            ask = (ask * 4).min(cx.limits.batch_rows);
         }
         Ok(None)
     }

@@ -7,7 +7,7 @@ use dosql_base::Result;
 use super::batch::Batch;
 use super::context::{ExecContext, Frame};
 use super::direct::Direct;
-use super::operator::{BATCH_ROWS, Build, Operator};
+use super::operator::{Build, Operator};
 use super::registers::RegisterSet;
 use super::vector;
 use crate::plan::{Expr, Node, Query, Register};
@@ -109,9 +109,9 @@ impl<S: Storage> QueryRun<S> {
     /// The next rows: at least one, with a column for each output; `None` at the end. Fails with
     /// [`dosql_base::ErrorKind::WouldBlock`] where the storage has to fetch something first: call again then.
     pub fn next(&mut self, cx: &mut ExecContext<'_, S>) -> Result<Option<&Batch>> {
-        let want = self.want;
+        let want = self.want.min(cx.limits.batch_rows);
         let some = self.step(want, cx)?;
-        self.want = (want * 8).min(BATCH_ROWS);
+        self.want = (want * 8).min(cx.limits.batch_rows);
         Ok(if some { Some(&self.results) } else { None })
     }
 
@@ -123,7 +123,7 @@ impl<S: Storage> QueryRun<S> {
 
     /// As [`QueryRun::next`], for a reader that needs no more than `want` rows at a time.
     pub fn next_up_to(&mut self, want: usize, cx: &mut ExecContext<'_, S>) -> Result<Option<&Batch>> {
-        let some = self.step(want.clamp(1, BATCH_ROWS), cx)?;
+        let some = self.step(want.clamp(1, cx.limits.batch_rows), cx)?;
         Ok(if some { Some(&self.results) } else { None })
     }
 

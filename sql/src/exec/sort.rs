@@ -7,7 +7,7 @@ use super::batch::{Batch, Rows};
 use super::column::Column;
 use super::context::{Charge, ExecContext, Frame};
 use super::limit::Window;
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::vector;
 use crate::codec::encode_key;
 use crate::plan::{Expr, Node, SortKey};
@@ -156,7 +156,8 @@ impl<S: Storage> SortOp<S> {
             let top = window.give.saturating_add(window.skip);
             self.top = Some(usize::try_from(top).unwrap_or(usize::MAX));
         }
-        while let Some(batch) = take_input(&mut self.pending, &mut self.input, input, BATCH_ROWS, frame, cx)?
+        while let Some(batch) =
+            take_input(&mut self.pending, &mut self.input, input, cx.limits.batch_rows, frame, cx)?
         {
             match vector::columns(keys.iter().map(|key| &key.expr), &batch, frame, cx) {
                 Ok(columns) => self.add(keys, &columns, &batch),

@@ -21,11 +21,7 @@ fn format_function(context: &mut Context<'_>, args: &[ValueRef<'_>], _: Collatio
     match args.split_first() {
         Some((template, args)) => {
             let template = value::text_of(*template);
-            // An empty template gives NULL, as in SQLite.
-            if template.is_empty() {
-                return Ok(Value::Null);
-            }
-            Ok(format(&template, args, context.max_length)?.into())
+            Ok(try_format(&template, args, context.max_length)?.map_or(Value::Null, Value::from))
         }
         None => Ok(Value::Null),
     }
@@ -59,35 +55,44 @@ impl<'b> Args<'_, 'b> {
 /// Formats `args` by `template`; fails where the result exceeds `max_length` bytes. An unknown conversion ends the
 /// output, as in SQLite.
 pub(crate) fn format(template: &str, args: &[ValueRef<'_>], max_length: usize) -> Result<String> {
+    Ok(try_format(template, args, max_length)?.unwrap_or_default())
+}
+
+/// As [`format`]; `None` where the template has neither text nor a conversion that is one.
+fn try_format(template: &str, args: &[ValueRef<'_>], max_length: usize) -> Result<Option<String>> {
     let mut args = Args { rest: args.iter() };
     let mut out = String::new();
+    let mut converted = false;
     let mut rest = template;
     while let Some(at) = rest.find('%') {
         out.push_str(&rest[..at]);
         rest = &rest[at + 1..];
+        if rest.is_empty() {
+            out.push('%');
+            break;
+        }
         let Some(spec) = parse_spec(&mut rest, &mut args) else { break };
         let mut chars = rest.chars();
-        let Some(conversion) = chars.next() else {
-            out.push('%');
-            return checked(out, max_length);
-        };
-        rest = chars.as_str();
+        // A conversion without its letter is none.
+        let Some(conversion) = chars.next() else { break };
         if spec.width.max(spec.precision.unwrap_or(0)) > max_length {
             return Err(too_big());
         }
+        rest = chars.as_str();
         if !convert(conversion, &spec, &mut args, &mut out) {
-            return checked(out, max_length);
+            rest = "";
+            break;
         }
+        converted = true;
         if out.len() > max_length {
             return Err(too_big());
         }
     }
     out.push_str(rest);
-    checked(out, max_length)
-}
-
-fn checked(out: String, max_length: usize) -> Result<String> {
-    if out.len() > max_length { Err(too_big()) } else { Ok(out) }
+    if out.len() > max_length {
+        return Err(too_big());
+    }
+    Ok((converted || !out.is_empty()).then_some(out))
 }
 
 /// Reads flags, width, precision and the length letters. `None` never comes from well-formed templates.
@@ -170,7 +175,8 @@ fn convert(conversion: char, spec: &Spec, args: &mut Args<'_, '_>, out: &mut Str
         }
         'f' | 'e' | 'E' | 'g' | 'G' => real(conversion, value::to_real(args.next()), spec, out),
         'c' => {
-            let text = value::text_of(args.next()).chars().next().map(String::from).unwrap_or_default();
+            // Nothing's first character is a NUL.
+            let text = String::from(value::text_of(args.next()).chars().next().unwrap_or('\0'));
             pad(&text.repeat(spec.precision.unwrap_or(1).max(1)), &Spec { bang: true, ..*spec }, out);
         }
         's' | 'z' => pad(truncated(&value::text_of(args.next()), spec), spec, out),

@@ -66,6 +66,7 @@ fn table(name: &str, columns: &[&str]) -> Arc<Table> {
         strict: false,
         primary_key: Vec::new(),
         primary_key_conflict: None,
+        primary_key_rank: 0,
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),

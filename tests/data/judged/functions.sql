@@ -70,3 +70,11 @@ SELECT sum(column1) FROM (VALUES(1e400),(1))
 SELECT avg(column1) FROM (VALUES('abc'),(x'31'),('5'))
 SELECT 0.1+0.2, 1e23, 1.7976931348623157e308, 5e-324, 2.2250738585072014e-308, 123456789.123456789, 1e22, 100000000000000000000.0, 0.1+0.7, 1/3.0, 4.35*100, 1.1*1.1
 SELECT CAST('1.7976931348623157e309' AS REAL), CAST('0.1e-400' AS REAL), CAST('123456789012345678901234567890' AS REAL), CAST('123456789012345678901234567890' AS INTEGER), '123456789012345678901234567890'+0, CAST('-' AS INTEGER), CAST('+' AS REAL), CAST('.' AS REAL), CAST('e5' AS REAL), CAST('1 2' AS INTEGER), CAST('１' AS INTEGER), CAST('	5' AS INTEGER), CAST('inf' AS REAL), CAST('nan' AS REAL), CAST('0b1' AS INT), CAST('1.e5' AS INTEGER), CAST('1.9999999999999999' AS INTEGER)
+SELECT printf('%5'), printf('abc%5'), printf('%d%-3', 1), printf('%'), printf('%y'), typeof(printf('%s', ''))
+SELECT 'null' ->> ''
+SELECT '{"":1}' -> ''
+SELECT '{"":1}' -> ' '
+SELECT hex(printf('%c', NULL)), hex(printf('%c', '')), hex(printf('%.3c', ''))
+SELECT json_patch(NULL, '{'), json_patch('1', NULL)
+SELECT json_extract('{"a":1}', '', NULL)
+SELECT json_extract('{"a":1}', NULL, '')

@@ -149,3 +149,4 @@ SELECT filter FROM (SELECT 1 AS filter)
 SELECT window FROM (SELECT 1 AS window)
 SELECT sum(v) over FROM w
 SELECT sum(v) filter FROM w
+SELECT typeof(sum(column1) OVER (ORDER BY column2 ROWS 1 PRECEDING EXCLUDE CURRENT ROW)), sum(column1) OVER (ORDER BY column2 ROWS 1 PRECEDING) FROM (VALUES (0.5, 1), (4, 2), (4, 3), (5, 4))

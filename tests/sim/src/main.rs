@@ -22,6 +22,7 @@ mod model;
 mod plan;
 mod plans;
 mod protocols;
+mod queries;
 mod shrink;
 mod world;
 
@@ -34,6 +35,7 @@ commands:
   determinism --seeds N [--from S] [--steps K]           the same seed twice makes the same calls
   corruption                                             small databases, with every byte of their files damaged
   isolation                                              histories of transactions, looked through for cycles
+  queries [--queries N] [--from S] [--seeds N] [--threads T]   random SQL, judged by SQLite and by its own variations
   protocols                                              short lives, crashed and disturbed at every call";
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         "determinism" => plans::determinism(parser),
         "corruption" => corruption::command(parser),
         "isolation" => isolation::command(parser),
+        "queries" => queries::command(parser),
         "protocols" => protocols::command(parser),
         _ => {
             eprintln!("{USAGE}");

@@ -2,6 +2,7 @@
 
 use dosql_base::Result;
 
+use crate::catalog::build::key_index_name;
 use crate::catalog::schema::{Catalog, Index, IndexColumn, IndexKey, IndexOrigin, Table};
 use crate::value::{Collation, Value};
 
@@ -11,9 +12,12 @@ fn number(number: usize) -> Value {
 
 pub(super) fn index_list(catalog: &Catalog, name: Option<&str>) -> Result<Vec<Vec<Value>>> {
     let Some(table) = name.and_then(|name| catalog.table(name)) else { return Ok(Vec::new()) };
-    let own = table.without_rowid.then(|| own_key(table));
+    let mut indexes = table.indexes.clone();
+    if table.without_rowid {
+        indexes.insert(table.primary_key_rank.min(indexes.len()), own_key(table).into());
+    }
     let mut rows = Vec::new();
-    for index in table.indexes.iter().rev().chain(&own.map(std::sync::Arc::new)) {
+    for index in indexes.iter().rev() {
         let origin = match index.origin {
             IndexOrigin::Created => "c",
             IndexOrigin::Unique => "u",
@@ -32,9 +36,12 @@ pub(super) fn index_list(catalog: &Catalog, name: Option<&str>) -> Result<Vec<Ve
 
 /// The primary key of a WITHOUT ROWID table as the index that SQLite shows for it.
 fn own_key(table: &Table) -> Index {
+    let taken = |name: &String| table.indexes.iter().any(|index| index.name.eq_ignore_ascii_case(name));
+    let mut names = (0..).map(|number| key_index_name(&table.name, number));
+    let name = names.find(|name| !taken(name)).unwrap_or_default();
     Index {
         space: table.space,
-        name: format!("sqlite_autoindex_{}_1", table.name).into(),
+        name: name.into(),
         table: crate::catalog::load::lower(&table.name),
         columns: table.primary_key.clone(),
         unique: true,

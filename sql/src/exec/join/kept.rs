@@ -6,7 +6,7 @@ use super::super::batch::{Batch, Rows};
 use super::super::column::{Column, NO_ROW};
 use super::super::context::{Charge, ExecContext, Frame};
 use super::super::keys::{KeyColumn, KeyTable};
-use super::super::operator::{BATCH_ROWS, Operator};
+use super::super::operator::Operator;
 use super::super::vector;
 use super::{LeftBatch, Pairs, RightRows};
 use crate::plan::{HashKey, Join, JoinMethod, Register};
@@ -73,7 +73,7 @@ impl Kept {
         loop {
             let batch = match self.pending.take() {
                 Some(batch) => batch,
-                None => match right.next(&join.right, BATCH_ROWS, frame, cx)? {
+                None => match right.next(&join.right, cx.limits.batch_rows, frame, cx)? {
                     Some(batch) => batch,
                     None => break,
                 },

@@ -25,7 +25,7 @@ pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 
 use super::batch::Batch;
 use super::context::{ExecContext, Frame};
-use super::operator::{BATCH_ROWS, Build};
+use super::operator::Build;
 use super::row::Row;
 use super::vector;
 use crate::catalog::layout;
@@ -159,7 +159,7 @@ impl<S: Storage> ScanOp<S> {
                     return Err(error);
                 }
             }
-            ask = (ask * 4).min(BATCH_ROWS);
+            ask = (ask * 4).min(cx.limits.batch_rows);
         }
     }
 

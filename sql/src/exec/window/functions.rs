@@ -208,7 +208,9 @@ fn aggregate<S: Storage>(
             let ((from, to), (start, end)) = (spans[0], runs[0]);
             let one = |runs: &[(usize, usize); 3]| runs[1..].iter().all(|(start, end)| start == end);
             let grows = one(&spans) && one(&runs) && row > 0 && start >= from && end >= to && start <= to;
-            if grows && (start == from || frame.accumulator.can_invert()) {
+            // With EXCLUDE every frame is summed anew, as in SQLite: a real that has left it leaves no trace.
+            let slides = frame.accumulator.can_invert() && bounds.frame.exclude == FrameExclude::NoOthers;
+            if grows && (start == from || slides) {
                 frame.remove(from, start, cx)?;
                 frame.add(to, end, cx)?;
             } else {

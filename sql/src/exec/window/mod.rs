@@ -9,7 +9,7 @@ use dosql_base::Result;
 use super::batch::{Batch, Rows};
 use super::column::{Column, ColumnBuilder};
 use super::context::{Charge, ExecContext, Frame};
-use super::operator::{BATCH_ROWS, Build, Operator, take_input};
+use super::operator::{Build, Operator, take_input};
 use super::sort::put_sort_key;
 use super::vector;
 use crate::plan::{Expr, Register, SortKey, Window};
@@ -167,7 +167,7 @@ impl<S: Storage> WindowOp<S> {
     fn load(&mut self, window: &Window, frame: &mut Frame, cx: &mut ExecContext<'_, S>) -> Result<()> {
         let node = &window.input;
         while let Some(mut batch) =
-            take_input(&mut self.pending, &mut self.input, node, BATCH_ROWS, frame, cx)?
+            take_input(&mut self.pending, &mut self.input, node, cx.limits.batch_rows, frame, cx)?
         {
             let exprs = window.partition_by.iter().map(|(expr, _)| expr);
             let exprs = exprs.chain(window.order_by.iter().map(|key| &key.expr)).chain(call_exprs(window));

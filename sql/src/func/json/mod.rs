@@ -144,10 +144,13 @@ fn step_into(args: Args<'_, '_>, finish: fn(Element, &[u8]) -> Value) -> Result<
 fn extract(args: Args<'_, '_>, binary: bool) -> Result<Value> {
     let Some((first, paths)) = args.split_first() else { return Ok(Value::Null) };
     let Some(blob) = document(*first)? else { return Ok(Value::Null) };
-    if paths.is_empty() || paths.iter().any(|path| path.is_null()) {
+    if paths.is_empty() {
         return Ok(Value::Null);
     }
     if let [path] = paths {
+        if path.is_null() {
+            return Ok(Value::Null);
+        }
         return Ok(match find(&blob, *path)? {
             None => Value::Null,
             Some(element) if binary && element.kind.is_container() => Value::from(element.bytes(&blob)),
@@ -157,6 +160,10 @@ fn extract(args: Args<'_, '_>, binary: bool) -> Result<Value> {
     let mut out = Vec::new();
     let head = jsonb::open(&mut out, Kind::Array);
     for path in paths {
+        // The paths before it have been looked at, those after it are not.
+        if path.is_null() {
+            return Ok(Value::Null);
+        }
         match find(&blob, *path)? {
             Some(element) => out.extend_from_slice(element.bytes(&blob)),
             None => jsonb::put(&mut out, Kind::Null, b""),
@@ -222,9 +229,9 @@ fn remove(args: Args<'_, '_>, binary: bool) -> Result<Value> {
 }
 
 fn patch(args: Args<'_, '_>, binary: bool) -> Result<Value> {
-    let (Some(target), Some(patch)) = (document(args[0])?, document(args[1])?) else {
-        return Ok(Value::Null);
-    };
+    // The patch of nothing is not looked at.
+    let Some(target) = document(args[0])? else { return Ok(Value::Null) };
+    let Some(patch) = document(args[1])? else { return Ok(Value::Null) };
     let (Some(root), Some(changes)) = (Element::at(&target, 0), Element::at(&patch, 0)) else {
         return Err(malformed());
     };

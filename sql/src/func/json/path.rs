@@ -167,6 +167,9 @@ pub(super) fn abbreviated<'p>(operand: ValueRef<'_>, text: &'p str) -> Result<Ve
     if text.starts_with('$') {
         return Ok(parse(text)?.steps);
     }
+    if text.is_empty() {
+        return Err(bad_path(text));
+    }
     if let ValueRef::Integer(at) = operand {
         return Ok(vec![if at < 0 {
             Step::FromEnd(at.unsigned_abs())

@@ -82,7 +82,7 @@ pub(super) fn best(
     let search =
         Search { graph, relation, source, terms, bound, order: order.filter(|order| !order.is_empty()) };
     let mut paths = search.paths();
-    if matches!(source.hint, IndexHint::Free) {
+    if matches!(source.hint, IndexHint::Free | IndexHint::Changed) {
         paths.extend(search.unions());
     }
     let limit = graph.limit.map(|limit| limit as f64);
@@ -121,10 +121,14 @@ impl Search<'_> {
         paths.push(self.primary_path());
         if self.source.hint != IndexHint::None {
             let usable = |at: &usize| self.filter_holds(&table.indexes[*at]);
-            paths.extend((0..table.indexes.len()).filter(usable).map(|at| self.index_path(at)).filter(|path| {
-                // A full walk of an index helps only where it covers, or gives the order.
-                !matches!(&path.kind, Kind::Index { range, covering: false, .. } if range.is_empty() && !path.ordered)
-            }));
+            paths.extend((0..table.indexes.len()).filter(usable).map(|at| self.index_path(at)).filter(
+                |path| {
+                    // A full walk of an index helps only where it covers, or gives the order.
+                    let walks = self.source.hint != IndexHint::Changed;
+                    !matches!(&path.kind, Kind::Index { range, covering, .. }
+                    if range.is_empty() && !path.ordered && !(*covering && walks))
+                },
+            ));
         }
         paths
     }

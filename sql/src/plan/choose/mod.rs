@@ -107,6 +107,8 @@ pub enum IndexHint {
     /// Neither.
     #[default]
     Free,
+    /// Neither, on what UPDATE and DELETE change: they go through the table in its own order, unless an index finds the rows.
+    Changed,
     /// The index of this lower-case name, or none at all.
     Use(Text),
     /// NOT INDEXED.

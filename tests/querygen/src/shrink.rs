@@ -1,7 +1,7 @@
-//! Makes a script that shows a difference small: leaves out statements, then parts of statements, as long as the last statement
-//! still shows a difference of the same kind.
+//! Makes a script that shows a violation small: leaves out statements, then parts of statements, as long as what it ends with still
+//! shows a violation of the same kind.
 
-use super::{Mismatch, Pair, with_hint};
+use crate::{Mismatch, Pair, with_hint};
 
 /// How many scripts are tried at most.
 const TRIES: usize = 3_000;
@@ -10,7 +10,31 @@ const TRIES: usize = 3_000;
 pub fn shrink(script: &[String], mismatch: &Mismatch) -> (Vec<String>, Mismatch) {
     let mut script: Vec<String> = script.iter().map(|sql| with_hint(sql, "")).collect();
     script.push(mismatch.sql.clone());
-    let mut search = Search { class: mismatch.class(), tries: 0, last: mismatch.clone() };
+    let (class, mut last) = (mismatch.class(), mismatch.clone());
+    let script = smaller(script, 1, |setup, query| {
+        let pair = Pair::new();
+        if setup.iter().any(|sql| pair.check(sql).is_err()) {
+            return false;
+        }
+        match pair.check(&query[0]) {
+            Err(mismatch) if mismatch.class() == class => {
+                last = *mismatch;
+                true
+            }
+            _ => false,
+        }
+    });
+    (script, last)
+}
+
+/// The smallest script found for which `shows` is true. It is given the statements and the last `fixed` texts, which stay, though
+/// they too get shorter.
+pub fn smaller(
+    mut script: Vec<String>,
+    fixed: usize,
+    shows: impl FnMut(&[String], &[String]) -> bool,
+) -> Vec<String> {
+    let mut search = Search { shows, fixed, tries: 0 };
     search.statements(&mut script);
     for _ in 0..2 {
         for index in (0..script.len()).rev() {
@@ -18,43 +42,31 @@ pub fn shrink(script: &[String], mismatch: &Mismatch) -> (Vec<String>, Mismatch)
         }
         search.statements(&mut script);
     }
-    (script, search.last)
+    script
 }
 
-struct Search {
-    class: String,
+struct Search<F> {
+    shows: F,
+    fixed: usize,
     tries: usize,
-    last: Mismatch,
 }
 
-impl Search {
-    /// Whether the last statement of the script still shows the difference.
+impl<F: FnMut(&[String], &[String]) -> bool> Search<F> {
+    /// Whether the script still shows the violation.
     fn shows(&mut self, script: &[String]) -> bool {
         self.tries += 1;
-        let Some((query, setup)) = script.split_last() else { return false };
         if self.tries > TRIES {
             return false;
         }
-        let pair = Pair::new();
-        for sql in setup {
-            if pair.check(sql).is_err() {
-                return false;
-            }
-        }
-        match pair.check(query) {
-            Err(mismatch) if mismatch.class() == self.class => {
-                self.last = *mismatch;
-                true
-            }
-            _ => false,
-        }
+        let (setup, last) = script.split_at(script.len() - self.fixed);
+        (self.shows)(setup, last)
     }
 
     fn statements(&mut self, script: &mut Vec<String>) {
         let mut size = script.len() / 2;
         while size > 0 {
             let mut at = 0;
-            while at + size < script.len() {
+            while at + size + self.fixed <= script.len() {
                 let mut without = script.clone();
                 without.drain(at..at + size);
                 if self.shows(&without) {

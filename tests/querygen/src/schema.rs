@@ -1,6 +1,7 @@
 //! Tables, their columns, indexes and views; values that fit them.
 
-use super::Generator;
+use crate::Generator;
+use crate::expr::Field;
 
 /// What an expression or a column mostly gives. SQL does not hold anybody to it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +18,16 @@ pub struct Column {
     pub kind: Kind,
     /// Whether SQL may not store NULL in it.
     pub not_null: bool,
+    /// As [`crate::expr::Field::short`].
+    pub short: bool,
+    /// Whether it is computed from the others.
+    pub generated: bool,
+}
+
+impl Column {
+    pub fn new(name: &str, kind: Kind) -> Column {
+        Column { name: name.into(), kind, not_null: false, short: true, generated: false }
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -30,7 +41,19 @@ pub struct Table {
     pub rowid: bool,
 }
 
+impl Table {
+    /// The columns that statements may write.
+    pub fn written(&self) -> Vec<Column> {
+        self.columns.iter().filter(|column| !column.generated).cloned().collect()
+    }
+}
+
 const NAMES: [&str; 6] = ["a", "b", "c", "d", "e", "f"];
+
+/// The columns as expressions of their own table name them.
+fn bare(columns: &[Column]) -> Vec<Field> {
+    columns.iter().map(|c| Field { name: c.name.clone(), kind: c.kind, short: c.short }).collect()
+}
 
 impl Generator {
     pub fn kind(&mut self) -> Kind {
@@ -44,13 +67,19 @@ impl Generator {
             let sql = self.create_table(format!("t{number}"));
             script.push(sql);
         }
+        script.push(self.log());
         for number in 0..self.random.usize(0..=5) {
             if let Some(sql) = self.create_index(number) {
                 script.push(sql);
             }
         }
+        if self.one_in(3) {
+            for number in 0..self.random.usize(1..=3) {
+                script.push(self.trigger(number));
+            }
+        }
         for number in 0..self.random.usize(0..=2) {
-            let (query, kinds) = self.select(1, &[]);
+            let (query, kinds) = self.within(|within| within.select(1, &[]));
             let names: Vec<&str> = NAMES.iter().copied().cycle().take(kinds.len()).collect();
             if kinds.len() > NAMES.len() {
                 continue;
@@ -58,15 +87,13 @@ impl Generator {
             let name = format!("v{number}");
             script.push(format!("CREATE VIEW {name}({}) AS {query}", names.join(", ")));
             let columns = names.iter().zip(&kinds);
-            let columns =
-                columns.map(|(name, kind)| Column { name: (*name).into(), kind: *kind, not_null: false });
-            self.views.push(Table {
-                name,
-                columns: columns.collect(),
-                uniques: Vec::new(),
-                strict: false,
-                rowid: false,
-            });
+            let columns = columns.map(|(name, kind)| Column { short: false, ..Column::new(name, *kind) });
+            let view =
+                Table { name, columns: columns.collect(), uniques: Vec::new(), strict: false, rowid: false };
+            if self.one_in(2) {
+                script.extend(self.view_triggers(&view));
+            }
+            self.views.push(view);
         }
         script
     }
@@ -78,21 +105,28 @@ impl Generator {
         let mut lines = Vec::new();
         let mut uniques = Vec::new();
         let key = self.random.u8(..5);
+        let without_rowid = (key == 1 || key == 0) && self.one_in(2);
         for (index, column) in NAMES.iter().take(count).enumerate() {
             let kind = if index == 0 && key == 0 { Kind::Int } else { self.kind() };
             let not_null = self.one_in(6);
             let mut line = format!("{column} {}", self.declared(kind, strict));
             if index == 0 && key == 0 {
-                line = format!("{column} INTEGER PRIMARY KEY");
+                let more = if without_rowid { "" } else { self.pick(&["", "", " AUTOINCREMENT"]) };
+                line = format!("{column} INTEGER PRIMARY KEY{more}");
                 uniques.push(vec![(*column).into()]);
             } else {
                 line += &self.column_constraints(column, kind, not_null, strict, &mut uniques);
             }
-            columns.push(Column { name: (*column).into(), kind, not_null });
+            columns.push(Column { not_null, ..Column::new(column, kind) });
+            lines.push(line);
+        }
+        if self.one_in(4) {
+            let line = self.generated_column(&mut columns, strict);
             lines.push(line);
         }
         if key == 1 || key == 2 {
-            let mut parts: Vec<String> = columns.iter().map(|column| column.name.clone()).collect();
+            let plain = columns.iter().filter(|column| !column.generated);
+            let mut parts: Vec<String> = plain.map(|column| column.name.clone()).collect();
             self.random.shuffle(&mut parts);
             parts.truncate(self.random.usize(1..=2));
             let spelled: Vec<String> =
@@ -108,12 +142,19 @@ impl Generator {
         if self.one_in(8) {
             let check = self.pick(&["a IS NOT b", "length(a) < 40", "typeof(b) <> 'blob' OR a IS NOT NULL"]);
             lines.push(format!("CONSTRAINT odd CHECK ({check})"));
+        } else if self.one_in(8) {
+            let scope = bare(&columns);
+            lines.push(format!("CHECK ({} OR b IS NULL)", self.predicate(&scope, 1)));
+        }
+        if self.one_in(4)
+            && let Some(line) = self.foreign_key(&columns)
+        {
+            lines.push(line);
         }
         // SQLite does not find a constraint again where one of its columns is the rowid.
         if uniques.iter().any(|unique: &Vec<String>| unique.len() == 1) {
             uniques.retain(|unique| unique.len() == 1);
         }
-        let without_rowid = (key == 1 || key == 0) && self.one_in(2);
         let options = match (without_rowid, strict) {
             (true, true) => " STRICT, WITHOUT ROWID",
             (true, false) => " WITHOUT ROWID",
@@ -125,7 +166,18 @@ impl Generator {
         sql
     }
 
-    fn declared(&mut self, kind: Kind, strict: bool) -> &'static str {
+    /// A column that is computed from those before it.
+    fn generated_column(&mut self, columns: &mut Vec<Column>, strict: bool) -> String {
+        let kind = self.kind();
+        let scope = bare(columns);
+        let declared = if strict { "ANY" } else { self.declared(kind, false) };
+        let (value, words) = (self.stored(&scope, kind, 1), self.pick(&["AS", "GENERATED ALWAYS AS"]));
+        let store = self.pick(&["", " VIRTUAL", " STORED"]);
+        columns.push(Column { generated: true, ..Column::new("g", kind) });
+        format!("g {declared} {words} ({value}){store}")
+    }
+
+    pub fn declared(&mut self, kind: Kind, strict: bool) -> &'static str {
         match (kind, strict) {
             (Kind::Int, true) => self.pick(&["INT", "INTEGER", "ANY"]),
             (Kind::Real, true) => self.pick(&["REAL", "ANY"]),
@@ -161,12 +213,13 @@ impl Generator {
         }
         if self.one_in(4) || (not_null && self.one_in(2)) {
             let value = if strict { self.plain_literal(kind) } else { self.literal(kind) };
+            let value = if self.one_in(4) { format!("(coalesce(NULL, {value}))") } else { value };
             text += &format!(" DEFAULT {value}");
         }
         text
     }
 
-    fn create_index(&mut self, number: usize) -> Option<String> {
+    pub fn create_index(&mut self, number: usize) -> Option<String> {
         let table = self.tables[self.random.usize(..self.tables.len())].clone();
         let mut columns: Vec<String> = table.columns.iter().map(|column| column.name.clone()).collect();
         self.random.shuffle(&mut columns);

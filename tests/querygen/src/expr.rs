@@ -1,17 +1,19 @@
 //! Expressions by type over the columns in scope.
 
-use super::Generator;
-use super::schema::Kind;
+use crate::Generator;
+use crate::schema::Kind;
 
 /// A column that an expression can name.
 #[derive(Clone, Debug)]
 pub struct Field {
     pub name: String,
     pub kind: Kind,
+    /// Whether its values were given or rounded, not computed: reals of at most 15 digits, which both write the same.
+    pub short: bool,
 }
 
 impl Generator {
-    fn column(&mut self, scope: &[Field], kind: Option<Kind>) -> Option<String> {
+    pub fn column(&mut self, scope: &[Field], kind: Option<Kind>) -> Option<String> {
         let fits: Vec<&Field> =
             scope.iter().filter(|field| kind.is_none_or(|kind| kind == field.kind)).collect();
         if fits.is_empty() { None } else { Some(fits[self.random.usize(..fits.len())].name.clone()) }
@@ -25,10 +27,38 @@ impl Generator {
             return column;
         }
         if self.one_in(12)
-            && let Some(column) = self.column(scope, None)
+            && let Some(column) = self.short_column(scope)
         {
             return column;
         }
+        self.literal(kind)
+    }
+
+    /// An expression to be stored: its column is then one of short values.
+    pub fn stored(&mut self, scope: &[Field], kind: Kind, depth: usize) -> String {
+        match kind {
+            Kind::Real => format!("round({}, 3)", self.expr(scope, kind, depth)),
+            // Integers that overflow become reals,
+            // and columns of no type may hold reals.
+            Kind::Int => format!("CAST({} AS INTEGER)", self.expr(scope, kind, depth)),
+            _ => self.expr(scope, kind, depth),
+        }
+    }
+
+    fn short_column(&mut self, scope: &[Field]) -> Option<String> {
+        let short: Vec<Field> =
+            scope.iter().filter(|field| field.short || field.kind == Kind::Text).cloned().collect();
+        self.column(&short, None)
+    }
+
+    /// A value of any kind that may become text.
+    pub fn printable(&mut self, scope: &[Field]) -> String {
+        if !self.one_in(4)
+            && let Some(column) = self.short_column(scope)
+        {
+            return column;
+        }
+        let kind = self.kind();
         self.literal(kind)
     }
 
@@ -137,8 +167,11 @@ impl Generator {
                 format!("unicode({text})")
             }
             _ => {
-                let value = self.any(scope, next);
-                let f = self.pick(&["octet_length", "length", "sign"]);
+                let (f, value) = match self.random.u8(..3) {
+                    0 => ("sign", self.any(scope, next)),
+                    1 => ("octet_length", self.printable(scope)),
+                    _ => ("length", self.printable(scope)),
+                };
                 format!("{f}({value})")
             }
         }
@@ -186,31 +219,30 @@ impl Generator {
                 format!("replace({a}, {what}, {with})")
             }
             5 => {
-                let value = self.any(scope, 0);
+                let value = self.printable(scope);
                 format!("typeof({value})")
             }
             6 => {
-                let value = self.any(scope, 0);
+                let value = self.printable(scope);
                 format!("quote({value})")
             }
             7 => {
-                let value = self.any(scope, 0);
+                let value = self.printable(scope);
                 format!("hex({value})")
             }
-            8 => {
-                let value = self.expr(scope, Kind::Int, 0);
-                let format = self.pick(&[
-                    "'%d|'", "'%05d'", "'%x'", "'%+d'", "'<%4s>'", "'%-6s|'", "'%.2f'", "'%q'", "'%Q'",
-                ]);
-                format!("printf({format}, {value})")
-            }
+            8 => match self.random.u8(..5) {
+                0 => self.printf(scope),
+                1 | 2 => self.json(scope),
+                3 => self.date(),
+                _ => self.text_call(scope),
+            },
             9 => {
                 let set = self.pick(&["'a'", "' '", "'ab'", "'1'"]);
                 format!("trim({a}, {set})")
             }
             10 => {
                 // No concat_ws(): the SQLite that judges drops empty strings, later ones do not.
-                let b = self.any(scope, 0);
+                let b = self.printable(scope);
                 format!("concat({a}, {b}, {a})")
             }
             _ => {
@@ -384,7 +416,14 @@ impl Generator {
         let (a, b) = (self.leaf(scope, x), self.leaf(scope, y));
         let (c, d) = (self.leaf(scope, x), self.leaf(scope, y));
         if self.one_in(3) {
-            let query = self.small_select(scope, &[x, y], None);
+            // SQLite looks a row up wrongly in the key of a table without rowid that does not begin with its first value.
+            let with_rowid: Vec<usize> =
+                (0..self.tables.len()).filter(|table| self.tables[*table].rowid).collect();
+            if with_rowid.is_empty() {
+                return format!("(({a}, {b}) IS ({c}, {d}))");
+            }
+            let table = self.pick(&with_rowid);
+            let query = self.small_select_of(table, scope, &[x, y], None);
             return format!("(({a}, {b}) IN ({query}))");
         }
         let op = self.pick(&["=", "<", "<=", ">", ">=", "<>", "IS"]);

@@ -1,8 +1,11 @@
 //! INSERT, UPDATE, DELETE, upsert.
 
-use super::Generator;
-use super::expr::Field;
-use super::schema::Table;
+use crate::Generator;
+use crate::expr::Field;
+use crate::schema::{Column, Table};
+
+/// Rows of a table above which some are deleted.
+const MOST_ROWS: usize = 20;
 
 impl Generator {
     /// Rows for a new table.
@@ -16,24 +19,23 @@ impl Generator {
         script
     }
 
-    fn row(&mut self, table: &Table) -> String {
-        let values: Vec<String> = table
-            .columns
-            .iter()
-            .map(|column| {
-                if table.strict || self.one_in(2) {
-                    self.plain_literal(column.kind)
-                } else {
-                    self.literal(column.kind)
-                }
-            })
-            .collect();
-        values.join(", ")
+    pub fn row(&mut self, table: &Table) -> String {
+        self.values(&table.written(), table.strict).join(", ")
+    }
+
+    fn values(&mut self, columns: &[Column], strict: bool) -> Vec<String> {
+        let value = |column: &Column| {
+            if strict || self.one_in(2) { self.plain_literal(column.kind) } else { self.literal(column.kind) }
+        };
+        columns.iter().map(value).collect()
     }
 
     /// A statement that changes a table, and the table's name.
     pub fn change(&mut self) -> (String, String) {
         let table = self.tables[self.random.usize(..self.tables.len())].clone();
+        if !self.views.is_empty() && self.one_in(12) {
+            return (self.change_view(), "log".into());
+        }
         let sql = match self.random.u8(..12) {
             0..=3 => self.insert(&table),
             4 => self.insert_select(&table),
@@ -44,6 +46,14 @@ impl Generator {
         (sql, table.name)
     }
 
+    /// A statement that keeps a table of so many rows small, where it needs one: joins multiply rows.
+    pub fn prune(&mut self, table: &str, rows: usize) -> Option<String> {
+        let column = &self.tables.iter().find(|known| known.name == table)?.columns[0].name;
+        let few = format!("SELECT {column} FROM {table} ORDER BY {column} COLLATE BINARY LIMIT 12");
+        (rows > MOST_ROWS)
+            .then(|| format!("DELETE FROM {table} WHERE {column} IN ({few}) OR {column} IS NULL"))
+    }
+
     fn insert(&mut self, table: &Table) -> String {
         let verb = self.pick(&[
             "INSERT",
@@ -52,13 +62,23 @@ impl Generator {
             "INSERT OR REPLACE",
             "REPLACE",
             "INSERT OR FAIL",
+            "INSERT OR ABORT",
+            "INSERT OR ROLLBACK",
         ]);
         if self.one_in(10) {
             return format!("{verb} INTO {} DEFAULT VALUES", table.name);
         }
+        let returning = self.returning(table);
+        if self.one_in(6) {
+            let mut columns = table.written();
+            self.random.shuffle(&mut columns);
+            columns.truncate(self.random.usize(1..=columns.len()));
+            let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
+            let values = self.values(&columns, table.strict).join(", ");
+            return format!("{verb} INTO {} ({}) VALUES ({values}){returning}", table.name, names.join(", "));
+        }
         let rows: Vec<String> =
             (0..self.random.usize(1..4)).map(|_| format!("({})", self.row(table))).collect();
-        let returning = self.returning(table);
         format!("{verb} INTO {} VALUES {}{returning}", table.name, rows.join(", "))
     }
 
@@ -76,10 +96,14 @@ impl Generator {
         let from = self.tables[self.random.usize(..self.tables.len())].clone();
         let scope = fields(&from, "");
         let values: Vec<String> = table
-            .columns
+            .written()
             .iter()
             .map(|column| {
-                if table.strict { self.plain_literal(column.kind) } else { self.expr(&scope, column.kind, 1) }
+                if table.strict {
+                    self.plain_literal(column.kind)
+                } else {
+                    self.stored(&scope, column.kind, 1)
+                }
             })
             .collect();
         let test = self.predicate(&scope, 1);
@@ -99,8 +123,8 @@ impl Generator {
         let row = self.row(table);
         let mut scope = fields(table, &format!("{}.", table.name));
         scope.extend(fields(table, "excluded."));
-        let column = table.columns[self.random.usize(..table.columns.len())].clone();
-        let value = self.expr(&scope, column.kind, 2);
+        let column = self.pick_written(table);
+        let value = self.stored(&scope, column.kind, 2);
         let filter =
             if self.one_in(3) { format!(" WHERE {}", self.predicate(&scope, 1)) } else { String::new() };
         let target = if table.uniques.is_empty() || self.one_in(3) {
@@ -115,18 +139,19 @@ impl Generator {
             format!("UPDATE SET {} = {value}{filter}", column.name)
         };
         let returning = if self.one_in(4) { " RETURNING *" } else { "" };
-        format!("INSERT INTO {} VALUES ({row}) ON CONFLICT {target}DO {action}{returning}", table.name)
+        let more = if target.is_empty() || !self.one_in(3) { "" } else { " ON CONFLICT DO NOTHING" };
+        format!("INSERT INTO {} VALUES ({row}) ON CONFLICT {target}DO {action}{more}{returning}", table.name)
     }
 
     fn update(&mut self, table: &Table) -> String {
         let scope = fields(table, &format!("{}.", table.name));
         let mut sets = Vec::new();
         for _ in 0..self.random.usize(1..3) {
-            let column = table.columns[self.random.usize(..table.columns.len())].clone();
+            let column = self.pick_written(table);
             let mut value = if table.strict {
                 self.plain_literal(column.kind)
             } else {
-                self.expr(&scope, column.kind, 2)
+                self.stored(&scope, column.kind, 2)
             };
             if value.contains("SELECT") {
                 // SQLite's subquery sees the rows that the statement has changed so far; dosql's sees none of them.
@@ -152,7 +177,39 @@ impl Generator {
                 other.name
             );
         }
-        format!("UPDATE {} SET {} WHERE {test}{returning}", table.name, sets.join(", "))
+        let or = self.pick(&["", "", "", " OR IGNORE", " OR REPLACE", " OR FAIL", " OR ROLLBACK"]);
+        // A row that REPLACE removed, and whose key another one has taken before its turn, SQLite updates as the other one.
+        let keys: Vec<String> = table.uniques.concat();
+        let moves = sets.iter().any(|set| keys.iter().any(|key| set.starts_with(&format!("{key} ="))));
+        let or = if moves && or == " OR REPLACE" { "" } else { or };
+        let sets = match &sets[..] {
+            [a, b] if self.one_in(4) => {
+                let parts = (a.split_once(" = "), b.split_once(" = "));
+                match parts {
+                    (Some((a, x)), Some((b, y))) => format!("({a}, {b}) = ({x}, {y})"),
+                    _ => sets.join(", "),
+                }
+            }
+            _ => sets.join(", "),
+        };
+        format!("UPDATE{or} {} SET {sets} WHERE {test}{returning}", table.name)
+    }
+
+    fn pick_written(&mut self, table: &Table) -> Column {
+        let written = table.written();
+        written[self.random.usize(..written.len())].clone()
+    }
+
+    /// A change of a view, which its triggers carry out if it has any.
+    fn change_view(&mut self) -> String {
+        let view = self.views[self.random.usize(..self.views.len())].clone();
+        let column = view.columns[0].clone();
+        let (value, test) = (self.plain_literal(column.kind), self.predicate(&fields(&view, ""), 1));
+        match self.random.u8(..3) {
+            0 => format!("INSERT INTO {} ({}) VALUES ({value})", view.name, column.name),
+            1 => format!("UPDATE {} SET {} = {value} WHERE {test}", view.name, column.name),
+            _ => format!("DELETE FROM {} WHERE {test}", view.name),
+        }
     }
 
     fn delete(&mut self, table: &Table) -> String {
@@ -165,5 +222,9 @@ impl Generator {
 
 /// The columns of a table with a qualifier in front.
 pub fn fields(table: &Table, qualifier: &str) -> Vec<Field> {
-    table.columns.iter().map(|c| Field { name: format!("{qualifier}{}", c.name), kind: c.kind }).collect()
+    table
+        .columns
+        .iter()
+        .map(|c| Field { name: format!("{qualifier}{}", c.name), kind: c.kind, short: c.short })
+        .collect()
 }

@@ -1,14 +1,22 @@
 //! Queries: joins, groups, windows, compounds, CTEs.
 
-use super::change::fields;
-use super::expr::Field;
-use super::schema::{Kind, Table};
-use super::{AFTER_TABLE, Generator};
+use crate::change::fields;
+use crate::expr::Field;
+use crate::schema::{Kind, Table};
+use crate::{AFTER_TABLE, Generator};
 
 /// FROM with its text and the columns that it brings into scope.
 pub struct From {
     pub sql: String,
     pub fields: Vec<Field>,
+}
+
+/// A query with groups, without HAVING.
+pub struct Group {
+    pub sql: String,
+    pub kinds: Vec<Kind>,
+    pub scope: Vec<Field>,
+    pub grouped: bool,
 }
 
 impl Generator {
@@ -23,6 +31,7 @@ impl Generator {
         let core = self.random.u8(..10);
         let (sql, kinds) = match core {
             0..=2 => self.grouped(depth, outer),
+            3 if self.one_in(4) => self.windowed_groups(depth),
             3 => self.windowed(depth),
             _ => self.plain(depth, outer),
         };
@@ -41,6 +50,7 @@ impl Generator {
                 format!("{column} COLLATE BINARY{way}")
             })
             .collect();
+        let terms = if self.one_in(3) { self.shuffled(terms) } else { terms };
         let limit = match self.random.u8(..5) {
             0 | 1 => String::new(),
             2 => format!(" LIMIT {}", self.random.u8(..6)),
@@ -50,7 +60,12 @@ impl Generator {
         format!("{sql} ORDER BY {}{limit}", terms.join(", "))
     }
 
-    fn columns(&mut self, scope: &[Field]) -> (String, Vec<Kind>) {
+    fn shuffled<T>(&mut self, mut from: Vec<T>) -> Vec<T> {
+        self.random.shuffle(&mut from);
+        from
+    }
+
+    pub fn columns(&mut self, scope: &[Field]) -> (String, Vec<Kind>) {
         let mut kinds = Vec::new();
         let mut list = Vec::new();
         for _ in 0..self.random.usize(1..=4) {
@@ -61,7 +76,7 @@ impl Generator {
         (list.join(", "), kinds)
     }
 
-    fn plain(&mut self, depth: usize, outer: &[Field]) -> (String, Vec<Kind>) {
+    pub fn plain(&mut self, depth: usize, outer: &[Field]) -> (String, Vec<Kind>) {
         let from = self.from(depth);
         let mut scope = from.fields;
         scope.extend_from_slice(outer);
@@ -72,7 +87,7 @@ impl Generator {
         (format!("SELECT {distinct}{list} FROM {}{filter}", from.sql), kinds)
     }
 
-    fn aggregate(&mut self, scope: &[Field]) -> (String, Kind) {
+    pub fn aggregate(&mut self, scope: &[Field]) -> (String, Kind) {
         let kind = self.kind();
         let value = self.expr(scope, kind, 1);
         let filter = if self.one_in(6) {
@@ -102,12 +117,20 @@ impl Generator {
             }
             _ => {
                 let value = self.leaf(scope, Kind::Text);
-                (format!("group_concat({value}, ',' ORDER BY {value} COLLATE BINARY){filter}"), Kind::Text)
+                let call = match self.random.u8(..5) {
+                    0 => format!("json_group_array('' || {value} ORDER BY {value} COLLATE BINARY)"),
+                    1 => format!("string_agg({value}, '-' ORDER BY {value} COLLATE BINARY DESC)"),
+                    2 => format!("json_group_object('k' || {value}, 1 ORDER BY {value} COLLATE BINARY)"),
+                    3 => format!("group_concat(DISTINCT {value} ORDER BY {value} COLLATE BINARY)"),
+                    _ => format!("group_concat({value}, ',' ORDER BY {value} COLLATE BINARY)"),
+                };
+                (format!("{call}{filter}"), Kind::Text)
             }
         }
     }
 
-    fn grouped(&mut self, depth: usize, outer: &[Field]) -> (String, Vec<Kind>) {
+    /// A query with groups, up to where HAVING may stand.
+    pub fn group(&mut self, depth: usize, outer: &[Field]) -> Group {
         let from = self.from(depth);
         let mut scope = from.fields.clone();
         scope.extend_from_slice(outer);
@@ -132,94 +155,26 @@ impl Generator {
         let filter =
             if self.one_in(2) { String::new() } else { format!(" WHERE {}", self.predicate(&scope, 2)) };
         let mut sql = format!("SELECT {} FROM {}{filter}", list.join(", "), from.sql);
-        if !groups.is_empty() {
+        let grouped = !groups.is_empty();
+        if grouped {
             sql += &format!(" GROUP BY {}", groups.join(", "));
-            if self.one_in(3) {
-                let (aggregate, kind) = self.aggregate(&scope);
-                let (op, bound) = (self.pick(&["=", ">", "<=", "<>", "IS NOT"]), self.literal(kind));
-                sql += &format!(" HAVING {aggregate} {op} {bound}");
-            }
+        }
+        Group { sql, kinds, scope, grouped }
+    }
+
+    /// A condition on groups.
+    pub fn having(&mut self, scope: &[Field]) -> String {
+        let (aggregate, kind) = self.aggregate(scope);
+        let (op, bound) = (self.pick(&["=", ">", "<=", "<>", "IS NOT"]), self.literal(kind));
+        format!("{aggregate} {op} {bound}")
+    }
+
+    fn grouped(&mut self, depth: usize, outer: &[Field]) -> (String, Vec<Kind>) {
+        let Group { mut sql, kinds, scope, grouped } = self.group(depth, outer);
+        if grouped && self.one_in(3) {
+            sql += &format!(" HAVING {}", self.having(&scope));
         }
         (sql, kinds)
-    }
-
-    fn windowed(&mut self, depth: usize) -> (String, Vec<Kind>) {
-        let from = self.from(depth);
-        let scope = &from.fields;
-        let total: Vec<String> = scope
-            .iter()
-            .map(|field| {
-                format!("{} COLLATE BINARY{}", field.name, self.pick(&["", "", " DESC", " NULLS LAST"]))
-            })
-            .collect();
-        let total = total.join(", ");
-        let mut list: Vec<String> = Vec::new();
-        let mut kinds = Vec::new();
-        for field in scope.iter().take(6) {
-            list.push(field.name.clone());
-            kinds.push(field.kind);
-        }
-        for _ in 0..self.random.usize(1..=2) {
-            let (sql, kind) = self.window_function(scope, &total);
-            list.push(sql);
-            kinds.push(kind);
-        }
-        let filter =
-            if self.one_in(2) { String::new() } else { format!(" WHERE {}", self.predicate(scope, 1)) };
-        (format!("SELECT {} FROM {}{filter}", list.join(", "), from.sql), kinds)
-    }
-
-    fn window_function(&mut self, scope: &[Field], total: &str) -> (String, Kind) {
-        let kind = self.kind();
-        let value = self.expr(scope, kind, 1);
-        let partition = if self.one_in(2) {
-            let column = self.leaf(scope, kind);
-            format!("PARTITION BY {column} ")
-        } else {
-            String::new()
-        };
-        let int = self.leaf(scope, Kind::Int);
-        let (call, kind) = match self.random.u8(..12) {
-            0 => ("row_number()".to_owned(), Kind::Int),
-            1 => (self.pick(&["rank()", "dense_rank()"]).to_owned(), Kind::Int),
-            2 => (self.pick(&["percent_rank()", "cume_dist()"]).to_owned(), Kind::Real),
-            3 => (format!("ntile({})", self.random.u8(1..4)), Kind::Int),
-            4 => (format!("lag({value}{})", self.pick(&["", ", 1", ", 2, 7", ", 0"])), kind),
-            5 => (format!("lead({value}{})", self.pick(&["", ", 1", ", 2, 'x'"])), kind),
-            6 => (format!("{}({value})", self.pick(&["first_value", "last_value"])), kind),
-            7 => (format!("nth_value({value}, {})", self.random.u8(1..4)), kind),
-            8 => (format!("sum({int})"), Kind::Int),
-            9 => (format!("count({value})"), Kind::Int),
-            10 => (format!("{}({value})", self.pick(&["min", "max"])), kind),
-            _ => (format!("avg({int})"), Kind::Real),
-        };
-        let frame = match self.random.u8(..6) {
-            0..=2 => String::new(),
-            _ => {
-                let unit = self.pick(&["ROWS", "ROWS", "GROUPS", "RANGE"]);
-                let bounds = if unit == "RANGE" {
-                    self.pick(&[
-                        "BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW",
-                        "CURRENT ROW",
-                        "BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
-                    ])
-                } else {
-                    self.pick(&[
-                        "BETWEEN 1 PRECEDING AND 1 FOLLOWING",
-                        "BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING",
-                        "BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING",
-                        "2 PRECEDING",
-                        "BETWEEN 1 FOLLOWING AND 2 FOLLOWING",
-                        "BETWEEN 2 PRECEDING AND 1 PRECEDING",
-                        "BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING",
-                    ])
-                };
-                let exclude =
-                    self.pick(&["", "", "", " EXCLUDE CURRENT ROW", " EXCLUDE GROUP", " EXCLUDE TIES"]);
-                format!(" {unit} {bounds}{exclude}")
-            }
-        };
-        (format!("{call} OVER ({partition}ORDER BY {total}{frame})"), kind)
     }
 
     fn compound(&mut self, depth: usize, outer: &[Field]) -> (String, Vec<Kind>) {
@@ -246,28 +201,35 @@ impl Generator {
             let (start, step) = (self.random.u8(..3), self.random.u8(1..3));
             let table = self.tables[self.random.usize(..self.tables.len())].clone();
             let scope = [
-                vec![Field { name: format!("{name}.n"), kind: Kind::Int }],
+                vec![Field { name: format!("{name}.n"), kind: Kind::Int, short: true }],
                 fields(&table, &format!("{}.", table.name)),
             ]
             .concat();
             let (list, kinds) = self.columns(&scope);
             let test = self.predicate(&scope, 2);
             let union = self.pick(&["UNION ALL", "UNION"]);
+            let tail = match self.random.u8(..4) {
+                0 => format!(" LIMIT {}", self.random.u8(..6)),
+                1 => format!(" ORDER BY 1 DESC LIMIT {}", self.random.u8(1..6)),
+                _ => String::new(),
+            };
+            let seed =
+                if self.one_in(3) { format!("VALUES ({start}), (7)") } else { format!("SELECT {start}") };
             return (
                 format!(
-                    "WITH RECURSIVE {name}(n) AS (SELECT {start} {union} SELECT n + {step} FROM {name} WHERE n < 9) SELECT {list} FROM {name}, {}{AFTER_TABLE} WHERE {test}",
+                    "WITH RECURSIVE {name}(n) AS ({seed} {union} SELECT n + {step} FROM {name} WHERE n < 9{tail}) SELECT {list} FROM {name}, {}{AFTER_TABLE} WHERE {test}",
                     table.name
                 ),
                 kinds,
             );
         }
-        let (inner, inner_kinds) = self.select(depth - 1, &[]);
+        let (inner, inner_kinds) = self.within(|within| within.select(depth - 1, &[]));
         let columns: Vec<String> = (0..inner_kinds.len()).map(|index| format!("m{index}")).collect();
         let hint = self.pick(&["", "", "MATERIALIZED ", "NOT MATERIALIZED "]);
         let field = |alias: &str| {
             let named = columns.iter().zip(&inner_kinds);
             named
-                .map(|(column, kind)| Field { name: format!("{alias}.{column}"), kind: *kind })
+                .map(|(column, kind)| Field { name: format!("{alias}.{column}"), kind: *kind, short: false })
                 .collect::<Vec<_>>()
         };
         let (x, y) = (self.name("x"), self.name("x"));
@@ -293,7 +255,19 @@ impl Generator {
 
     /// A query over one table that gives columns of these kinds; with `aggregate`, one row of one column.
     pub fn small_select(&mut self, outer: &[Field], kinds: &[Kind], aggregate: Option<&str>) -> String {
-        let table = self.tables[self.random.usize(..self.tables.len())].clone();
+        let table = self.random.usize(..self.tables.len());
+        self.small_select_of(table, outer, kinds, aggregate)
+    }
+
+    /// The same over this table.
+    pub fn small_select_of(
+        &mut self,
+        table: usize,
+        outer: &[Field],
+        kinds: &[Kind],
+        aggregate: Option<&str>,
+    ) -> String {
+        let table = self.tables[table].clone();
         let alias = self.name("s");
         let inner = fields(&table, &format!("{alias}."));
         let list: Vec<String> = kinds
@@ -308,13 +282,18 @@ impl Generator {
         scope.extend_from_slice(outer);
         let filter =
             if self.one_in(5) { String::new() } else { format!(" WHERE {}", self.predicate(&scope, 1)) };
-        format!("SELECT {} FROM {} AS {alias}{AFTER_TABLE}{filter}", list.join(", "), table.name)
+        let sql = format!("SELECT {} FROM {} AS {alias}{AFTER_TABLE}{filter}", list.join(", "), table.name);
+        if aggregate.is_none() && kinds.len() == 1 && self.one_in(8) {
+            let limit = self.random.u8(1..4);
+            return format!("SELECT * FROM ({sql} ORDER BY 1 COLLATE BINARY LIMIT {limit})");
+        }
+        sql
     }
 
     /// One to three sources, joined.
     pub fn from(&mut self, depth: usize) -> From {
         let mut from = self.source(depth);
-        for _ in 0..self.pick(&[0, 0, 0, 1, 1, 1, 2, 2, 3]) {
+        for _ in 0..self.pick(&[0, 0, 0, 1, 1, 1, 2, 2]).min(self.most_joined - 1) {
             let next = self.source(depth);
             from = self.join(from, next);
         }
@@ -335,6 +314,9 @@ impl Generator {
         let sql = match self.random.u8(..12) {
             0 => format!("{left}, {right}"),
             1 => format!("{left} CROSS JOIN {right}"),
+            4 if self.one_in(3) => {
+                format!("{left} NATURAL {} {right}", self.pick(&["JOIN", "LEFT JOIN", "JOIN"]))
+            }
             2 | 3 if shared.is_some() => {
                 let kind = self.pick(&["JOIN", "LEFT JOIN", "JOIN", "RIGHT JOIN", "FULL JOIN"]);
                 format!("{left} {kind} {right} USING ({})", shared.unwrap_or_default())
@@ -377,7 +359,7 @@ impl Generator {
         let alias = self.name("x");
         match self.random.u8(..14) {
             0 | 1 if depth > 0 => {
-                let (sql, kinds) = self.select(depth - 1, &[]);
+                let (sql, kinds) = self.within(|within| within.select(depth - 1, &[]));
                 self.derived(&sql, &kinds, &alias)
             }
             2 => {
@@ -389,10 +371,14 @@ impl Generator {
                     })
                     .collect();
                 let columns = kinds.iter().enumerate();
-                let fields =
-                    columns.map(|(n, kind)| Field { name: format!("{alias}.column{}", n + 1), kind: *kind });
+                let fields = columns.map(|(n, kind)| Field {
+                    name: format!("{alias}.column{}", n + 1),
+                    kind: *kind,
+                    short: true,
+                });
                 From { sql: format!("(VALUES {}) AS {alias}", rows.join(", ")), fields: fields.collect() }
             }
+            4 if self.one_in(2) => self.each(&alias),
             3 if !self.views.is_empty() => {
                 let view = self.views[self.random.usize(..self.views.len())].clone();
                 self.table_source(&view, &alias, "")
@@ -404,13 +390,40 @@ impl Generator {
         }
     }
 
+    /// The members of a document as rows.
+    fn each(&mut self, alias: &str) -> From {
+        let call = self.pick(&[
+            "json_each('[1,\"a\",null,2.5,[3]]')",
+            "json_each('{\"a\":1,\"b\":{\"c\":2}}')",
+            "json_tree('{\"a\":[1,{\"b\":2}],\"c\":\"x\"}')",
+            "json_each('{\"a\":[5,6]}', '$.a')",
+            "json_tree('[[1,2],[3]]', '$[0]')",
+            "json_each('7')",
+            "json_each(NULL)",
+        ]);
+        let columns = [
+            ("key", Kind::Text),
+            ("value", Kind::Int),
+            ("type", Kind::Text),
+            ("atom", Kind::Int),
+            ("fullkey", Kind::Text),
+            ("path", Kind::Text),
+        ];
+        let fields = columns.map(|(name, kind)| Field { name: format!("{alias}.{name}"), kind, short: true });
+        From { sql: format!("{call} AS {alias}"), fields: fields.to_vec() }
+    }
+
     fn derived(&mut self, sql: &str, kinds: &[Kind], alias: &str) -> From {
         // Columns of a subquery have no names that one could rely on, unless a CTE gives them.
         let columns: Vec<String> = (0..kinds.len()).map(|index| format!("q{index}")).collect();
         let name = self.name("w");
         let sql = format!("(WITH {name}({}) AS ({sql}) SELECT * FROM {name}) AS {alias}", columns.join(", "));
         let named = columns.iter().zip(kinds);
-        let fields = named.map(|(column, kind)| Field { name: format!("{alias}.{column}"), kind: *kind });
+        let fields = named.map(|(column, kind)| Field {
+            name: format!("{alias}.{column}"),
+            kind: *kind,
+            short: false,
+        });
         From { sql, fields: fields.collect() }
     }
 

@@ -1,0 +1,136 @@
+//! The differences from SQLite that are meant, or lie in what SQLite itself leaves open: the one list, each with its reason. What
+//! docs/SQL.md says about them stands there under "What differs".
+//!
+//! Whoever compares outcomes of the same statement goes by [`judge`], through [`crate::Pair::check`] or with outcomes of their
+//! own; a fuzz target that meets `Verdict::Different` has found something. Add a difference here only with a reason that a user
+//! would accept, and as narrowly as can be said.
+
+use dosql::Value;
+
+use crate::compare::{Rows, same_order, same_rows};
+use crate::pair::{Answer, Failure, Outcome};
+
+/// What to think of two outcomes of one statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    Same,
+    /// They differ, for this reason.
+    Known(&'static str),
+    Different,
+}
+
+/// Judges what dosql and SQLite made of a statement. `was_refused`: since a statement was refused that inserts, none has succeeded.
+pub fn judge(sql: &str, ours: &Outcome, theirs: &Outcome, was_refused: bool) -> Verdict {
+    match (ours, theirs) {
+        (Err(ours), _) if ours.is_panic() => Verdict::Different,
+        (Ok(ours), Ok(theirs)) => {
+            let counters = |of: &Answer| (of.changes, of.in_transaction);
+            if counters(ours) != counters(theirs) {
+                return Verdict::Different;
+            }
+            if ours.last_insert_rowid != theirs.last_insert_rowid {
+                return if was_refused { Verdict::Known(REFUSED) } else { Verdict::Different };
+            }
+            let rows = judge_rows(sql, &ours.rows, &theirs.rows);
+            // SQLite's ALTER shows the columns of a query of its own.
+            if ours.columns == theirs.columns || sql.starts_with("ALTER") {
+                return rows;
+            }
+            if renamed(sql, &ours.columns, &theirs.columns) && rows != Verdict::Different {
+                Verdict::Known(NUMBERED)
+            } else {
+                Verdict::Different
+            }
+        }
+        _ => judge_errors(ours.as_ref().err(), theirs.as_ref().err()),
+    }
+}
+
+const REFUSED: &str = "an INSERT that is refused may have set last_insert_rowid() or not";
+const NUMBERED: &str = "SQLite puts a compound whose ORDER BY has a COLLATE into a subquery, and names its columns as a subquery's";
+const STANDS_FOR: &str = "which of several equal values stands for a group is open";
+/// For [`crate::Pair::check`], which asks SQLite again.
+pub const FLATTENED: &str = "SQLite gives the same with its CTEs materialised: otherwise it moves expressions to where columns have another affinity";
+const RETURNED: &str =
+    "SQLite's REPLACE may return a value as it was before its column's affinity was applied";
+const CONVERTED: &str =
+    "SQLite converts a subquery's value in place when it compares it, and returns the converted one";
+const OVERFLOW: &str = "whether sum() overflows depends on the order in which it meets its rows";
+const RIGHT_OF_ON: &str =
+    "SQLite's flattening makes a condition on a subquery refer to tables that come later";
+const HUGE: &str = "digits beyond the 17th of a huge real are printed as they are, not as zeroes";
+
+fn judge_rows(sql: &str, ours: &Rows, theirs: &Rows) -> Verdict {
+    let loose = ["DISTINCT", "GROUP BY", "UNION", "INTERSECT", "EXCEPT", "LIMIT", "min(", "max("];
+    // A view may be about groups, whatever the query shows.
+    let view = |word: &str| word.strip_prefix('v').is_some_and(|number| number.parse::<u32>().is_ok());
+    let loose = loose.iter().any(|word| sql.contains(word)) || sql.split(' ').any(view);
+    if same_rows(ours, theirs, false) {
+        if !ends_ordered(sql) || same_order(ours, theirs) {
+            return Verdict::Same;
+        }
+    } else if loose && same_rows(ours, theirs, true) {
+        // Which of the equal values stands for a group decides their order too.
+        return Verdict::Known(STANDS_FOR);
+    } else if sql.contains("WITH") && converted(ours, theirs) {
+        return Verdict::Known(CONVERTED);
+    } else if sql.contains("REPLACE") && sql.contains("RETURNING") && converted(ours, theirs) {
+        return Verdict::Known(RETURNED);
+    } else if sql.contains("printf") && sql.contains("%.2f") && sql.contains("e300") {
+        return Verdict::Known(HUGE);
+    }
+    Verdict::Different
+}
+
+/// Whether the names of a compound differ only as those of a subquery do: `a` is `a:1`, TRUE is `column1`.
+fn renamed(sql: &str, ours: &[String], theirs: &[String]) -> bool {
+    let renamed = |(at, (ours, theirs)): (usize, (&String, &String))| {
+        let numbered = theirs.strip_prefix(ours.as_str()).and_then(|rest| rest.strip_prefix(':'));
+        ours == theirs
+            || numbered.is_some_and(|number| number.parse::<u32>().is_ok())
+            || *theirs == format!("column{}", at + 1)
+    };
+    let compound = ["UNION", "INTERSECT", "EXCEPT"].iter().any(|word| sql.contains(word));
+    let differ = ours.iter().zip(theirs).enumerate().all(renamed);
+    compound && sql.contains("COLLATE") && ours.len() == theirs.len() && differ
+}
+
+/// Whether the rows differ only in numbers that are text in the other's.
+fn converted(ours: &Rows, theirs: &Rows) -> bool {
+    let plain = |rows: &Rows| -> Rows {
+        let value = |value: &Value| match value {
+            Value::Integer(n) => Value::Text(n.to_string().as_str().into()),
+            Value::Real(x) => Value::Text(format!("{x:?}").as_str().into()),
+            other => other.clone(),
+        };
+        rows.iter().map(|row| row.iter().map(value).collect()).collect()
+    };
+    ours != theirs && same_rows(&plain(ours), &plain(theirs), true)
+}
+
+/// SQLITE_CONSTRAINT.
+const CONSTRAINT: i32 = 19;
+
+fn judge_errors(ours: Option<&Failure>, theirs: Option<&Failure>) -> Verdict {
+    let says = |failure: Option<&Failure>, text: &str| failure.is_some_and(|f| f.message.contains(text));
+    if says(ours, "integer overflow") || says(theirs, "integer overflow") {
+        return Verdict::Known(OVERFLOW);
+    }
+    if says(theirs, "ON clause references tables to its right") {
+        return Verdict::Known(RIGHT_OF_ON);
+    }
+    let (Some(ours), Some(theirs)) = (ours, theirs) else { return Verdict::Different };
+    let same = if theirs.class() == CONSTRAINT { ours == theirs } else { ours.class() == theirs.class() };
+    if same { Verdict::Same } else { Verdict::Different }
+}
+
+/// Whether the whole result is ordered: the last ORDER BY stands outside all parentheses.
+pub fn ends_ordered(sql: &str) -> bool {
+    if !sql.starts_with("SELECT") {
+        return false;
+    }
+    sql.rfind(" ORDER BY ").is_some_and(|at| {
+        let tail = &sql[at..];
+        tail.matches('(').count() == tail.matches(')').count()
+    })
+}
