@@ -75,17 +75,33 @@ fn lock(path: &Path) -> Result<Lock> {
     let options = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
     let file: File = options.map_err(|error| failed(&error))?;
     match file.try_lock() {
-        Ok(()) => Ok(Lock::new(Held(file))),
+        Ok(()) => Ok(Lock::new((Held(file), lock_itself(parent(&path))?))),
         Err(TryLockError::WouldBlock) if weakened("lock-not-taken") => Ok(Lock::new(file)),
-        Err(TryLockError::WouldBlock) => {
-            let message = "the database is open elsewhere, in this process or another; close it there first";
-            Err(Error::new(ErrorKind::Busy, Code::Busy, message).at(path.display().to_string()))
-        }
+        Err(TryLockError::WouldBlock) => Err(busy(&path)),
         Err(TryLockError::Error(error)) => Err(failed(&error)),
     }
 }
 
-/// The lock file while it is locked.
+/// Locks the directory itself too, where the system can: removing the lock file lets nobody in.
+fn lock_itself(path: &Path) -> Result<Option<Held>> {
+    if !cfg!(unix) {
+        return Ok(None);
+    }
+    let Ok(directory) = File::open(path) else { return Ok(None) };
+    match directory.try_lock() {
+        Ok(()) => Ok(Some(Held(directory))),
+        Err(TryLockError::WouldBlock) => Err(busy(path)),
+        // Some file systems lock no directories. The lock file stands.
+        Err(TryLockError::Error(_)) => Ok(None),
+    }
+}
+
+fn busy(path: &Path) -> Error {
+    let message = "the database is open elsewhere, in this process or another; close it there first";
+    Error::new(ErrorKind::Busy, Code::Busy, message).at(path.display().to_string())
+}
+
+/// A file or a directory while it is locked.
 struct Held(File);
 
 impl Drop for Held {

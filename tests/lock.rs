@@ -29,6 +29,24 @@ fn closing_lets_the_next_one_in_while_handles_are_still_around() {
     assert_eq!(reader.get(&space, "k").unwrap_err().kind(), ErrorKind::Closed);
 }
 
+#[test]
+#[cfg(unix)]
+fn neither_a_removed_lock_file_nor_another_path_lets_a_second_one_in() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let db = Database::open_directory(&path).unwrap();
+    let linked = dir.path().join("linked");
+    std::os::unix::fs::symlink(&path, &linked).unwrap();
+    assert_eq!(Database::open_directory(&linked).unwrap_err().kind(), ErrorKind::Busy);
+    std::fs::remove_file(path.join("LOCK")).unwrap();
+    assert_eq!(Database::open_directory(&path).unwrap_err().kind(), ErrorKind::Busy);
+    let renamed = dir.path().join("renamed");
+    std::fs::rename(&path, &renamed).unwrap();
+    assert_eq!(Database::open_directory(&renamed).unwrap_err().kind(), ErrorKind::Busy);
+    drop(db);
+    Database::open_directory(&renamed).unwrap();
+}
+
 const CHILD: &str = "DOSQL_LOCK_TEST_PATH";
 
 #[test]

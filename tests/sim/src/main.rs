@@ -18,7 +18,10 @@ mod crash;
 #[path = "../../common/golden.rs"]
 mod golden;
 mod isolation;
+mod ledger;
 mod model;
+#[cfg(feature = "peers")]
+mod peers;
 mod plan;
 mod plans;
 mod protocols;
@@ -36,6 +39,8 @@ commands:
   corruption                                             small databases, with every byte of their files damaged
   isolation                                              histories of transactions, looked through for cycles
   queries [--queries N] [--from S] [--seeds N] [--threads T]   random SQL, judged by SQLite and by its own variations
+  ledger write|check PATH ..                             real files, whose disk somebody else takes away: .ci/real-world
+  peers [--every N]                                      corruption of SQLite and redb, where built with the feature `peers`
   protocols                                              short lives, crashed and disturbed at every call";
 
 fn main() -> ExitCode {
@@ -49,6 +54,9 @@ fn main() -> ExitCode {
         "corruption" => corruption::command(parser),
         "isolation" => isolation::command(parser),
         "queries" => queries::command(parser),
+        "ledger" => ledger::command(parser),
+        #[cfg(feature = "peers")]
+        "peers" => peers::command(parser),
         "protocols" => protocols::command(parser),
         _ => {
             eprintln!("{USAGE}");

@@ -6,7 +6,7 @@
 //! golden database --> damage.rs: all that can happen to its files --> sweep.rs: judge each copy --> one line of figures
 //! ```
 
-mod damage;
+pub mod damage;
 mod database;
 mod segment;
 mod sweep;
