@@ -13,7 +13,7 @@ use std::process::{Command, Stdio};
 use redb::ReadableTable;
 use rusqlite::Connection;
 
-use crate::corruption::damage::{self, Damage, Density, SECTOR};
+use crate::corruption::damage::{self, Damage, Density};
 use crate::golden::{Files, Verdict};
 
 const ROWS: i64 = 60;
@@ -44,7 +44,10 @@ pub fn command(mut arguments: lexopt::Parser) -> Result<bool, lexopt::Error> {
             other => return Err(other.unexpected()),
         }
     }
-    let scratch = std::env::temp_dir().join(format!("dosql-peers-{}", std::process::id()));
+    // Memory where there is a directory of it: each case writes and syncs files.
+    let memory = Path::new("/dev/shm");
+    let parent = if memory.is_dir() { memory.to_path_buf() } else { std::env::temp_dir() };
+    let scratch = parent.join(format!("dosql-peers-{}", std::process::id()));
     let run = || -> Result<(), AnyError> {
         std::fs::create_dir_all(&scratch)?;
         match child {
@@ -92,8 +95,7 @@ fn judge_all(peer: Peer, scratch: &Path, every: usize, from: usize) -> Result<()
     std::panic::set_hook(Box::new(|_| ()));
     let files = peer.make(scratch)?;
     let none = Files::new();
-    let unit = |name: &str| if name.ends_with("-wal") { SECTOR } else { PAGE };
-    let damages = damage::all(&files, &none, Density { patterns: 1, every }, unit);
+    let damages = damage::all(&files, &none, Density { patterns: 1, every }, |_| PAGE);
     let mut out = std::io::stdout();
     for damage in damages.iter().skip(from) {
         let letter = match catch_unwind(AssertUnwindSafe(|| peer.judge(scratch, &files, damage))) {
@@ -160,7 +162,11 @@ impl Peer {
             files.iter().try_for_each(|(name, bytes)| Ok(std::fs::write(scratch.join(name), bytes)?))
         };
         put().expect("the scratch directory takes files");
-        let read = if self == Peer::Redb { read_redb(&self.path(scratch)) } else { read_sqlite(&self.path(scratch)) };
+        let read = if self == Peer::Redb {
+            read_redb(&self.path(scratch))
+        } else {
+            read_sqlite(&self.path(scratch))
+        };
         match read {
             Ok(true) => Verdict::Right,
             Ok(false) => Verdict::Wrong(String::new()),
@@ -186,18 +192,40 @@ fn read_files(scratch: &Path) -> Result<Files, AnyError> {
     Ok(files)
 }
 
-/// Whether all rows are there, by the table and by the index.
+/// Whether all rows are there, by the table and by the index. Values are compared as SQLite gives them: it is not asked whether text
+/// is text.
 fn read_sqlite(path: &Path) -> Result<bool, AnyError> {
     let db = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let mut by_table = db.prepare("SELECT id, name, cents FROM item NOT INDEXED ORDER BY id")?;
-    let rows = by_table.query_map([], |row| Ok((row.get(0)?, (row.get(1)?, row.get(2)?))))?;
-    let rows: Vec<(i64, (String, i64))> = rows.collect::<Result<_, _>>()?;
-    let mut by_index = db.prepare("SELECT cents, id FROM item INDEXED BY by_cents ORDER BY cents, id")?;
-    let pairs = by_index.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let pairs: Vec<(i64, i64)> = pairs.collect::<Result<_, _>>()?;
-    let mut expected: Vec<(i64, i64)> = (0..ROWS).map(|id| (row(id).1, id)).collect();
-    expected.sort_unstable();
-    Ok(rows == (0..ROWS).map(|id| (id, row(id))).collect::<Vec<_>>() && pairs == expected)
+    let by_table = stored(&db, "SELECT id, name, cents FROM item NOT INDEXED ORDER BY id")?;
+    let by_index = stored(&db, "SELECT cents, id FROM item INDEXED BY by_cents ORDER BY cents, id")?;
+    let (integer, text) = (|n: i64| format!("i{n}").into_bytes(), |t: String| [b"t", t.as_bytes()].concat());
+    let rows = (0..ROWS).map(|id| vec![integer(id), text(row(id).0), integer(row(id).1)]);
+    let mut pairs: Vec<(i64, i64)> = (0..ROWS).map(|id| (row(id).1, id)).collect();
+    pairs.sort_unstable();
+    let pairs = pairs.into_iter().map(|(cents, id)| vec![integer(cents), integer(id)]);
+    Ok(by_table == rows.collect::<Vec<_>>() && by_index == pairs.collect::<Vec<_>>())
+}
+
+/// The rows of a query, each value as its type and its bytes.
+fn stored(db: &Connection, sql: &str) -> Result<Vec<Vec<Vec<u8>>>, AnyError> {
+    use rusqlite::types::ValueRef;
+    let mut statement = db.prepare(sql)?;
+    let columns = statement.column_count();
+    let mut rows = statement.query([])?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let value = |column| -> Result<Vec<u8>, AnyError> {
+            Ok(match row.get_ref(column)? {
+                ValueRef::Null => b"n".to_vec(),
+                ValueRef::Integer(integer) => format!("i{integer}").into_bytes(),
+                ValueRef::Real(real) => format!("r{real}").into_bytes(),
+                ValueRef::Text(text) => [b"t", text].concat(),
+                ValueRef::Blob(blob) => [b"b", blob].concat(),
+            })
+        };
+        all.push((0..columns).map(value).collect::<Result<_, _>>()?);
+    }
+    Ok(all)
 }
 
 /// Whether all rows are there, by scan and by key.
