@@ -30,7 +30,12 @@ impl Database {
     ///
     /// Fails with `Corrupt`, `Unsupported` for a newer format, code `NotADb` for something else's storage, or as the stores do.
     pub fn open(storage: Storage, options: Options) -> Result<Self> {
-        let database = Database(Handle::new(recovery::open(storage, options)?));
+        let (engine, unproven) = recovery::open(storage, options)?;
+        let database = Database(Handle::new(engine));
+        if unproven && !weakened("recovered-tail-trusted") {
+            // The last commits stand in the log, but may not be durable there. From here on they are relied upon.
+            database.0.checkpoint().map_err(|error| database.0.poison(error))?;
+        }
         if database.0.checkpoint_is_due() {
             database.0.checkpoint()?;
         }

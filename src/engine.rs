@@ -148,8 +148,13 @@ impl Engine {
         Ok(())
     }
 
-    /// From now on nothing but closing works. Hands `error` back.
+    /// From now on nothing but closing works. Hands `error` back, though never as [`ErrorKind::NoSpace`]: that would say that the same
+    /// can be tried again.
     pub(crate) fn poison(&self, error: Error) -> Error {
+        let error = match error.kind() {
+            ErrorKind::NoSpace => Error::new(ErrorKind::Io, Code::IoErr, error.to_string()),
+            _ => error,
+        };
         if !weakened("failed-sync-forgiven") {
             let _ = self.fault.set(error.clone());
         }

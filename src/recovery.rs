@@ -25,8 +25,9 @@ use crate::turn::Turn;
 use crate::view::View;
 use crate::window::Window;
 
-/// Opens the database that `storage` holds, or makes one there.
-pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
+/// Opens the database that `storage` holds, or makes one there. Also tells whether a checkpoint has to make its last commits durable
+/// before anybody relies on them.
+pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)> {
     let env = environment(&options)?;
     let background = match options.maintenance {
         Maintenance::Auto => options.env.is_none(),
@@ -79,7 +80,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
     };
     let counters = Counters::default();
     counters.replayed.store(recovered.commits, Ordering::Relaxed);
-    Ok(Engine {
+    let engine = Engine {
         options,
         env,
         database: meta.database,
@@ -99,7 +100,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<Engine> {
         closed: AtomicBool::new(false),
         counters,
         lock: Mutex::new(storage.lock),
-    })
+    };
+    Ok((engine, recovered.unproven))
 }
 
 fn environment(options: &Options) -> Result<Env> {

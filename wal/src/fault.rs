@@ -245,12 +245,6 @@ impl LogStore for FaultLogStore {
         Ok(())
     }
 
-    fn rewrite(&self, from: LogPosition, to: LogPosition) -> Result<()> {
-        // What is held back has not been given up on.
-        let synced = self.state.lock().unsynced.as_ref().map_or(to, |held| LogPosition::new(held.start));
-        self.inner.rewrite(from, to.min(synced))
-    }
-
     fn trim(&self, before: LogPosition) -> Result<()> {
         self.enter(LogCall::Trim)?;
         let synced = self.state.lock().unsynced.as_ref().map_or(before, |held| LogPosition::new(held.start));

@@ -436,28 +436,6 @@ impl LogStore for FileLogStore {
         self.tidy()
     }
 
-    fn rewrite(&self, from: LogPosition, to: LogPosition) -> Result<()> {
-        let mut chunk = Vec::new();
-        let mut at = from;
-        while at < to {
-            let wanted = (to.get() - at.get()).min(256 << 10) as usize;
-            chunk.resize(wanted, 0);
-            let read = self.read_from(at, &mut chunk)?;
-            for Piece { file, offset, len, .. } in self.pieces(at.get(), read)? {
-                // A read never crosses a file's end, so there is one piece.
-                file.write_at(offset, &chunk[..len.min(read)])?;
-            }
-            at = at.advance(read)?;
-            if read == 0 {
-                return Err(Error::corrupt(
-                    "the log ends within what was just read",
-                    format!("log position {at}"),
-                ));
-            }
-        }
-        Ok(())
-    }
-
     fn trim(&self, before: LogPosition) -> Result<()> {
         {
             let mut state = self.state.lock();

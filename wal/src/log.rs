@@ -77,8 +77,7 @@ impl Log {
     /// Recovers the log from position `from`, whose first record chains to `chain` (0 and 0 for a new log; later what
     /// [`Log::end`] said at the checkpoint), shows each commit to `replay` in order, and opens it for appending.
     ///
-    /// Nothing is written before all is read, and then only the last records, as they are, since an earlier sync of them may
-    /// have failed. What was found is durable when this returns. Fails with
+    /// Nothing is written, but what was found is synced; [`Recovered::unproven`] says where that may not be enough. Fails with
     /// [`dosql_base::ErrorKind::Corrupt`] where something that had been synced is missing or damaged, with
     /// [`dosql_base::ErrorKind::Unsupported`] for a newer format, and as `replay` or the store do. What `replay` has
     /// seen before a failure must be discarded.
@@ -96,18 +95,13 @@ impl Log {
             Error::corrupt("the log's generation is used up", format!("log position {}", found.end))
         })?;
         store.truncate(found.end)?;
-        if !weakened("recovered-tail-not-rewritten") {
-            store.rewrite(found.claimed, found.end)?;
-        }
-        if !weakened("recovered-tail-not-synced") {
-            store.sync(found.end)?;
-        }
+        store.sync(found.end)?;
         let state = State {
             buffer: Vec::new(),
             end: found.end,
             chain: found.chain,
             reserved: found.end,
-            sealed: found.sealed,
+            sealed: !found.unproven,
         };
         let log = Log {
             store,

@@ -39,10 +39,10 @@ pub struct Recovered {
     pub last: Option<Timestamp>,
     /// Whether remains of records that were never synced were found after the end, and dropped.
     pub torn_tail: bool,
-    /// Whether the last record is a mark that covers all before itself, or there is none.
-    pub(crate) sealed: bool,
-    /// Everything before this was known durable when the log was last written.
-    pub(crate) claimed: LogPosition,
+    /// Whether no record says that the last commits are durable. An earlier sync of them may have failed, and after that a system
+    /// may show bytes that it has given up on writing, and sync them no more. Writing them again where they stand would put at risk
+    /// what may be durable and acknowledged: whoever relies on these commits makes durable elsewhere what they say.
+    pub unproven: bool,
     /// The highest generation seen, 0 for none.
     pub(crate) generation: u32,
 }
@@ -61,8 +61,7 @@ pub(crate) fn recover(
         chain,
         last: None,
         torn_tail: false,
-        sealed: true,
-        claimed: from,
+        unproven: false,
         generation: 0,
     };
     while let Some(sound) = window.record(found.end.get())? {
@@ -80,8 +79,7 @@ pub(crate) fn recover(
         }
         (found.end, found.chain) = (record.end, record.chain);
         found.generation = header.generation.get();
-        found.claimed = found.claimed.max(LogPosition::new(header.durable.get()));
-        found.sealed = header.kind == KIND_MARK && header.durable == header.position;
+        found.unproven = header.kind != KIND_MARK || header.durable != header.position;
     }
     if store.caps().keeps_room {
         check_room(&mut window, found.end)?;

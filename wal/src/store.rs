@@ -30,14 +30,6 @@ pub trait LogStore: Send + Sync {
     /// may stay stored; the log tells them apart. Called once, after recovery and before the first append.
     fn truncate(&self, end: LogPosition) -> Result<()>;
 
-    /// Writes again what is stored from `from` to `to`, byte for byte, so that the next sync really carries it. Called once,
-    /// after [`LogStore::truncate`]: where an earlier sync failed, a system may show bytes that it has given up on writing,
-    /// and sync them no more. Nothing to do for a store that knows no such state.
-    fn rewrite(&self, from: LogPosition, to: LogPosition) -> Result<()> {
-        let _ = (from, to);
-        Ok(())
-    }
-
     /// Space before `before` may be recycled. Nothing at or after it changes.
     fn trim(&self, before: LogPosition) -> Result<()>;
 

@@ -13,7 +13,9 @@
 //! it writes the other slot it makes the current one durable in the half that does not hold it, and puts the half that does at no
 //! risk. Its next commit zeroes copies before it writes a slot again.
 //!
-//! Little-endian. `crc32` covers bytes 0..60 and the meta. `page_count` is the highest page id ever written. The slot with the
+//! Little-endian. `crc32` covers bytes 0..60 and then the meta, from its last byte to its first. The meta may end in a CRC of its own,
+//! as the engine's does, and a CRC that runs into such bytes in their order comes out the same whatever they say: half of an
+//! older meta, left by a torn write, would pass. Format 1 had the meta in its order, and is read still. `page_count` is the highest page id ever written. The slot with the
 //! higher sequence is the state of the store; a commit writes the other one.
 
 use dosql_base::mutant::weakened;
@@ -25,7 +27,9 @@ use crate::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 pub(super) const MAGIC: [u8; 16] = *b"dosql page file\n";
 /// The version of the file format.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
+/// The version whose checksum runs over the meta in its order.
+const FORWARD: u32 = 1;
 /// Flag: nothing was ever committed.
 pub(super) const EMPTY: u32 = 1;
 /// The length of a slot without its meta.
@@ -63,7 +67,12 @@ pub(super) struct Found {
 fn checksum(header: &SlotHeader, meta: &[u8]) -> u32 {
     let mut sum = Checksum::new(0);
     sum.update(&header.as_bytes()[..SLOT_LEN - 4]);
-    sum.update(meta);
+    if header.format.get() == FORWARD || weakened("meta-sum-blind") {
+        sum.update(meta);
+    } else {
+        let backward: Vec<u8> = meta.iter().rev().copied().collect();
+        sum.update(&backward);
+    }
     sum.finish()
 }
 
@@ -192,13 +201,13 @@ mod tests {
     fn a_slot_keeps_its_bytes() {
         let bytes = encode(8192, 2, 3, Some(b"meta"));
         let mut golden =
-            b"dosql page file\n\x01\0\0\0\0\x20\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04".to_vec();
+            b"dosql page file\n\x02\0\0\0\0\x20\0\0\x02\0\0\0\0\0\0\0\x03\0\0\0\0\0\0\0\x04".to_vec();
         golden.resize(60, 0);
         assert_eq!(bytes[..60], golden);
         assert_eq!(&bytes[64..], b"meta");
         let mut crc = Checksum::new(0);
         crc.update(&golden);
-        crc.update(b"meta");
+        crc.update(b"atem");
         assert_eq!(bytes[60..64], crc.finish().to_le_bytes());
     }
 
@@ -234,6 +243,34 @@ mod tests {
         head[8192..8260].fill(0);
         head[copy_place(1, 8192)..][..68].copy_from_slice(&encode(16_384, 5, 3, Some(b"five")));
         assert_eq!(newest(&head).unwrap().sequence, 4);
+    }
+
+    #[test]
+    fn a_slot_of_which_a_part_is_older_is_broken_even_where_the_meta_has_a_checksum_of_its_own() {
+        let slot = |sequence: u64, text: &[u8]| {
+            let mut meta = text.to_vec();
+            meta.extend_from_slice(&dosql_base::checksum(0, text).to_le_bytes());
+            let mut head = encode(4096, sequence, 3, Some(&meta));
+            head.resize(8192, 0);
+            head
+        };
+        let (old, new) = (slot(3, b"what the older one says"), slot(5, b"and what the newer says"));
+        for cut in 0..100 {
+            for torn in [[&new[..cut], &old[cut..]].concat(), [&old[..cut], &new[cut..]].concat()] {
+                let whole = torn == old || torn == new;
+                assert_eq!(newest(&torn).is_ok(), whole, "cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_of_format_1_is_read() {
+        let mut slot = encode(4096, 7, 0, Some(b"meta"));
+        slot[16] = 1;
+        let sum = dosql_base::checksum(dosql_base::checksum(0, &slot[..60]), b"meta");
+        slot[60..64].copy_from_slice(&sum.to_le_bytes());
+        slot.resize(8192, 0);
+        assert_eq!(newest(&slot).unwrap().meta.as_deref(), Some(&b"meta"[..]));
     }
 
     #[test]

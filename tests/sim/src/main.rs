@@ -20,6 +20,7 @@ mod golden;
 mod isolation;
 mod ledger;
 mod model;
+mod mutants;
 #[cfg(feature = "peers")]
 mod peers;
 mod plan;
@@ -41,7 +42,8 @@ commands:
   queries [--queries N] [--from S] [--seeds N] [--threads T]   random SQL, judged by SQLite and by its own variations
   ledger write|check PATH ..                             real files, whose disk somebody else takes away: .ci/real-world
   peers [--every N]                                      corruption of SQLite and redb, where built with the feature `peers`
-  protocols                                              short lives, crashed and disturbed at every call";
+  protocols [--scenario NAME] [--seeds N] [--again N]    short lives, crashed and disturbed at every call
+  mutants [--only NAME]                                  the engine weakened on purpose: each weakness must be noticed";
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args().skip(1);
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         "determinism" => plans::determinism(parser),
         "corruption" => corruption::command(parser),
         "isolation" => isolation::command(parser),
+        "mutants" => mutants::command(parser),
         "queries" => queries::command(parser),
         "ledger" => ledger::command(parser),
         #[cfg(feature = "peers")]

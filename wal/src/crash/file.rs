@@ -1,6 +1,7 @@
 //! One file of the simulated disk: what reads show, what is durable, and the changes in between.
 
 use super::damage::{Dice, Fate, sectors};
+use super::image::Image;
 
 /// A change that was not synced.
 #[derive(Clone)]
@@ -12,22 +13,22 @@ pub(super) enum FileChange {
 /// See above.
 #[derive(Clone, Default)]
 pub(super) struct FileState {
-    pub(super) bytes: Vec<u8>,
-    pub(super) durable: Vec<u8>,
+    pub(super) bytes: Image,
+    pub(super) durable: Image,
     /// In the order in which they were made, each with its number.
     pub(super) pending: Vec<(u64, FileChange)>,
 }
 
 impl FileState {
     /// A file that holds `bytes`, all durable.
-    pub(super) fn holding(bytes: Vec<u8>) -> Self {
+    pub(super) fn holding(bytes: Image) -> Self {
         FileState { durable: bytes.clone(), bytes, pending: Vec::new() }
     }
 
     /// Writes, and grows the file where it has to.
     pub(super) fn write(&mut self, change: &mut u64, at: usize, bytes: &[u8]) {
         let grows = at + bytes.len() > self.bytes.len();
-        put(&mut self.bytes, at, bytes);
+        self.bytes.write(at, bytes);
         self.change(change, FileChange::Write { at, bytes: bytes.to_vec() });
         if grows {
             self.change(change, FileChange::Length(at + bytes.len()));
@@ -35,7 +36,7 @@ impl FileState {
     }
 
     pub(super) fn set_len(&mut self, change: &mut u64, len: usize) {
-        self.bytes.resize(len, 0);
+        self.bytes.resize(len);
         self.change(change, FileChange::Length(len));
     }
 
@@ -48,11 +49,11 @@ impl FileState {
     pub(super) fn sync(&mut self) {
         for (_, change) in std::mem::take(&mut self.pending) {
             match change {
-                FileChange::Write { at, bytes } => put(&mut self.durable, at, &bytes),
-                FileChange::Length(len) => self.durable.resize(len, 0),
+                FileChange::Write { at, bytes } => self.durable.write(at, &bytes),
+                FileChange::Length(len) => self.durable.resize(len),
             }
         }
-        self.durable.resize(self.bytes.len(), 0);
+        self.durable.resize(self.bytes.len());
     }
 
     /// The bytes that wait for a sync are given up, but for the sectors that `dice` keeps. Lengths still wait.
@@ -65,7 +66,7 @@ impl FileState {
             damaged(&mut self.durable, *number, change, dice);
         }
         // What lies beyond the durable length is not to be seen.
-        self.durable.truncate(len);
+        self.durable.resize(len);
     }
 
     /// The file that a crash leaves.
@@ -76,7 +77,7 @@ impl FileState {
             match change {
                 FileChange::Length(wanted) if dice.keeps(*number) => {
                     if *wanted < len {
-                        bytes.truncate(*wanted);
+                        bytes.resize(*wanted);
                     }
                     len = *wanted;
                 }
@@ -85,36 +86,28 @@ impl FileState {
             }
         }
         // Bytes without the length are out of sight; a length without the bytes shows zeros.
-        bytes.resize(len, 0);
+        bytes.resize(len);
         FileState::holding(bytes)
     }
 }
 
 /// Does to `bytes` what is left of a write.
-fn damaged(bytes: &mut Vec<u8>, number: u64, change: &FileChange, dice: &Dice) {
+fn damaged(bytes: &mut Image, number: u64, change: &FileChange, dice: &Dice) {
     let FileChange::Write { at, bytes: written } = change else { return };
     for sector in sectors(*at, written.len()) {
         let start = *at + sector.start;
         let new = &written[sector];
         match dice.fate(number, new.len()) {
             Fate::Old => {}
-            Fate::New => put(bytes, start, new),
-            Fate::Head(len) => put(bytes, start, &new[..len]),
-            Fate::Tail(from) => put(bytes, start + from, &new[from..]),
-            Fate::Zeros => put(bytes, start, &vec![0; new.len()]),
+            Fate::New => bytes.write(start, new),
+            Fate::Head(len) => bytes.write(start, &new[..len]),
+            Fate::Tail(from) => bytes.write(start + from, &new[from..]),
+            Fate::Zeros => bytes.write(start, &vec![0; new.len()]),
             Fate::Garbage => {
                 let mut garbage = vec![0; new.len()];
                 dice.fill(&mut garbage);
-                put(bytes, start, &garbage);
+                bytes.write(start, &garbage);
             }
         }
     }
-}
-
-fn put(bytes: &mut Vec<u8>, at: usize, written: &[u8]) {
-    let end = at + written.len();
-    if bytes.len() < end {
-        bytes.resize(end, 0);
-    }
-    bytes[at..end].copy_from_slice(written);
 }

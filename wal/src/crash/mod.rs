@@ -24,6 +24,7 @@ mod damage;
 mod disk;
 mod fault;
 mod file;
+mod image;
 mod trace;
 
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl CrashDirectory {
         let mut hash = Trace::default();
         for (name, &file) in &disk.names {
             hash.bytes(name.as_bytes());
-            hash.bytes(&disk.files[file].bytes);
+            hash.bytes(&disk.files[file].bytes.to_vec());
         }
         hash.hash
     }
@@ -149,14 +150,14 @@ impl CrashDirectory {
     #[must_use]
     pub fn contents(&self, name: &str) -> Option<Vec<u8>> {
         let disk = self.disk.lock();
-        disk.names.get(name).map(|&file| disk.files[file].bytes.clone())
+        disk.names.get(name).map(|&file| disk.files[file].bytes.to_vec())
     }
 
     /// Puts a file there, durable: a stored image to start from.
     pub fn put(&self, name: &str, bytes: Vec<u8>) {
         let mut disk = self.disk.lock();
         let file = disk.files.len();
-        disk.files.push(file::FileState::holding(bytes));
+        disk.files.push(file::FileState::holding(bytes.into()));
         disk.names.insert(name.to_string(), file);
         disk.durable_names.insert(name.to_string(), file);
     }
@@ -255,11 +256,8 @@ impl RawFile for CrashFile {
         let numbers = [self.file as u64, offset, buffer.len() as u64];
         let read = disk.call(Call::Read, &[], &numbers, |disk, course| {
             let offset = usize::try_from(offset).unwrap_or(usize::MAX);
-            let stored = disk.files[self.file].bytes.get(offset..).unwrap_or_default();
-            let len = stored.len().min(buffer.len());
-            let len = if course == Course::Short { len.div_ceil(2) } else { len };
-            buffer[..len].copy_from_slice(&stored[..len]);
-            Ok(len)
+            let len = disk.files[self.file].bytes.read(offset, buffer);
+            Ok(if course == Course::Short { len.div_ceil(2) } else { len })
         })?;
         disk.trace.bytes(&buffer[..read]);
         Ok(read)

@@ -42,10 +42,27 @@ pub(crate) fn fault_at(scenario: &'static Scenario, call: u64, depth: Depth, fig
             figures.fault_states += 1;
             note(figures, judge(world.on(left), true), scenario, &format!("{place}, then {surviving:?}"));
         }
-        figures.fault_states += 1;
+        figures.fault_states += 2;
+        let found = lost_after_restart(&world);
+        note(figures, found, scenario, &format!("{place}, then a restart and a power cut"));
         let next = world.on(world.disk().killed());
         note(figures, judge(next, false), scenario, &format!("{place}, then a restart"));
     }
+}
+
+/// What the next process finds, and others may have seen through it, is durable: a power cut takes none of it.
+fn lost_after_restart(world: &World) -> Vec<String> {
+    let mut next = world.on(world.disk().killed());
+    let mut mistakes = guarded(|| {
+        if let Err(error) = next.open() {
+            next.lived.mistake(format!("it does not open: {error:?}"));
+        }
+        std::mem::take(&mut next.lived.mistakes)
+    });
+    if next.is_open() {
+        mistakes.extend(judge(next.on(next.disk().survivor(Surviving::Nothing)), true));
+    }
+    mistakes
 }
 
 /// The handle is closed for good, or shows what was committed and goes on.

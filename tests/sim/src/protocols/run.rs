@@ -6,6 +6,7 @@ use lexopt::Parser;
 use lexopt::prelude::*;
 use parking_lot::Mutex;
 
+use super::probes::PROBES;
 use super::scenario::Scenario;
 use super::scenarios;
 use super::sweep::{Depth, Figures, rehearse, sweep_call};
@@ -48,12 +49,13 @@ pub(crate) fn command(parser: Parser) -> Result<bool, lexopt::Error> {
         // A panic is told as a violation; where one scenario is looked at, its place is of interest too.
         std::panic::set_hook(Box::new(|_| {}));
     }
-    let mut scenarios = scenarios::all();
-    if let Some(name) = &arguments.scenario {
-        scenarios.retain(|scenario| scenario.name == name);
-    }
-    let figures = sweep_all(&scenarios, &arguments);
-    Ok(report(&scenarios, figures))
+    let wanted = |name: &str| arguments.scenario.as_ref().is_none_or(|wanted| wanted == name);
+    let scenarios: Vec<_> = scenarios::all().into_iter().filter(|scenario| wanted(scenario.name)).collect();
+    let probes: Vec<_> = PROBES.iter().filter(|probe| wanted(probe.name)).collect();
+    let mut lines: Vec<(&str, Figures)> = Vec::new();
+    lines.extend(probes.iter().map(|probe| (probe.name, probe.sweep(arguments.depth))));
+    lines.extend(scenarios.iter().map(|scenario| scenario.name).zip(sweep_all(&scenarios, &arguments)));
+    Ok(report(lines))
 }
 
 fn sweep_all(scenarios: &[&'static Scenario], arguments: &Arguments) -> Vec<Figures> {
@@ -77,11 +79,12 @@ fn sweep_all(scenarios: &[&'static Scenario], arguments: &Arguments) -> Vec<Figu
     figures.into_inner()
 }
 
-fn report(scenarios: &[&'static Scenario], figures: Vec<Figures>) -> bool {
+fn report(lines: Vec<(&str, Figures)>) -> bool {
     let mut total = Figures::default();
+    let some = !lines.is_empty();
     println!(
         "{:<20}{:>8}{:>14}{:>14}{:>12}",
-        "scenario", "calls", "crash states", "fault states", "violations"
+        "scenario", "calls", "crash states", "other states", "violations"
     );
     let line = |name: &str, calls: u64, figures: &Figures| {
         let violations = figures.violations.len();
@@ -91,8 +94,8 @@ fn report(scenarios: &[&'static Scenario], figures: Vec<Figures>) -> bool {
         );
     };
     let mut calls = 0;
-    for (scenario, figures) in scenarios.iter().zip(figures) {
-        line(scenario.name, figures.calls, &figures);
+    for (name, figures) in lines {
+        line(name, figures.calls, &figures);
         calls += figures.calls;
         total.add(figures);
     }
@@ -100,5 +103,5 @@ fn report(scenarios: &[&'static Scenario], figures: Vec<Figures>) -> bool {
     for violation in total.violations.iter().take(MOST_TOLD) {
         println!("{violation}");
     }
-    total.violations.is_empty() && !scenarios.is_empty()
+    some && total.violations.is_empty()
 }

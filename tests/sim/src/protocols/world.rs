@@ -25,6 +25,8 @@ pub(crate) struct World {
     stop_at: Option<u64>,
     trouble: Option<(u64, Trouble)>,
     clock: Arc<ManualClock>,
+    /// Of the randomness.
+    seed: u64,
     database: Option<Database>,
     watch: Arc<Watch>,
 }
@@ -46,9 +48,14 @@ impl World {
         Self::at(scenario, CrashDirectory::new(), Lived::new(), FIRST_MOMENT)
     }
 
+    /// As `new`; the database is another one.
+    pub(crate) fn of_another_kind(scenario: &'static Scenario) -> Self {
+        World { seed: 4, ..Self::new(scenario) }
+    }
+
     /// The same life on what a crash left: the database is not open yet.
     pub(crate) fn on(&self, left: CrashDirectory) -> Self {
-        Self::at(self.scenario, left, self.lived.clone(), self.now())
+        World { seed: self.seed, ..Self::at(self.scenario, left, self.lived.clone(), self.now()) }
     }
 
     fn at(scenario: &'static Scenario, disk: CrashDirectory, lived: Lived, now: u64) -> Self {
@@ -61,6 +68,7 @@ impl World {
             stop_at: None,
             trouble: None,
             clock,
+            seed: 3,
             database: None,
             watch: Arc::default(),
         }
@@ -175,7 +183,7 @@ impl World {
     // ---- the database
 
     pub(crate) fn options(&self) -> Options {
-        options(&self.scenario.settings, Arc::clone(&self.clock))
+        options(&self.scenario.settings, Arc::clone(&self.clock), self.seed)
     }
 
     /// Opens the database, which must be as some commit left it.
@@ -382,13 +390,13 @@ impl World {
 /// The keyspace that scenarios over keys write to.
 pub(crate) const SPACE: &str = "space";
 
-fn options(settings: &Settings, clock: Arc<ManualClock>) -> Options {
+fn options(settings: &Settings, clock: Arc<ManualClock>, seed: u64) -> Options {
     Options {
         page_size: 4096,
         cache_bytes: settings.cache_bytes,
         log_limit: settings.log_limit,
         retention: settings.retention,
-        env: Some(Env::new(clock, Arc::new(SeededEntropy::new(3)))),
+        env: Some(Env::new(clock, Arc::new(SeededEntropy::new(seed)))),
         limits: Limits {
             history_runs: settings.history_runs,
             conflict_window_bytes: settings.conflict_window_bytes,

@@ -38,11 +38,11 @@ fn value(n: u32, len: usize) -> Vec<u8> {
 }
 
 /// The keys of these numbers get values of commit `n`.
-fn puts(n: u32, keys: impl IntoIterator<Item = u32>, len: usize) -> Edits {
+pub(super) fn puts(n: u32, keys: impl IntoIterator<Item = u32>, len: usize) -> Edits {
     keys.into_iter().map(|k| (key(k), Some(value(n, len)))).collect()
 }
 
 /// The keys of these numbers are deleted.
-fn deletes(keys: impl IntoIterator<Item = u32>) -> Edits {
+pub(super) fn deletes(keys: impl IntoIterator<Item = u32>) -> Edits {
     keys.into_iter().map(|k| (key(k), None)).collect()
 }
