@@ -48,6 +48,7 @@ impl Engine {
         }
         let result = match self.fault.get() {
             Some(_) => Ok(()),
+            None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
             None => self.make_checkpoint().and_then(|()| self.log.seal()),
         };

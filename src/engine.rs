@@ -276,7 +276,8 @@ impl Drop for Engine {
     fn drop(&mut self) {
         // Commits that did not ask to wait for the device are given to it on an orderly way out. Nobody is left to hear of a
         // failure, and nothing was promised.
-        if self.fault.get().is_none() && !self.closed.load(Ordering::Acquire) {
+        let writes = !self.options.read_only && self.fault.get().is_none();
+        if writes && !self.closed.load(Ordering::Acquire) {
             let _ = self.log.seal();
         }
     }

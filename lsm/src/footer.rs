@@ -13,7 +13,6 @@
 //! 60  4  magic      "dsqS"
 //! ```
 
-use dosql_base::mutant::weakened;
 use dosql_base::{Checksum, Error, Result};
 use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -86,8 +85,7 @@ impl Footer {
         let bad =
             |what: &str| Error::corrupt(format!("a segment's footer {what}; restore the object"), "footer");
         let stored = Stored::read_from_bytes(bytes.as_slice()).map_err(|_| bad("is too short"))?;
-        let sound = stored.checksum.get() == sum(bytes) || weakened("segment-footer-unchecked");
-        if stored.magic != MAGIC || !sound {
+        if stored.magic != MAGIC || stored.checksum.get() != sum(bytes) {
             return Err(bad("is damaged, or the object is no segment"));
         }
         if stored.format.get() != FORMAT {

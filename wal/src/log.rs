@@ -77,7 +77,9 @@ impl Log {
     /// Recovers the log from position `from`, whose first record chains to `chain` (0 and 0 for a new log; later what
     /// [`Log::end`] said at the checkpoint), shows each commit to `replay` in order, and opens it for appending.
     ///
-    /// Nothing is written, but what was found is synced; [`Recovered::unproven`] says where that may not be enough. Fails with
+    /// Nothing is written, but what was found is synced; [`Recovered::unproven`] says where that may not be enough. In that case a mark that
+    /// claims nothing is the first record of what follows, so that remains of a record that was dropped can't be completed where the
+    /// next checkpoint would look for its first. Fails with
     /// [`dosql_base::ErrorKind::Corrupt`] where something that had been synced is missing or damaged, with
     /// [`dosql_base::ErrorKind::Unsupported`] for a newer format, and as `replay` or the store do. What `replay` has
     /// seen before a failure must be discarded.
@@ -107,12 +109,15 @@ impl Log {
             store,
             options,
             generation,
-            durable: AtomicU64::new(found.end.get()),
+            durable: AtomicU64::new(if found.unproven { found.durable.get() } else { found.end.get() }),
             state: Mutex::new(state),
             io: Mutex::new(Vec::new()),
             group: Mutex::new(Group::default()),
             synced: Condvar::new(),
         };
+        if found.unproven && !weakened("dropped-record-not-covered") {
+            log.append_parts(Header::of_kind(KIND_MARK), &[])?;
+        }
         Ok((log, found))
     }
 

@@ -74,7 +74,7 @@ impl Header {
     /// The header at the start of `bytes`, if it is one that was written at `position`.
     pub(crate) fn parse(bytes: &[u8], position: u64) -> Option<Header> {
         let (header, _) = Header::read_from_prefix(bytes).ok()?;
-        let sound = (header.position.get() == position || weakened("record-place-unchecked"))
+        let sound = header.position.get() == position
             && header.durable.get() <= position
             && header.generation.get() > 0
             && header.length.get() as usize <= MAX_BODY_BYTES

@@ -43,6 +43,8 @@ pub struct Recovered {
     /// may show bytes that it has given up on writing, and sync them no more. Writing them again where they stand would put at risk
     /// what may be durable and acknowledged: whoever relies on these commits makes durable elsewhere what they say.
     pub unproven: bool,
+    /// Everything before this is known durable.
+    pub(crate) durable: LogPosition,
     /// The highest generation seen, 0 for none.
     pub(crate) generation: u32,
 }
@@ -62,8 +64,10 @@ pub(crate) fn recover(
         last: None,
         torn_tail: false,
         unproven: false,
+        durable: from,
         generation: 0,
     };
+    let mut seal = None;
     while let Some(sound) = window.record(found.end.get())? {
         let header = sound.header;
         let follows = header.previous.get() == found.chain || weakened("record-chain-unchecked");
@@ -77,14 +81,21 @@ pub(crate) fn recover(
             found.commits += 1;
             found.last = Some(record.timestamp);
         }
-        (found.end, found.chain) = (record.end, record.chain);
         found.generation = header.generation.get();
+        found.durable = found.durable.max(LogPosition::new(header.durable.get()));
+        let before = (found.end, found.chain);
+        (found.end, found.chain) = (record.end, record.chain);
         found.unproven = header.kind != KIND_MARK || header.durable != header.position;
+        seal = (!found.unproven).then_some(before);
     }
     if store.caps().keeps_room {
         check_room(&mut window, found.end)?;
     }
     examine_tail(&mut window, &mut found)?;
+    // Nobody knows whether the last mark itself is durable, so nothing may follow it: what comes next takes its place.
+    if let Some((end, chain)) = seal {
+        (found.end, found.chain) = (end, chain);
+    }
     Ok(found)
 }
 

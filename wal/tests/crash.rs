@@ -9,7 +9,8 @@ use std::sync::Arc;
 use common::{Commit, Owned, append, open_from};
 use dosql_base::{ErrorKind, Result};
 use dosql_wal::{
-    Calls, CrashDirectory, DiskFault, FileLogStore, Log, LogPosition, MIN_SEGMENT_BYTES, Surviving,
+    Calls, CrashDirectory, DiskFault, FileLogStore, Log, LogOptions, LogPosition, MIN_SEGMENT_BYTES,
+    Surviving,
 };
 
 /// What the engine around the log would know: its durable checkpoint, what it appended after that and what it acknowledged.
@@ -171,6 +172,8 @@ fn commits_that_no_record_calls_durable_are_reported_unproven() {
     let mut world = World::new();
     let log = world.recover(&directory).unwrap();
     world.run(&log, 3).unwrap();
+    append(&log, &world.next_commit()).unwrap();
+    log.sync(log.end().0).unwrap();
     let open = |directory: &CrashDirectory| {
         let store =
             FileLogStore::open_in(Arc::new(directory.clone()), MIN_SEGMENT_BYTES).map(Arc::new).unwrap();

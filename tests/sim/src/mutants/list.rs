@@ -107,6 +107,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "generation-not-raised",
         "wal/src/log.rs",
         "a recovery does not tell its records from those that it dropped",
+        &["torn-tail-first"],
+    ),
+    mutant(
+        "dropped-record-not-covered",
+        "wal/src/log.rs",
+        "a checkpoint begins its log where remains of a dropped record lie",
         &["torn-tail-again"],
     ),
     mutant(
@@ -287,12 +293,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "segment-block-place-ignored",
         "lsm/src/frame.rs",
         "a block may be another segment's",
-        &["segments"],
-    ),
-    mutant(
-        "segment-footer-unchecked",
-        "lsm/src/footer.rs",
-        "a footer's checksum is not looked at",
         &["segments"],
     ),
     mutant("object-overwritten", "lsm/src/memory.rs", "a taken name is given away", &["segment-names"]),

@@ -21,6 +21,8 @@ pub(crate) struct Commit {
 #[derive(Clone)]
 pub(crate) struct Lived {
     pub(crate) commits: Vec<Commit>,
+    /// Whether the database was ever there.
+    pub(crate) made: bool,
     /// How many commits a restart must find.
     pub(crate) acknowledged: usize,
     /// What the engine got wrong while it lived.
@@ -30,7 +32,7 @@ pub(crate) struct Lived {
 impl Lived {
     pub(crate) fn new() -> Self {
         let empty = Commit { at: None, state: Arc::default() };
-        Lived { commits: vec![empty], acknowledged: 1, mistakes: Vec::new() }
+        Lived { commits: vec![empty], made: false, acknowledged: 1, mistakes: Vec::new() }
     }
 
     /// Everything as of the last commit, made or tried.

@@ -50,7 +50,12 @@ impl World {
 
     /// As `new`; the database is another one.
     pub(crate) fn of_another_kind(scenario: &'static Scenario) -> Self {
-        World { seed: 4, ..Self::new(scenario) }
+        Self::new(scenario).another()
+    }
+
+    /// A database that is made from now on is another one.
+    pub(crate) fn another(self) -> Self {
+        World { seed: 4, ..self }
     }
 
     /// The same life on what a crash left: the database is not open yet.
@@ -195,6 +200,7 @@ impl World {
         self.check_running()?;
         self.watch.begin(&database);
         let head = database.last_commit();
+        self.lived.made = true;
         self.database = Some(database);
         if let Err(mistake) = self.lived.found(&found) {
             self.lived.mistake(mistake);

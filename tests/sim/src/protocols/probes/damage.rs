@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dosql::{Code, Error, ErrorKind, Result};
-use dosql_wal::{CrashDirectory, Directory};
+use dosql_wal::{CrashDirectory, Directory, RECORD_HEADER_BYTES};
 
 use super::Tally;
 use crate::protocols::scenario::Scenario;
@@ -41,6 +41,11 @@ pub(super) fn stored() -> Result<Stored> {
     world.write(&puts(2, 0..15, 300))?;
     world.checkpoint()?;
     let older_pages = world.disk().contents("pages").unwrap_or_default();
+    // Until the places of pages that were freed hold others.
+    for n in 7..11 {
+        world.write(&puts(n, n..n + 25, 300))?;
+        world.checkpoint()?;
+    }
     live(&mut world)?;
     world.leave();
     let names = world.disk().list()?;
@@ -168,7 +173,8 @@ pub(super) fn log(tally: &mut Tally) {
                 return;
             }
         }
-        for start in (0..used).step_by(SECTOR) {
+        // But for the last, which holds the mark that says that what is before it was durable.
+        for start in (0..used.saturating_sub(SECTOR + RECORD_HEADER_BYTES)).step_by(SECTOR) {
             let zero = |bytes: &mut Vec<u8>| {
                 let end = (start + SECTOR).min(bytes.len());
                 bytes[start..end].fill(0);

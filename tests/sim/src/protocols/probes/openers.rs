@@ -63,7 +63,7 @@ pub(super) fn orphaned_log(tally: &mut Tally) {
         for name in world.disk().list()?.iter().filter(|name| *name != "pages") {
             left.put(name, world.disk().contents(name).unwrap_or_default());
         }
-        let mut next = world.on(left);
+        let mut next = world.on(left).another();
         match next.open() {
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
             result => result?,

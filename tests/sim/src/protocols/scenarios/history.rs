@@ -55,7 +55,10 @@ fn retention(world: &mut World) -> Result<()> {
             world.examine()?;
         }
     }
-    Ok(())
+    // What is gone stays gone, whatever the clock says later.
+    world.write(&puts(20, [5], 40))?;
+    world.step_back(4_000);
+    world.examine()
 }
 
 fn no_retention(world: &mut World) -> Result<()> {

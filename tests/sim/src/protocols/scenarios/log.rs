@@ -15,6 +15,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::keys("process-dies", process_dies),
     Scenario::keys("torn-tail", torn_tail),
     Scenario::keys("torn-tail-again", torn_tail_again),
+    Scenario::keys("torn-tail-first", torn_tail_first),
 ];
 
 /// One commit over several segments of the log.
@@ -93,15 +94,30 @@ fn torn_tail_again(world: &mut World) -> Result<()> {
     world.open()?;
     world.write(&puts(1, [1], 30))?;
     for seed in 0..12 {
-        let before = world.lived.commits.len();
-        world.write_with(Durability::None, &puts(2, [2], 900))?;
-        world.write_with(Durability::None, &puts(3, [3], 900))?;
-        world.power_cut(1, Surviving::Some(seed))?;
-        if world.lived.commits.len() == before {
-            world.write_with(Durability::None, &puts(2, [2], 900))?;
-            world.power_cut(1, Surviving::Everything)?;
-        }
-        world.write(&deletes([2, 3]))?;
+        repeat_lost(world, seed)?;
     }
     Ok(())
+}
+
+/// The same, where the lost record was the first after a checkpoint.
+fn torn_tail_first(world: &mut World) -> Result<()> {
+    world.open()?;
+    world.write(&puts(1, [1], 30))?;
+    for seed in 0..12 {
+        world.checkpoint()?;
+        repeat_lost(world, seed)?;
+    }
+    Ok(())
+}
+
+fn repeat_lost(world: &mut World, seed: u64) -> Result<()> {
+    let before = world.lived.commits.len();
+    world.write_with(Durability::None, &puts(2, [2], 900))?;
+    world.write_with(Durability::None, &puts(3, [3], 900))?;
+    world.power_cut(1, Surviving::Some(seed))?;
+    if world.lived.commits.len() == before {
+        world.write_with(Durability::None, &puts(2, [2], 900))?;
+        world.power_cut(1, Surviving::Everything)?;
+    }
+    world.write(&deletes([2, 3]))
 }
