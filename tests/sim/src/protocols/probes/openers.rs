@@ -58,12 +58,12 @@ pub(super) fn orphaned_log(tally: &mut Tally) {
         let mut world = World::new(&OTHER);
         world.open()?;
         world.write(&puts(1, [1], 10))?;
-        world.leave();
         let left = CrashDirectory::new();
         for name in world.disk().list()?.iter().filter(|name| *name != "pages") {
             left.put(name, world.disk().contents(name).unwrap_or_default());
         }
         let mut next = world.on(left).another();
+        world.leave();
         match next.open() {
             Err(error) if error.kind() == ErrorKind::Corrupt => {}
             result => result?,

@@ -113,7 +113,7 @@ fn torn_tail_first(world: &mut World) -> Result<()> {
 fn repeat_lost(world: &mut World, seed: u64) -> Result<()> {
     let before = world.lived.commits.len();
     world.write_with(Durability::None, &puts(2, [2], 900))?;
-    world.write_with(Durability::None, &puts(3, [3], 900))?;
+    world.write_with(Durability::None, &puts(3, [3], 10))?;
     world.power_cut(1, Surviving::Some(seed))?;
     if world.lived.commits.len() == before {
         world.write_with(Durability::None, &puts(2, [2], 900))?;
