@@ -34,7 +34,7 @@ impl Mode {
 }
 
 /// Writes one result. Rows are written as they come, except where a table must know all widths first.
-pub(crate) struct Printer<'a> {
+pub struct Printer<'a> {
     out: &'a mut dyn Write,
     mode: Mode,
     headers: bool,
@@ -46,12 +46,12 @@ pub(crate) struct Printer<'a> {
 
 impl<'a> Printer<'a> {
     /// A result with columns of these names.
-    pub(crate) fn new(out: &'a mut dyn Write, mode: Mode, headers: bool, names: Vec<String>) -> Self {
+    pub fn new(out: &'a mut dyn Write, mode: Mode, headers: bool, names: Vec<String>) -> Self {
         Printer { out, mode, headers, names, cells: Vec::new(), rows: 0 }
     }
 
     /// Writes a row.
-    pub(crate) fn row(&mut self, values: &[Value]) -> io::Result<()> {
+    pub fn row(&mut self, values: &[Value]) -> io::Result<()> {
         self.rows += 1;
         let first = self.rows == 1;
         match self.mode {
@@ -102,7 +102,7 @@ impl<'a> Printer<'a> {
     }
 
     /// Writes what is left. Returns the number of rows.
-    pub(crate) fn finish(mut self) -> io::Result<u64> {
+    pub fn finish(mut self) -> io::Result<u64> {
         match self.mode {
             Mode::Json if self.rows > 0 => writeln!(self.out, "]")?,
             Mode::Json => writeln!(self.out, "[]")?,

@@ -24,7 +24,7 @@ const MAX_LINE: usize = 256 << 20;
 
 /// Answers requests until the end of input.
 pub fn run(database: &Database, mut input: impl BufRead, mut out: impl Write) -> Result<()> {
-    let mut sessions = Sessions { database, connections: BTreeMap::new() };
+    let mut sessions = Sessions::new(database);
     let mut line = Vec::new();
     loop {
         line.clear();
@@ -36,7 +36,7 @@ pub fn run(database: &Database, mut input: impl BufRead, mut out: impl Write) ->
         if line.iter().all(u8::is_ascii_whitespace) {
             continue;
         }
-        let answer = sessions.answer(&line).unwrap_or_else(|error| failure(&error));
+        let answer = sessions.answer(&line);
         write_line(&mut out, &answer).map_err(|error| Error::io("writing an answer", &error))?;
     }
 }
@@ -52,20 +52,38 @@ fn write_line(out: &mut impl Write, answer: &Json) -> io::Result<()> {
     out.flush()
 }
 
-struct Sessions<'a> {
+/// The connections of one pipe.
+pub struct Sessions<'a> {
     database: &'a Database,
     connections: BTreeMap<String, Connection>,
 }
 
-impl Sessions<'_> {
-    fn answer(&mut self, line: &[u8]) -> Result<Json> {
-        let request: Json = serde_json::from_slice(line).map_err(|error| {
-            Error::new(
-                dosql::ErrorKind::InvalidInput,
-                Code::Misuse,
-                format!("the request is not JSON: {error}"),
-            )
-        })?;
+impl<'a> Sessions<'a> {
+    /// No connections yet: the first request of a session makes its own.
+    #[must_use]
+    pub fn new(database: &'a Database) -> Self {
+        Sessions { database, connections: BTreeMap::new() }
+    }
+
+    /// The connection of the session `name`; that of requests which name none is called "".
+    pub fn connection(&mut self, name: &str) -> Result<&Connection> {
+        if !self.connections.contains_key(name) {
+            let connection = self.database.connect()?;
+            // All sessions live on this thread: whoever holds the writer's turn can't give it up while another waits.
+            connection.busy_timeout(Duration::ZERO);
+            self.connections.insert(name.to_owned(), connection);
+        }
+        Ok(&self.connections[name])
+    }
+
+    /// The answer to one line.
+    pub fn answer(&mut self, line: &[u8]) -> Json {
+        self.result(line).unwrap_or_else(|error| failure(&error))
+    }
+
+    fn result(&mut self, line: &[u8]) -> Result<Json> {
+        let request: Json = serde_json::from_slice(line)
+            .map_err(|error| misuse(&format!("the request is not JSON: {error}")))?;
         let Json::Object(mut request) = request else {
             return Err(misuse("a request is a JSON object"));
         };
@@ -78,13 +96,7 @@ impl Sessions<'_> {
             Some(_) => return Err(misuse("`session` is a text")),
         };
         let parameters = request.remove("params").unwrap_or(Json::Null);
-        if !self.connections.contains_key(&name) {
-            let connection = self.database.connect()?;
-            // All sessions live on this thread: whoever holds the writer's turn can't give it up while another waits.
-            connection.busy_timeout(Duration::ZERO);
-            self.connections.insert(name.clone(), connection);
-        }
-        run_all(&self.connections[&name], &sql, &parameters)
+        run_all(self.connection(&name)?, &sql, &parameters)
     }
 }
 

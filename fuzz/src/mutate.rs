@@ -20,117 +20,20 @@ const NUMBERS: [u64; 12] = [
     u64::MAX,
 ];
 
-/// Words of SQL, for targets that read text.
-const WORDS: &[&str] = &[
-    " SELECT ",
-    " FROM ",
-    " WHERE ",
-    " NULL ",
-    " NOT ",
-    " IN ",
-    " (SELECT ",
-    ") ",
-    "(",
-    ",",
-    " * ",
-    " OVER ",
-    " ORDER BY ",
-    " GROUP BY ",
-    " LIMIT 1",
-    " UNION ",
-    " EXCEPT ",
-    " JOIN ",
-    " LEFT JOIN ",
-    " FULL JOIN ",
-    " USING (a) ",
-    " ON 1 ",
-    " WITH ",
-    " RECURSIVE ",
-    " INSERT INTO ",
-    " VALUES ",
-    " UPDATE ",
-    " SET ",
-    " DELETE FROM ",
-    " RETURNING * ",
-    " ON CONFLICT ",
-    " DO UPDATE ",
-    " CREATE TABLE ",
-    " CREATE INDEX ",
-    " DROP TABLE ",
-    " ALTER TABLE ",
-    " BEGIN; ",
-    " COMMIT; ",
-    " ROLLBACK; ",
-    " SAVEPOINT a; ",
-    " 9223372036854775807 ",
-    " -9223372036854775808 ",
-    " 1e308 ",
-    " 0x7fffffffffffffff ",
-    " 'a' ",
-    " x'00' ",
-    " t ",
-    " u ",
-    " a ",
-    " b ",
-    ";",
-    "''",
-    "\"",
-    "[",
-    "`",
-    "--",
-    "/*",
-    "*/",
-    "||",
-    "->>",
-    "CASE ",
-    " WHEN ",
-    " END ",
-    " CAST(",
-    " AS ",
-    " COLLATE NOCASE ",
-    " LIKE ",
-    " GLOB ",
-    " BETWEEN ",
-    " AND ",
-    " IS ",
-    " EXISTS ",
-    "count(*)",
-    "sum(a)",
-    "max(b)",
-    "json('{}')",
-    "printf('%d', ",
-    "date('now')",
-    "substr(",
-    "abs(",
-    " FOR SYSTEM_TIME AS OF LSN 1 ",
-    " PRAGMA ",
-    "?1",
-    ":a",
-    " STRICT ",
-    " WITHOUT ROWID ",
-    " CHECK ",
-    " UNIQUE ",
-    " DEFAULT ",
-    " REFERENCES t ",
-    " WINDOW w AS ",
-    " ROWS ",
-    " PRECEDING ",
-];
-
-/// A changed copy. `other` is another input, to take pieces from.
-pub fn mutate(random: &mut Rng, input: &[u8], other: &[u8], text: bool) -> Vec<u8> {
+/// A changed copy. `other` is another input, to take pieces from; `words` are put in, where there are any.
+pub fn mutate(random: &mut Rng, input: &[u8], other: &[u8], words: &[Vec<u8>]) -> Vec<u8> {
     let mut bytes = input.to_vec();
     for _ in 0..1 << random.u32(..4) {
-        change(random, &mut bytes, other, text);
+        change(random, &mut bytes, other, words);
     }
     bytes.truncate(MAX);
     bytes
 }
 
-fn change(random: &mut Rng, bytes: &mut Vec<u8>, other: &[u8], text: bool) {
+fn change(random: &mut Rng, bytes: &mut Vec<u8>, other: &[u8], words: &[Vec<u8>]) {
     let at = random.usize(..=bytes.len());
     let len = random.usize(..16).min(bytes.len() - at);
-    match random.u8(..if text { 14 } else { 9 }) {
+    match random.u8(..if words.is_empty() { 9 } else { 14 }) {
         0 => {
             if let Some(byte) = bytes.get_mut(at) {
                 *byte ^= 1 << random.u8(..8);
@@ -169,8 +72,8 @@ fn change(random: &mut Rng, bytes: &mut Vec<u8>, other: &[u8], text: bool) {
             }
         }
         _ => {
-            let word = WORDS[random.usize(..WORDS.len())];
-            bytes.splice(at..at + len.min(random.usize(..8)), word.bytes());
+            let word = &words[random.usize(..words.len())];
+            bytes.splice(at..at + len.min(random.usize(..8)), word.iter().copied());
         }
     }
 }

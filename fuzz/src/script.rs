@@ -1,21 +1,16 @@
 //! SQL text: parsed, run, compared with SQLite.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use dosql::Database;
 use dosql_sql::parse::{ast::Ast, is_complete, parse_next};
 
 use crate::differential::{Generator, Pair, shrink::shrink};
 use crate::input::Input;
+use crate::watch::run_script;
 
-/// How long a script may run before it is interrupted, and how long until it must then have stopped.
-const PATIENCE: Duration = Duration::from_millis(200);
-const STOPS: Duration = Duration::from_secs(10);
-
-/// The most statements of a script.
-const STATEMENTS: usize = 60;
+/// How long the parser may take for an input, which is a few KiB: a thousand times what it takes.
+const PARSED_WITHIN: Duration = Duration::from_secs(2);
 
 fn text(data: &[u8]) -> String {
     String::from_utf8_lossy(data).into_owned()
@@ -24,12 +19,14 @@ fn text(data: &[u8]) -> String {
 /// Parses a script, statement by statement.
 pub fn parse(data: &[u8]) {
     let sql = text(data);
+    let start = Instant::now();
     let mut from = 0;
     while let Ok(Some((parsed, end))) = parse_next(&sql, from, Ast::default()) {
         assert!(end > from && parsed.span.start as usize >= from && end <= sql.len(), "{from} {end}");
         from = end;
     }
     let _ = is_complete(&sql);
+    assert!(start.elapsed() < PARSED_WITHIN, "{} bytes took {:?}", sql.len(), start.elapsed());
 }
 
 const TABLES: &str = "
@@ -47,39 +44,7 @@ pub fn run(data: &[u8]) {
     let db = Database::open_memory().expect("a new database");
     let connection = db.connect().expect("a connection");
     connection.execute_batch(TABLES).expect("the tables");
-    let handle = connection.interrupt_handle();
-    let done = Arc::new(AtomicBool::new(false));
-    let seen = done.clone();
-    let watch = std::thread::spawn(move || {
-        let mut waited = Duration::ZERO;
-        while !seen.load(Ordering::Relaxed) {
-            std::thread::park_timeout(Duration::from_millis(50));
-            waited += Duration::from_millis(50);
-            if waited > PATIENCE {
-                handle.interrupt();
-            }
-            assert!(waited < STOPS, "a statement does not stop when it is interrupted");
-        }
-    });
-    let mut from = 0;
-    for _ in 0..STATEMENTS {
-        let Ok(Some((parsed, end))) = parse_next(&sql, from, Ast::default()) else { break };
-        let statement = &sql[parsed.span.start as usize..parsed.span.end as usize];
-        if let Ok(mut statement) = connection.prepare(statement)
-            && let Ok(mut rows) = statement.query(())
-        {
-            while let Ok(Some(row)) = rows.next() {
-                let _ = row.values();
-            }
-        }
-        from = end;
-    }
-    done.store(true, Ordering::Relaxed);
-    watch.thread().unpark();
-    assert!(watch.join().is_ok(), "a statement does not stop when it is interrupted");
-    if connection.in_transaction() {
-        connection.execute("ROLLBACK", ()).expect("a rollback");
-    }
+    run_script(&connection, &sql);
     let report = db.verify().expect("it can be checked");
     assert!(report.is_sound(), "{:?}", report.problems);
 }

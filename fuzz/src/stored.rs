@@ -8,9 +8,11 @@ use dosql::stores::{PageId, PageStore, SegmentStore, StoreStats};
 use dosql::{Database, Options, Result, Storage};
 use dosql_base::{Error, Timestamp, checksum};
 use dosql_lsm::{Kind, ReadOptions, SegmentReader, SegmentWriter, WriteOptions};
-use dosql_wal::{LogPosition, RECORD_HEADER_BYTES};
+use dosql_wal::{CrashDirectory, Directory, LogPosition, RECORD_HEADER_BYTES};
 
+use crate::crash;
 use crate::input::Input;
+use crate::watch::run_script;
 
 const PAGE: usize = 4096;
 
@@ -156,11 +158,12 @@ pub fn pages(data: &[u8]) {
     let _ = db.checkpoint();
 }
 
-/// Runs queries and changes over damaged pages.
+/// Runs the statements that stand behind the edits over damaged pages, then some queries and changes.
 pub fn pages_sql(data: &[u8]) {
     let mut input = Input::new(data);
     let Ok(db) = open(&mut input) else { return };
     let Ok(connection) = db.connect() else { return };
+    run_script(&connection, &String::from_utf8_lossy(input.rest()));
     for sql in [
         "SELECT count(*), sum(length(d)) FROM t",
         "SELECT * FROM t WHERE b = 'name 3' ORDER BY c DESC",
@@ -197,6 +200,53 @@ pub fn log(data: &[u8]) {
     let _ = db.verify();
     if let Ok(connection) = db.connect() {
         let _ = connection.execute("SELECT count(*) FROM t JOIN u ON k = b", ());
+    }
+}
+
+/// The bytes of a page file whose checksums hold but for what an input changes in its meta slots: docs/FORMAT.md.
+pub fn slots(data: &[u8]) {
+    static FILES: OnceLock<Vec<(String, Vec<u8>)>> = OnceLock::new();
+    let files = FILES.get_or_init(|| {
+        let directory = CrashDirectory::new();
+        let storage = crash::storage(&directory, PAGE).expect("a new directory");
+        let db = Database::open(storage, options()).expect("a new database");
+        db.connect().expect("a connection").execute_batch(SCRIPT).expect("the script runs");
+        db.close().expect("it closes");
+        let names = directory.list().expect("the names");
+        names.into_iter().filter_map(|name| Some((name.clone(), directory.contents(&name)?))).collect()
+    });
+    let mut input = Input::new(data);
+    let directory = CrashDirectory::new();
+    for (name, bytes) in files {
+        let mut bytes = bytes.clone();
+        if name == "pages" {
+            for slot in [0, PAGE] {
+                edit_slot(&mut bytes[slot..slot + PAGE], &mut input);
+            }
+        } else if input.byte() % 4 == 0 {
+            let at = input.u32() as usize % bytes.len().max(1);
+            bytes.truncate(at);
+        }
+        directory.put(name, bytes);
+    }
+    let opened = crash::storage(&directory, PAGE).and_then(|storage| Database::open(storage, options()));
+    let Ok(db) = opened else { return };
+    let _ = db.verify();
+    let _ = db.checkpoint();
+}
+
+/// Changes some bytes of a meta slot, its head or its meta, and mostly mends its checksum.
+fn edit_slot(slot: &mut [u8], input: &mut Input<'_>) {
+    for _ in 0..input.byte() % 4 {
+        let reach = if input.byte() % 2 == 0 { 64 } else { 400 };
+        slot[usize::from(input.byte()) * 2 % reach] = input.byte();
+    }
+    let length = u32::from_le_bytes([slot[40], slot[41], slot[42], slot[43]]) as usize;
+    if input.byte() % 4 != 0
+        && let Some(meta) = slot.get(64..64usize.saturating_add(length))
+    {
+        let sum = checksum(checksum(0, &slot[..60]), meta);
+        slot[60..64].copy_from_slice(&sum.to_le_bytes());
     }
 }
 

@@ -1,12 +1,13 @@
 //! Runs the targets for a while on stable Rust: first every regression, then committed seeds, mutated.
 //!
-//! `smoke [--seconds N] [--target NAME] [--seed N]`. An input that fails is written to `failures/TARGET-SEED`, and the exit code is 1.
+//! `smoke [--seconds N] [--target NAME] [--seed N]`, or `smoke --list` for the names. An input that fails is written to `failures/TARGET-SEED`, and the exit code is 1.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use dosql_fuzz::dictionary::words;
 use dosql_fuzz::mutate::mutate;
 use dosql_fuzz::{TARGETS, Target};
 
@@ -14,12 +15,17 @@ struct Arguments {
     seconds: u64,
     target: Option<String>,
     seed: u64,
+    list: bool,
 }
 
 fn arguments() -> Result<Arguments, String> {
-    let mut parsed = Arguments { seconds: 60, target: None, seed: 1 };
+    let mut parsed = Arguments { seconds: 60, target: None, seed: 1, list: false };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
+        if word == "--list" {
+            parsed.list = true;
+            continue;
+        }
         let value = words.next().ok_or_else(|| format!("{word} needs a value"))?;
         let number = || value.parse::<u64>().map_err(|_| format!("{word} needs a number"));
         match word.as_str() {
@@ -36,10 +42,14 @@ fn main() -> ExitCode {
     let arguments = match arguments() {
         Ok(arguments) => arguments,
         Err(message) => {
-            eprintln!("{message}\nusage: smoke [--seconds N] [--target NAME] [--seed N]");
+            eprintln!("{message}\nusage: smoke [--seconds N] [--target NAME] [--seed N] | --list");
             return ExitCode::from(2);
         }
     };
+    if arguments.list {
+        TARGETS.iter().for_each(|(name, _)| println!("{name}"));
+        return ExitCode::SUCCESS;
+    }
     let wanted = |name: &str| arguments.target.as_deref().is_none_or(|target| target == name);
     let chosen: Vec<_> = TARGETS.iter().filter(|(name, _)| wanted(name)).collect();
     if chosen.is_empty() {
@@ -68,12 +78,12 @@ fn run(name: &str, target: Target, time: Duration, seed: u64) -> bool {
     }
     let seeds: Vec<Vec<u8>> =
         inputs(&root.join("seeds").join(name)).into_iter().map(|(_, input)| input).collect();
-    let text = ["parse", "script"].contains(&name);
+    let words = words(name);
     let start = Instant::now();
     let mut executions = 0u64;
     while start.elapsed() < time {
         let number = seed.wrapping_mul(1 << 32).wrapping_add(executions);
-        let input = input_of(number, &seeds, text);
+        let input = input_of(number, &seeds, &words);
         executions += 1;
         if !holds(target, &input) {
             let path = root.join("failures").join(format!("{name}-{number}"));
@@ -89,14 +99,14 @@ fn run(name: &str, target: Target, time: Duration, seed: u64) -> bool {
 }
 
 /// The input of this number: random bytes, or a seed that was changed.
-fn input_of(number: u64, seeds: &[Vec<u8>], text: bool) -> Vec<u8> {
+fn input_of(number: u64, seeds: &[Vec<u8>], words: &[Vec<u8>]) -> Vec<u8> {
     let mut random = fastrand::Rng::with_seed(number);
     if seeds.is_empty() || random.u8(..8) == 0 {
         return (0..random.usize(..400)).map(|_| random.u8(..)).collect();
     }
     let seed = &seeds[random.usize(..seeds.len())];
     let other = &seeds[random.usize(..seeds.len())];
-    mutate(&mut random, seed, other, text)
+    mutate(&mut random, seed, other, words)
 }
 
 fn holds(target: Target, input: &[u8]) -> bool {

@@ -82,7 +82,7 @@ CREATE TABLE t	incomplete input	14
 CREATE TABLE t ()	near ")": syntax error	16
 CREATE TABLE t (a,)	near ")": syntax error	18
 CREATE TABLE t (a) x	unknown table option: x	19
-CREATE TABLE t (a) WITHOUT x	unknown table option: WITHOUT x	19
+CREATE TABLE t (a) WITHOUT x	unknown table option: x	19
 CREATE TABLE t (PRIMARY KEY (a))	near "PRIMARY": syntax error	16
 CREATE TABLE t (a DEFAULT a + 1)	near "+": syntax error	28
 CREATE TABLE select (a)	near "select": syntax error	13
