@@ -118,6 +118,14 @@ fn what_is_no_request_gets_an_answer_and_the_next_line_its_own() {
 }
 
 #[test]
+fn reals_come_in_to_their_last_digit() {
+    for real in ["922337.0368547759", "0.1", "1.7976931348623157e308", "5e-324", "-123456789.12345679"] {
+        let request = format!(r#"{{"sql": "SELECT ?1 = {real}", "params": [{real}]}}"#);
+        assert_eq!(answers(request.as_bytes())[0]["rows"].to_string(), "[[1]]", "{real}");
+    }
+}
+
+#[test]
 fn a_request_with_thousands_of_names_is_answered_in_time() {
     let names: Vec<String> = (0..30_000).map(|i| format!(":p{i}")).collect();
     let values: serde_json::Map<String, Json> =

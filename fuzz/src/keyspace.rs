@@ -152,7 +152,8 @@ impl Twin {
         self.readers.clear();
         match input.byte() % 4 {
             0 => self.db.close().expect("it closes"),
-            1 => {}
+            // Two must never have the files open: the old one gets a copy.
+            1 => self.directory = self.directory.killed(),
             how => {
                 let seed = u64::from(input.byte());
                 let survives = [Surviving::Nothing, Surviving::Everything, Surviving::Torn(seed)];
