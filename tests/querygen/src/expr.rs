@@ -46,8 +46,10 @@ impl Generator {
     }
 
     fn short_column(&mut self, scope: &[Field]) -> Option<String> {
-        let short: Vec<Field> =
-            scope.iter().filter(|field| field.short || field.kind == Kind::Text).cloned().collect();
+        // A column of reals makes long reals of the great integers among the hostile constants.
+        let long = |field: &&Field| self.hostile && field.kind == Kind::Real;
+        let short = scope.iter().filter(|field| (field.short || field.kind == Kind::Text) && !long(field));
+        let short: Vec<Field> = short.cloned().collect();
         self.column(&short, None)
     }
 
