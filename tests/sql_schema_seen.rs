@@ -43,6 +43,28 @@ fn a_change_that_was_undone_is_not_seen() {
 }
 
 #[test]
+fn a_schema_that_was_undone_is_not_taken_for_the_next_of_the_same_version() {
+    let (one, other) = connections();
+    // By the connection itself, by another, and after a COMMIT that conflicted.
+    one.execute_batch("BEGIN; ALTER TABLE t ADD COLUMN b").unwrap();
+    assert_eq!(width(&one), 2);
+    one.execute_batch("ROLLBACK; CREATE TABLE u (x)").unwrap();
+    assert_eq!(width(&one), 1);
+    one.execute_batch("BEGIN; ALTER TABLE t ADD COLUMN b; ALTER TABLE t ADD COLUMN c").unwrap();
+    assert_eq!(width(&one), 3);
+    one.execute_batch("ROLLBACK").unwrap();
+    other.execute_batch("CREATE TABLE v (x); CREATE TABLE w (x)").unwrap();
+    assert_eq!(width(&one), 1);
+    one.execute_batch("BEGIN CONCURRENT; INSERT INTO t VALUES (5); ALTER TABLE t ADD COLUMN b").unwrap();
+    assert_eq!(width(&one), 2);
+    other
+        .execute_batch("ALTER TABLE t ADD COLUMN c; ALTER TABLE t DROP COLUMN c; INSERT INTO t VALUES (5)")
+        .unwrap();
+    assert_eq!(one.execute_batch("COMMIT").unwrap_err().kind(), ErrorKind::Conflict);
+    assert_eq!(width(&one), 1);
+}
+
+#[test]
 fn a_temporary_table_in_front_of_another_is_seen_while_it_is_there() {
     let (one, other) = connections();
     assert_eq!(width(&one), 1);

@@ -55,6 +55,8 @@ pub struct Prepared {
     pub(crate) parsed: Arc<Parsed>,
     pub(crate) sql: Arc<str>,
     pub(crate) version: u64,
+    /// As [`Session::undone`] when it was bound.
+    pub(crate) undone: u64,
     /// It must be bound anew for each run, with the parameters' values.
     pub(crate) needs_parameters: bool,
     columns: Vec<OutputColumn>,
@@ -152,6 +154,7 @@ impl Session {
             parsed: Arc::clone(&parsed),
             sql: Arc::clone(sql),
             version,
+            undone: self.undone,
             needs_parameters,
             columns,
         })

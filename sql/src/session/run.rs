@@ -182,7 +182,9 @@ impl<S: Storage> Run<S> {
     /// does so too; done before it, [`Run::prepared`] says what the rows will be.
     pub fn bind(&mut self, session: &mut Session, storage: &S, env: &Env) -> Result<()> {
         let unbound = self.prepared.needs_parameters && !self.bound;
-        if unbound || self.prepared.version != session.schema_version(storage)? {
+        let stale = self.prepared.undone != session.undone
+            || self.prepared.version != session.schema_version(storage)?;
+        if unbound || stale {
             let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
             let parameters = Some(self.parameters.as_slice());
             let prepared = session.prepare(storage, env, self.now, &sql, parsed, parameters)?;
@@ -225,6 +227,7 @@ impl<S: Storage> Run<S> {
                 self.state = State::Rows(rows.into_iter());
             }
             Plan::Schema(query) => {
+                session.schema_changed = true;
                 self.change_schema(query.as_ref(), session, storage, env, interrupt)?;
                 self.state = State::Done;
             }

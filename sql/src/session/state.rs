@@ -80,6 +80,10 @@ pub struct Session {
     pub(crate) catalog: Option<Arc<Catalog>>,
     /// The schema's version when it was last read, and what stands for that catalog.
     version: Option<(CatalogStamp, u64)>,
+    /// Whether the transaction under way has changed the schema.
+    pub(crate) schema_changed: bool,
+    /// How many changed schemas were undone: the versions that they had may be given to other schemas.
+    pub(crate) undone: u64,
     past: RefCell<Vec<(Point, Arc<Catalog>)>>,
     pub(crate) deferred: Vec<Suspect>,
     pub(crate) in_transaction: bool,
@@ -128,6 +132,7 @@ impl Session {
     /// would otherwise be remembered.
     pub fn forget_catalog(&mut self) {
         self.catalog = None;
+        self.undone += u64::from(self.schema_changed);
     }
 
     /// Fails where a deferred foreign key is violated: COMMIT must then be refused, and the transaction goes on.
@@ -162,6 +167,7 @@ impl Session {
     /// To be called when a transaction has ended.
     pub fn end_transaction(&mut self) {
         self.in_transaction = false;
+        self.schema_changed = false;
         self.deferred.clear();
         self.settings.defer_foreign_keys = false;
     }
