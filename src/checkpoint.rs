@@ -112,7 +112,8 @@ impl Engine {
         writer.adopt(built.apart)?;
         built.plan.add_run(&mut writer, [], &[&committer.history.memtable])?;
         let system = built.plan.write_system_rows(&committer, &mut writer, version)?;
-        let meta = Meta { database: self.database, checkpoint: version, log: end, chain, system };
+        let generation = self.log.generation();
+        let meta = Meta { database: self.database, checkpoint: version, log: end, chain, generation, system };
         for pages in built.freed {
             if !weakened("freed-run-leaks") {
                 writer.free_pages(pages);

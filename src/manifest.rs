@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! meta   magic "DSQL" | format u16 | flags u16 | database id 16 | checkpoint Timestamp u64
-//!        | log position u64 | log chain u32 | system root | checksum u32
+//!        | log position u64 | log chain u32 | log generation u32 | system root | checksum u32
 //! "b" | branch u32 BE                   branch row   name | fork | root | head | history floor
 //! "h" | branch u32 BE | number u64 BE   history run  root | first start | last end | entries | bytes
 //! ```
@@ -17,7 +17,9 @@ use dosql_wal::LogPosition;
 
 const MAGIC: &[u8; 4] = b"DSQL";
 /// The version of everything that the engine itself stores: the meta blob, its rows, its history.
-pub(crate) const FORMAT: u16 = 1;
+pub(crate) const FORMAT: u16 = 2;
+/// The version whose meta blob has no generation of the log.
+const WITHOUT_GENERATION: u16 = 1;
 /// The branch that every database has.
 pub(crate) const MAIN_BRANCH: u32 = 0;
 
@@ -32,13 +34,15 @@ pub(crate) struct Meta {
     pub(crate) log: LogPosition,
     /// What that record chains to.
     pub(crate) chain: u32,
+    /// No record from there on is of a lower generation.
+    pub(crate) generation: u32,
     /// The system tree.
     pub(crate) system: Root,
 }
 
 impl Meta {
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(80);
+        let mut out = Vec::with_capacity(84);
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_le_bytes());
         out.extend_from_slice(&0u16.to_le_bytes());
@@ -46,6 +50,7 @@ impl Meta {
         out.extend_from_slice(&self.checkpoint.as_micros().to_le_bytes());
         out.extend_from_slice(&self.log.get().to_le_bytes());
         out.extend_from_slice(&self.chain.to_le_bytes());
+        out.extend_from_slice(&self.generation.to_le_bytes());
         out.extend_from_slice(&self.system.to_bytes());
         let sum = checksum(0, &out);
         out.extend_from_slice(&sum.to_le_bytes());
@@ -74,10 +79,11 @@ impl Meta {
         let checkpoint = Timestamp::from_micros(reader.u64()?);
         let log = LogPosition::new(reader.u64()?);
         let chain = reader.u32()?;
+        let generation = if format == WITHOUT_GENERATION { 0 } else { reader.u32()? };
         let system = Root::from_bytes(reader.take(Root::LEN)?)?;
         reader.u32()?;
         reader.finish()?;
-        Ok(Meta { database, checkpoint, log, chain, system })
+        Ok(Meta { database, checkpoint, log, chain, generation, system })
     }
 }
 
@@ -206,15 +212,16 @@ mod tests {
             checkpoint: at(0x0102),
             log: LogPosition::new(0x0304),
             chain: 0x0506_0708,
+            generation: 0x090A,
             system: root(),
         };
         let bytes = meta.encode();
-        let mut golden = b"DSQL\x01\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
-        golden.extend_from_slice(&[8, 7, 6, 5]);
+        let mut golden = b"DSQL\x02\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        golden.extend_from_slice(&[8, 7, 6, 5, 0x0A, 9, 0, 0]);
         golden.extend_from_slice(&root().to_bytes());
         golden.extend_from_slice(&checksum(0, &golden).to_le_bytes());
         assert_eq!(bytes, golden);
-        assert_eq!(bytes.len(), 80);
+        assert_eq!(bytes.len(), 84);
         assert_eq!(Meta::decode(&bytes).unwrap(), meta);
         for index in 0..bytes.len() {
             let mut damaged = bytes.clone();
@@ -225,16 +232,27 @@ mod tests {
     }
 
     #[test]
+    fn a_meta_blob_of_format_1_is_read_without_a_generation() {
+        let mut old = b"DSQL\x01\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        old.extend_from_slice(&[8, 7, 6, 5]);
+        old.extend_from_slice(&root().to_bytes());
+        old.extend_from_slice(&checksum(0, &old).to_le_bytes());
+        let meta = Meta::decode(&old).unwrap();
+        assert_eq!((meta.chain, meta.generation, meta.system), (0x0506_0708, 0, root()));
+    }
+
+    #[test]
     fn a_newer_format_is_unsupported_and_another_magic_is_no_database() {
         let meta = Meta {
             database: [1; 16],
             checkpoint: at(1),
             log: LogPosition::ZERO,
             chain: 0,
+            generation: 0,
             system: Root::EMPTY,
         };
         let mut newer = meta.encode();
-        newer[4] = 2;
+        newer[4] = 3;
         assert_eq!(Meta::decode(&newer).unwrap_err().kind(), ErrorKind::Unsupported);
         let mut other = meta.encode();
         other[0] = b'X';

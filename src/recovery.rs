@@ -47,7 +47,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let keep = options.retention > 0 && !weakened("replay-forgets-history");
     let mut replay = Replay::new(&pages, &meta, &manifest, keep);
     let (log, recovered) = {
-        let log_options = LogOptions::default();
+        let log_options = LogOptions { generation: meta.generation, ..LogOptions::default() };
         Log::open(Arc::clone(&storage.log), meta.log, meta.chain, log_options, |record| {
             replay.record(record)
         })?
@@ -157,7 +157,8 @@ fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) 
     writer.set(&mut system, &BranchRow::key(MAIN_BRANCH), created, &branch.encode())?;
     writer.publish(created)?;
     let chain = checksum(0, &database);
-    let meta = Meta { database, checkpoint: created, log: LogPosition::ZERO, chain, system };
+    let log = LogPosition::ZERO;
+    let meta = Meta { database, checkpoint: created, log, chain, generation: 0, system };
     writer.checkpoint(&meta.encode())?;
     Ok(meta)
 }

@@ -25,11 +25,14 @@ use crate::{LogPosition, LogStats, LogStore};
 pub struct LogOptions {
     /// How many bytes of records may wait in memory before an append writes them out (default 256 KiB).
     pub buffer_bytes: usize,
+    /// What [`Log::generation`] said at the checkpoint (default 0, for a new log): records from here on have greater ones. Should that
+    /// checkpoint be lost, they must still follow those before it.
+    pub generation: u32,
 }
 
 impl Default for LogOptions {
     fn default() -> Self {
-        LogOptions { buffer_bytes: 256 << 10 }
+        LogOptions { buffer_bytes: 256 << 10, generation: 0 }
     }
 }
 
@@ -90,7 +93,7 @@ impl Log {
         options: LogOptions,
         mut replay: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<(Log, Recovered)> {
-        let found = recover(&*store, from, chain, &mut replay)?;
+        let found = recover(&*store, from, chain, options.generation, &mut replay)?;
         let step = u32::from(!weakened("generation-not-raised") || found.generation == 0);
         let generation = found.generation.checked_add(step);
         let generation = generation.ok_or_else(|| {
@@ -233,6 +236,12 @@ impl Log {
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(error),
             Err(error) => Err(self.poison(error)),
         }
+    }
+
+    /// The generation of the records that it writes: above those of all before it was opened.
+    #[must_use]
+    pub fn generation(&self) -> u32 {
+        self.generation
     }
 
     /// Everything before this is durable.

@@ -45,15 +45,17 @@ pub struct Recovered {
     pub unproven: bool,
     /// Everything before this is known durable.
     pub(crate) durable: LogPosition,
-    /// The highest generation seen, 0 for none.
+    /// The highest generation known.
     pub(crate) generation: u32,
 }
 
-/// Reads the log from `from`, whose first record chains to `chain`, and shows each commit to `visit`.
+/// Reads the log from `from`, whose first record chains to `chain` and whose records are of `generation` or later, and shows each
+/// commit to `visit`.
 pub(crate) fn recover(
     store: &dyn LogStore,
     from: LogPosition,
     chain: u32,
+    generation: u32,
     visit: &mut dyn FnMut(&Record<'_>) -> Result<()>,
 ) -> Result<Recovered> {
     let mut window = Window::new(store, from, LogPosition::new(u64::MAX));
@@ -65,7 +67,7 @@ pub(crate) fn recover(
         torn_tail: false,
         unproven: false,
         durable: from,
-        generation: 0,
+        generation,
     };
     let mut seal = None;
     while let Some(sound) = window.record(found.end.get())? {

@@ -310,7 +310,7 @@ fn a_large_commit_passes_through_and_its_buffer_is_given_back() {
 #[test]
 fn what_is_buffered_is_bounded() {
     let store = Arc::new(MemoryLogStore::new());
-    let options = LogOptions { buffer_bytes: 1_000 };
+    let options = LogOptions { buffer_bytes: 1_000, ..LogOptions::default() };
     let (log, _) = Log::open(store.clone(), LogPosition::ZERO, 0, options, |_| Ok(())).unwrap();
     let mut appended = 0;
     for commit in commits(60) {

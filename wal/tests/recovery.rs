@@ -236,6 +236,33 @@ fn recovery_starts_at_the_checkpoint_and_trims_before_it() {
 }
 
 #[test]
+fn what_follows_a_checkpoint_that_is_lost_follows_the_records_before_it() {
+    let written = commits(4);
+    let store = Arc::new(MemoryLogStore::new());
+    // Two openings, so that the second writes with a generation above the first's.
+    for commit in &written[..2] {
+        let (log, _) = open(&store).unwrap();
+        append(&log, commit).unwrap();
+        log.sync(log.end().0).unwrap();
+    }
+    let (log, _) = open(&store).unwrap();
+    append(&log, &written[2]).unwrap();
+    log.sync(log.end().0).unwrap();
+    let (from, chain) = log.end();
+    // A checkpoint here; the next process finds nothing after it.
+    let options = LogOptions { generation: log.generation(), ..LogOptions::default() };
+    drop(log);
+    let (log, found) =
+        Log::open(store.clone(), from, chain, options, |_| panic!("nothing is there")).unwrap();
+    assert_eq!(found.commits, 0);
+    append(&log, &written[3]).unwrap();
+    log.sync(log.end().0).unwrap();
+    drop(log);
+    // The checkpoint turns out not to be durable: all is read from the start.
+    assert_eq!(open(&store).unwrap().1, written);
+}
+
+#[test]
 fn an_error_while_replaying_stops_the_opening() {
     let (store, _) = synced_one_by_one(&commits(2));
     let opened = Log::open(store, LogPosition::ZERO, 0, LogOptions::default(), |_| {
