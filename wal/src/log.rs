@@ -118,7 +118,7 @@ impl Log {
             group: Mutex::new(Group::default()),
             synced: Condvar::new(),
         };
-        if found.unproven && !weakened("dropped-record-not-covered") {
+        if found.unproven {
             log.append_parts(Header::of_kind(KIND_MARK), &[])?;
         }
         Ok((log, found))

@@ -110,12 +110,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["torn-tail-first"],
     ),
     mutant(
-        "dropped-record-not-covered",
-        "wal/src/log.rs",
-        "a checkpoint begins its log where remains of a dropped record lie",
-        &["torn-tail-again"],
-    ),
-    mutant(
         "durable-claim-missing",
         "wal/src/log.rs",
         "records do not say how far the log was durable",
@@ -275,7 +269,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant("savepoint-not-rolled-back", "src/writes.rs", "a savepoint takes nothing back", &["savepoints"]),
     mutant("lock-not-taken", "src/directory.rs", "two may open a directory", &["two-openers"]),
-    mutant("index-entry-missing", "sql/src/dml/write.rs", "a new row gets no index entry", &["index-build"]),
+    mutant("index-entry-missing", "sql/src/dml/write.rs, direct/insert.rs", "a new row gets no index entry", &["index-build"]),
     mutant(
         "index-entry-left",
         "sql/src/dml/write.rs",
