@@ -157,6 +157,7 @@ fn table(name: &str, space: u32, columns: &[(&str, &str)]) -> Table {
         strict: false,
         primary_key: Vec::new(),
         primary_key_conflict: None,
+        primary_key_rank: 0,
         indexes: Vec::new(),
         checks: Vec::new(),
         foreign_keys: Vec::new(),

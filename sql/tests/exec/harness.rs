@@ -136,6 +136,7 @@ impl Fixture {
             strict: false,
             primary_key,
             primary_key_conflict: None,
+            primary_key_rank: 0,
             indexes: all.clone(),
             checks: Vec::new(),
             foreign_keys: Vec::new(),

@@ -2,9 +2,10 @@
 //! byte and beside other engines, is a command of its own; this one is quick enough to run once a mutant.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use dosql::{Code, Error, ErrorKind, Result};
-use dosql_wal::{CrashDirectory, Directory, RECORD_HEADER_BYTES};
+use dosql_wal::{CrashDirectory, Directory};
 
 use super::Tally;
 use crate::protocols::scenario::Scenario;
@@ -21,6 +22,8 @@ pub(super) struct Stored {
     pub(super) files: BTreeMap<String, Vec<u8>>,
     /// The page file as of an earlier checkpoint.
     older_pages: Vec<u8>,
+    /// The file and the bytes of the log's last record: the mark that says that all before it was durable.
+    mark: (String, Range<usize>),
 }
 
 fn live(world: &mut World) -> Result<()> {
@@ -47,10 +50,24 @@ pub(super) fn stored() -> Result<Stored> {
         world.checkpoint()?;
     }
     live(&mut world)?;
+    let before = contents(&world)?;
     world.leave();
+    let files = contents(&world)?;
+    let mark =
+        before.iter().find_map(|(name, before)| Some((name.clone(), changed(before, files.get(name)?)?)));
+    Ok(Stored { files, world, older_pages, mark: mark.unwrap_or_default() })
+}
+
+fn contents(world: &World) -> Result<BTreeMap<String, Vec<u8>>> {
     let names = world.disk().list()?;
-    let files = names.into_iter().filter_map(|name| Some((name.clone(), world.disk().contents(&name)?)));
-    Ok(Stored { files: files.collect(), world, older_pages })
+    Ok(names.into_iter().filter_map(|name| Some((name.clone(), world.disk().contents(&name)?))).collect())
+}
+
+/// From the first byte in which they differ to the last.
+fn changed(before: &[u8], after: &[u8]) -> Option<Range<usize>> {
+    let differ = |&at: &usize| before.get(at) != after.get(at);
+    let first = (0..after.len()).find(differ)?;
+    Some(first..(first..after.len()).rfind(differ)? + 1)
 }
 
 impl Stored {
@@ -173,8 +190,12 @@ pub(super) fn log(tally: &mut Tally) {
                 return;
             }
         }
-        // But for the last, which holds the mark that says that what is before it was durable.
-        for start in (0..used.saturating_sub(SECTOR + RECORD_HEADER_BYTES)).step_by(SECTOR) {
+        for start in (0..used).step_by(SECTOR) {
+            // Nothing tells the loss of the mark, with what is before it in the sector, from a torn tail.
+            let (marked, mark) = &stored.mark;
+            if name == marked && start < mark.end && mark.start < start + SECTOR {
+                continue;
+            }
             let zero = |bytes: &mut Vec<u8>| {
                 let end = (start + SECTOR).min(bytes.len());
                 bytes[start..end].fill(0);
