@@ -312,13 +312,12 @@ impl<'a> Binder<'a> {
                 }
                 .as_real()
             }
-            // What `excluded` holds is compared as it is, as in SQLite.
-            Columns::Table(table) if item.qualified_only => Bound {
-                affinity: None,
-                settled: false,
-                collation: None,
-                ..table_column(table, at, register, nullable)
-            },
+            // What `old`, `new` and `excluded` hold is compared as it is, as in SQLite; only the first two have collations.
+            Columns::Table(table) if item.qualified_only => {
+                let column = table_column(table, at, register, nullable);
+                let collation = column.collation.filter(|_| !item.is_named("excluded"));
+                Bound { affinity: None, settled: false, collation, ..column }
+            }
             Columns::Table(table) => table_column(table, at, register, nullable),
         }
     }

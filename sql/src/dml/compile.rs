@@ -427,7 +427,9 @@ fn upsert_target(cx: &BindContext<'_>, upsert: &Upsert, table: &Arc<Table>) -> R
         (Some(own), Some(given)) => format!("{own:?}") == format!("{given:?}"),
         (Some(_), None) => false,
     };
-    let found = table.indexes.iter().find(|index| index.unique && covers(&index.columns) && implied(index));
+    // Where several match (they differ in collations only), the one made last, as in SQLite.
+    let mut latest_first = table.indexes.iter().rev();
+    let found = latest_first.find(|index| index.unique && covers(&index.columns) && implied(index));
     found.map(|index| UpsertTarget::Index(lower(&index.name))).ok_or_else(|| {
         Error::invalid("ON CONFLICT clause does not match any PRIMARY KEY or UNIQUE constraint")
             .at_offset(upsert.span.start as usize)

@@ -2,7 +2,7 @@
 
 use crate::pair::Agreed;
 use crate::shrink::shrink;
-use crate::{Figures, Generator, Mismatch, Pair};
+use crate::{Figures, Generator, Mismatch, Pair, known};
 
 /// A dosql and an SQLite database with the same tables and rows, and how they came to be.
 pub struct World {
@@ -11,6 +11,8 @@ pub struct World {
     /// The statements that made it, and those that changed it since.
     pub script: Vec<String>,
     seed: u64,
+    /// They have come to hold different rows, for a reason that is known.
+    parted: bool,
 }
 
 impl World {
@@ -22,7 +24,7 @@ impl World {
             let rows = generator.random.usize(0..16);
             setup.extend(generator.fill(table, rows));
         }
-        let mut world = World { generator, pair: Pair::new(), script: Vec::new(), seed };
+        let mut world = World { generator, pair: Pair::new(), script: Vec::new(), seed, parted: false };
         figures.databases += 1;
         for sql in setup {
             world.check(&sql, figures)?;
@@ -41,6 +43,7 @@ impl World {
         figures.refused += u64::from(rows.is_none());
         if let Some(reason) = known {
             *figures.known.entry(reason).or_default() += 1;
+            self.parted |= known::parts_ways(reason);
         }
         Ok(found)
     }
@@ -50,6 +53,9 @@ impl World {
         let (sql, table) = self.generator.change();
         self.check(&sql, figures)?;
         self.script.push(sql);
+        if self.parted {
+            return Ok(());
+        }
         for table in [table.as_str(), "log"] {
             let rows = self.check(&format!("SELECT * FROM {table}"), figures)?;
             if let Some(sql) = self.generator.prune(table, rows) {
@@ -103,6 +109,9 @@ pub fn compare(seed: u64, statements: usize, figures: &mut Figures) {
 fn try_compare(seed: u64, statements: usize, figures: &mut Figures) -> Result<(), String> {
     let mut world = World::new(seed, figures)?;
     for number in 0..statements {
+        if world.parted {
+            break;
+        }
         match number % 20 {
             3 | 7 | 11 | 15 | 19 => world.change(figures)?,
             9 => {

@@ -305,7 +305,7 @@ impl Generator {
             0 => format!(
                 "char({}, {})",
                 self.pick(&["65", "228", "0x1F600", "10"]),
-                self.pick(&["66", "NULL", "'67'"])
+                self.pick(&["66", "196", "'67'"])
             ),
             1 => format!(
                 "{}({value}, {})",
