@@ -173,7 +173,8 @@ fn judge_errors(ours: Option<&Failure>, theirs: Option<&Failure>) -> Verdict {
 
 /// Whether the ORDER BY names a column that is the same in all rows.
 fn ordered_by_nothing(sql: &str, rows: &Rows) -> bool {
-    let named = sql.rsplit(" ORDER BY ").next().and_then(|last| last.trim().parse::<usize>().ok());
+    let term = sql.rsplit(" ORDER BY ").next().and_then(|last| last.split_whitespace().next());
+    let named = term.and_then(|term| term.parse::<usize>().ok());
     named.is_some_and(|at| {
         rows.iter().all(|row| row.get(at.wrapping_sub(1)) == rows[0].get(at.wrapping_sub(1)))
     })
