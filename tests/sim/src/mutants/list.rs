@@ -269,7 +269,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant("savepoint-not-rolled-back", "src/writes.rs", "a savepoint takes nothing back", &["savepoints"]),
     mutant("lock-not-taken", "src/directory.rs", "two may open a directory", &["two-openers"]),
-    mutant("index-entry-missing", "sql/src/dml/write.rs, direct/insert.rs", "a new row gets no index entry", &["index-build"]),
+    mutant(
+        "index-entry-missing",
+        "sql/src/dml/write.rs, direct/insert.rs",
+        "a new row gets no index entry",
+        &["index-build"],
+    ),
     mutant(
         "index-entry-left",
         "sql/src/dml/write.rs",
