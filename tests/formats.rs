@@ -1,6 +1,6 @@
-//! A database that format version 1 left behind still opens, whatever became of the code: its rows, its past, its log that was
-//! not yet checkpointed. `tests/data/format-1.txt` holds its files, a run of bytes a line; it is never made anew, a new format
-//! gets a file of its own beside it.
+//! A database that an earlier version of the format left behind still opens, whatever became of the code: its rows, its past, its log
+//! that was not yet checkpointed. `tests/data/format-N.txt` holds its files, a run of bytes a line; they are never made anew, a
+//! new format gets a file of its own beside them.
 
 mod common;
 
@@ -12,8 +12,9 @@ use std::sync::Arc;
 use common::at;
 use dosql::{Database, Env, ManualClock, Options, SeededEntropy, Storage};
 
-const FIXTURE: &str = include_str!("data/format-1.txt");
-/// The clock when it was made.
+const VERSION_1: &str = include_str!("data/format-1.txt");
+const VERSION_2: &str = include_str!("data/format-2.txt");
+/// The clock when they were made.
 const START: u64 = 1_767_225_600_000_000;
 
 fn options() -> Options {
@@ -92,9 +93,9 @@ fn check(database: &Database) {
 }
 
 /// Writes the files: a line is a file's name and length, an offset, and the bytes there; all others are zeros.
-fn restore(directory: &Path) {
+fn restore(directory: &Path, files_of: &str) {
     let mut files: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
-    for line in FIXTURE.lines().filter(|line| !line.is_empty()) {
+    for line in files_of.lines().filter(|line| !line.is_empty()) {
         let [name, length, offset, hex] = line.split(' ').collect::<Vec<_>>()[..] else { panic!("{line}") };
         let bytes = files.entry(name).or_insert_with(|| vec![0; length.parse().unwrap()]);
         let offset: usize = offset.parse().unwrap();
@@ -109,8 +110,17 @@ fn restore(directory: &Path) {
 
 #[test]
 fn a_database_of_version_1_opens_with_its_rows_its_past_and_its_log() {
+    opens(VERSION_1);
+}
+
+#[test]
+fn a_database_of_version_2_opens_with_its_rows_its_past_and_its_log() {
+    opens(VERSION_2);
+}
+
+fn opens(files: &str) {
     let directory = tempfile::tempdir().unwrap();
-    restore(directory.path());
+    restore(directory.path(), files);
     let database = open(directory.path());
     assert_eq!(database.stats().replayed, 2, "two commits are in the log alone");
     check(&database);
