@@ -92,7 +92,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         background,
         worker: Worker::default(),
         committer: Mutex::new(committer),
-        window: Mutex::new(Window::new(last)),
+        window: Mutex::new(Window::new(visible_to)),
         pending: Mutex::new(VecDeque::new()),
         visible: RwLock::new(latest),
         readers: Readers::default(),

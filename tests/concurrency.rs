@@ -235,3 +235,20 @@ fn handles_may_be_shared_and_sent_between_threads() {
     sent::<dosql::Scan>();
     sent::<dosql::Bytes>();
 }
+
+#[test]
+fn a_concurrent_transaction_right_after_a_reopening_meets_no_conflict() {
+    let storage = dosql::Storage::memory();
+    let db = dosql::Database::open(storage.share(), dosql::Options::default()).unwrap();
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| tx.put(&space, "k", "1")).unwrap();
+    db.close().unwrap();
+    drop(db);
+    let db = dosql::Database::open(storage, dosql::Options::default()).unwrap();
+    let space = db.keyspace("space").unwrap();
+    // The checkpoint of the close took a Timestamp of its own, after the last commit's.
+    let mut tx = db.begin_concurrent().unwrap();
+    assert!(tx.get(&space, "k").unwrap().is_some());
+    tx.put(&space, "k", "2").unwrap();
+    tx.commit().unwrap();
+}
