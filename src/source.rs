@@ -56,7 +56,7 @@ impl Source {
         Source { raw, form, direction, group: None }
     }
 
-    /// The cursor of the tree, where the scan may run through its leaves; [`Source::is_grouped`] says where it must stop.
+    /// The cursor of the tree, where the scan may run through its leaves: up to the first key of a group ([`KeyForm::group`]).
     pub(crate) fn leaves(&mut self) -> Option<(&mut Cursor, KeyForm)> {
         match &mut self.raw {
             Raw::Tree(tree) if self.group.is_none() => Some((tree, self.form)),
