@@ -76,6 +76,7 @@ const LOOKED_INTO: &[(&str, &str)] = &[
     ("s443.c", "SQLite finds no NULL behind NOT IN where a descending index leads there"),
     ("x470.q1", "a column of a compound has the affinity of its first SELECT's, which SQLite makes of all"),
     ("x663.q2", "which of several equal rows comes first is open"),
+    ("FILTER (WHERE 6 < '+5')", "which value stands for a group decides whether it is within the LIMIT"),
 ];
 
 fn judge_rows(sql: &str, ours: &Rows, theirs: &Rows) -> Verdict {
