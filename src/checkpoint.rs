@@ -61,10 +61,14 @@ impl Engine {
         if self.options.read_only {
             return Ok(());
         }
+        let started = self.env.now();
         let Some(gathered) = self.gather() else { return Ok(()) };
         let built = Built::make(self, gathered)?;
         let begun = self.freeze(built)?;
-        self.write(begun)
+        self.write(begun)?;
+        let took = self.env.now().as_micros().saturating_sub(started.as_micros());
+        self.counters.checkpoint_times.record(took);
+        Ok(())
     }
 
     /// What there is to write; `None` where nothing has changed.

@@ -15,6 +15,7 @@ use std::collections::VecDeque;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
+use dosql_base::metrics::Histogram;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dosql_base::sync::{Mutex, RwLock};
@@ -120,6 +121,10 @@ pub(crate) struct Counters {
     pub(crate) conflicts: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
     pub(crate) replayed: AtomicU64,
+    /// How long checkpoints took.
+    pub(crate) checkpoint_times: Histogram,
+    /// How long syncs of the log took; shared with the store that times them.
+    pub(crate) log_syncs: Arc<Histogram>,
     /// Changes of the schema by transactions that were not committed then.
     pub(crate) catalog_changes: AtomicU64,
 }

@@ -69,6 +69,7 @@ impl Transaction {
         };
         if !there {
             self.writes.set(key, Some(value));
+            self.reader.note_writes(self.writes.bytes());
         }
         Ok(!there)
     }

@@ -50,10 +50,11 @@ mod scan;
 mod source;
 mod sql;
 mod sql_storage;
-mod stats;
+pub mod stats;
 mod storage;
 #[cfg(not(target_family = "wasm"))]
 mod system_env;
+mod timed_log;
 mod transaction;
 mod turn;
 mod verify;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::engine::Engine;
 use crate::view::View;
@@ -22,13 +23,35 @@ pub(crate) struct Sight {
     pub(crate) generation: u32,
 }
 
-/// A transaction's sight, shared with the engine. Locked for the time of one read of a page at most; nobody waits in it.
-pub(crate) struct Reader(Mutex<Sight>);
+/// A transaction's sight, shared with the engine.
+pub(crate) struct Reader {
+    /// Locked for the time of one read of a page at most; nobody waits in it.
+    sight: Mutex<Sight>,
+    /// As [`Sight::at`], which never changes.
+    at: Timestamp,
+    /// Bytes of keys and values that the transaction holds to be written.
+    writes: AtomicUsize,
+}
 
 impl Reader {
     pub(crate) fn sight(&self) -> MutexGuard<'_, Sight> {
-        self.0.lock()
+        self.sight.lock()
     }
+
+    /// Notes how many bytes the transaction holds to be written.
+    pub(crate) fn note_writes(&self, bytes: usize) {
+        self.writes.store(bytes, Ordering::Relaxed);
+    }
+}
+
+/// What the transactions under way amount to.
+#[derive(Default)]
+pub(crate) struct Open {
+    pub(crate) transactions: usize,
+    /// The earliest moment that one of them reads.
+    pub(crate) oldest: Option<Timestamp>,
+    /// Bytes that they hold to be written.
+    pub(crate) writes: usize,
 }
 
 /// All readers, in shards, so that many threads can begin transactions at once.
@@ -52,7 +75,8 @@ impl Readers {
     pub(crate) fn add(&self, view: Arc<View>, at: Timestamp) -> Arc<Reader> {
         const FIRST_SWEEP: usize = 64;
         let at = if weakened("reader-moves-on") { at } else { at.min(view.timestamp) };
-        let reader = Arc::new(Reader(Mutex::new(Sight { view, at, generation: 0 })));
+        let sight = Mutex::new(Sight { view, at, generation: 0 });
+        let reader = Arc::new(Reader { sight, at, writes: AtomicUsize::new(0) });
         // Addresses differ from thread to thread.
         let place = (Arc::as_ptr(&reader) as usize >> 7) % SHARDS;
         let mut shard = self.shards[place].lock();
@@ -62,6 +86,17 @@ impl Readers {
         }
         shard.readers.push(Arc::downgrade(&reader));
         reader
+    }
+
+    /// What the transactions under way amount to; looks at each of them, and waits for none.
+    pub(crate) fn open(&self) -> Open {
+        let mut open = Open::default();
+        for reader in self.all() {
+            open.transactions += 1;
+            open.oldest = Some(open.oldest.map_or(reader.at, |oldest| oldest.min(reader.at)));
+            open.writes = open.writes.saturating_add(reader.writes.load(Ordering::Relaxed));
+        }
+        open
     }
 
     fn all(&self) -> Vec<Arc<Reader>> {
@@ -82,7 +117,7 @@ impl Engine {
         let newest = self.view();
         for reader in self.readers.all() {
             // One that is reading at this moment is passed over; there will be another occasion.
-            let Some(mut sight) = reader.0.try_lock() else { continue };
+            let Some(mut sight) = reader.sight.try_lock() else { continue };
             let old = sight.view.pages.version() < newest.pages.version()
                 && sight.view.timestamp <= newest.timestamp;
             if !old || (sight.at < newest.timestamp && self.horizon(&newest) > sight.at) {

@@ -21,6 +21,7 @@ use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
+use crate::timed_log::TimedLog;
 use crate::turn::Turn;
 use crate::view::View;
 use crate::window::Window;
@@ -46,11 +47,11 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
     let keep = options.retention > 0 && !weakened("replay-forgets-history");
     let mut replay = Replay::new(&pages, &meta, &manifest, keep);
+    let counters = Counters::default();
+    let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
         let log_options = LogOptions { generation: meta.generation, ..LogOptions::default() };
-        Log::open(Arc::clone(&storage.log), meta.log, meta.chain, log_options, |record| {
-            replay.record(record)
-        })?
+        Log::open(log_store, meta.log, meta.chain, log_options, |record| replay.record(record))?
     };
     let replayed = replay.finish()?;
     let last = replayed.last;
@@ -78,7 +79,6 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         log_start: meta.log,
         synced: env.now(),
     };
-    let counters = Counters::default();
     counters.replayed.store(recovered.commits, Ordering::Relaxed);
     let engine = Engine {
         options,

@@ -1,13 +1,27 @@
 //! Figures about an open database.
+//!
+//! ```text
+//! Stats ---- pages: PagesStats    the page table: hits, misses, copies, pages in use and free
+//!       ---- store: StoreStats    the page store: reads, writes, syncs, bytes
+//!       ---- log: LogStats        the log store: appends, bytes, syncs
+//!       ---- log_syncs, checkpoint_times: Durations
+//!       ---- memory: Memory       bytes held, by what for
+//! ```
+//!
+//! What is counted is counted by the part that does it, where that costs next to nothing; here it is only read.
 
+use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicU64, Ordering};
-use dosql_btree::PagesStats;
-use dosql_wal::LogStats;
 
 use crate::engine::Engine;
 
-/// What a database holds and has done since it was opened.
-#[derive(Clone, Copy, Debug)]
+pub use dosql_base::metrics::Durations;
+pub use dosql_btree::{PagesStats, StoreStats};
+pub use dosql_wal::LogStats;
+
+/// What a database holds and has done since it was opened. Figures are taken one after the other while work goes on, so they
+/// need not belong to one moment.
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
     /// Transactions that committed changes.
@@ -16,8 +30,16 @@ pub struct Stats {
     pub conflicts: u64,
     /// Checkpoints made.
     pub checkpoints: u64,
+    /// How long each checkpoint took, from its first step to the durable meta; commits go on meanwhile.
+    pub checkpoint_times: Durations,
     /// Commits that opening had to replay from the log.
     pub replayed: u64,
+    /// Transactions under way, reads included.
+    pub transactions: usize,
+    /// The earliest moment that a transaction under way reads; `None` where there is none.
+    pub oldest_snapshot: Option<Timestamp>,
+    /// How long ago that was, in microseconds; 0 where there is none.
+    pub oldest_snapshot_age: u64,
     /// Current rows, of every keyspace, table and index, the catalogs included.
     pub rows: u64,
     /// Superseded versions in runs.
@@ -30,30 +52,94 @@ pub struct Stats {
     pub history_memory: usize,
     /// Bytes of log that a recovery now would replay.
     pub log_backlog: u64,
+    /// Bytes of a page: what [`StoreStats::page_reads`] and [`StoreStats::page_writes`] move at a time.
+    pub page_size: usize,
     /// The page table.
     pub pages: PagesStats,
+    /// The page store.
+    pub store: StoreStats,
     /// The log store.
     pub log: LogStats,
+    /// How long each sync of the log took.
+    pub log_syncs: Durations,
+    /// What memory is used for.
+    pub memory: Memory,
+}
+
+/// Bytes of memory, by what they are for. Structures around them are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Memory {
+    /// Pages that are as the store has them: at most [`crate::Options::cache_bytes`], together with the dirty and the pinned ones
+    /// unless those alone are more.
+    pub clean_pages: usize,
+    /// Pages that the next checkpoint writes.
+    pub dirty_pages: usize,
+    /// Older images of pages, which open transactions pin.
+    pub pinned_images: usize,
+    /// Buffers of pages that are gone, kept for the next ones.
+    pub spare_buffers: usize,
+    /// Superseded versions that the next checkpoint writes.
+    pub history: usize,
+    /// Keys and values that transactions under way hold to be written.
+    pub write_sets: usize,
+    /// Keys and values of recent commits, which optimistic transactions are checked against.
+    pub conflict_window: usize,
+    /// Log records that wait to be written.
+    pub log_buffer: usize,
+}
+
+impl Memory {
+    /// All of it.
+    #[must_use]
+    pub fn total(&self) -> usize {
+        let pages = self.clean_pages + self.dirty_pages + self.pinned_images + self.spare_buffers;
+        pages + self.history + self.write_sets + self.conflict_window + self.log_buffer
+    }
 }
 
 impl Stats {
     pub(crate) fn of(engine: &Engine) -> Stats {
         let view = engine.view();
         let (log_backlog, _) = engine.backlog();
+        let open = engine.readers.open();
+        let pages = engine.pages.stats();
+        let history_memory = view.history.memory();
         let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let age = |at: Timestamp| engine.now().as_micros().saturating_sub(at.as_micros());
         Stats {
             commits: count(&engine.counters.commits),
             conflicts: count(&engine.counters.conflicts),
             checkpoints: count(&engine.counters.checkpoints),
+            checkpoint_times: engine.counters.checkpoint_times.durations(),
             replayed: count(&engine.counters.replayed),
+            transactions: open.transactions,
+            oldest_snapshot: open.oldest,
+            oldest_snapshot_age: open.oldest.map_or(0, age),
             rows: view.root.entries(),
             history_entries: view.history.runs.iter().map(|run| run.entries).sum(),
             history_bytes: view.history.runs.iter().map(|run| run.bytes).sum(),
             history_runs: view.history.runs.len(),
-            history_memory: view.history.memory(),
+            history_memory,
             log_backlog,
-            pages: engine.pages.stats(),
+            page_size: engine.pages.page_size(),
+            memory: Memory {
+                clean_pages: pages
+                    .resident_bytes
+                    .saturating_sub(pages.dirty_bytes)
+                    .saturating_sub(pages.pinned_bytes),
+                dirty_pages: pages.dirty_bytes,
+                pinned_images: pages.pinned_bytes,
+                spare_buffers: pages.spare_bytes,
+                history: history_memory,
+                write_sets: open.writes,
+                conflict_window: engine.window.lock().bytes(),
+                log_buffer: engine.log.buffered(),
+            },
+            pages,
+            store: engine.pages.store().stats(),
             log: engine.log.stats(),
+            log_syncs: engine.counters.log_syncs.durations(),
         }
     }
 }

@@ -320,6 +320,7 @@ impl Transaction {
         self.before_write(key, value.len())?;
         check_value(key, value, KeyForm::of(&self.engine.pages))?;
         self.writes.set(key, Some(value));
+        self.reader.note_writes(self.writes.bytes());
         Ok(())
     }
 
@@ -327,6 +328,7 @@ impl Transaction {
     pub fn raw_delete(&mut self, key: &[u8]) -> Result<()> {
         self.before_write(key, 0)?;
         self.writes.set(key, None);
+        self.reader.note_writes(self.writes.bytes());
         Ok(())
     }
 
@@ -382,13 +384,17 @@ impl Transaction {
         if self.catalog.own > 0 {
             self.catalog_has_changed();
         }
-        self.writes.rollback_to(mark)
+        let done = self.writes.rollback_to(mark);
+        self.reader.note_writes(self.writes.bytes());
+        done
     }
 
     /// Forgets `mark` and those inside it; the writes stay.
     pub fn release(&mut self, mark: u64) -> Result<()> {
         self.check_open()?;
-        self.writes.release(mark)
+        let done = self.writes.release(mark);
+        self.reader.note_writes(self.writes.bytes());
+        done
     }
 
     // ---- the end
@@ -424,6 +430,7 @@ impl Transaction {
             }
         };
         self.mode = Mode::Finished;
+        self.reader.note_writes(0);
         engine.acknowledge(&committed, self.durability)?;
         engine.after_commit();
         Ok(committed.timestamp)
@@ -444,6 +451,7 @@ impl Transaction {
     pub fn rollback(&mut self) {
         self.mode = Mode::Finished;
         self.writes = Writes::default();
+        self.reader.note_writes(0);
     }
 }
 

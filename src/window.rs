@@ -75,6 +75,11 @@ impl Window {
         }
     }
 
+    /// Bytes of remembered writes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Checks a transaction whose snapshot is `since` against every later commit. `reads` is `None` under snapshot isolation.
     pub(crate) fn check(&self, since: Timestamp, reads: Option<&ReadSet>, writes: &Changes) -> Result<()> {
         if since < self.forgotten && !weakened("old-snapshot-admitted") {

@@ -6,6 +6,7 @@ mod checksum;
 pub mod codec;
 mod env;
 mod error;
+pub mod metrics;
 pub mod mutant;
 pub mod sync;
 mod timestamp;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use dosql_base::metrics::Tally;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -38,16 +39,22 @@ pub struct PagesStats {
     pub dirty_bytes: usize,
     /// Of them, bytes of older images that snapshots pin.
     pub pinned_bytes: usize,
+    /// Bytes of page buffers that nobody uses now, kept for the next pages.
+    pub spare_bytes: usize,
     /// Pages that trees use, the free list included, as of the last publish.
     pub pages_used: u64,
     /// Pages that are free for use or soon will be, as of the last publish.
     pub pages_free: u64,
     /// Of the pages in use, those that the free list of the last checkpoint takes.
     pub free_list_pages: u64,
+    /// Pages that a read found in memory. What a snapshot keeps to itself of inner pages is not looked up, and does not count.
+    pub hits: u64,
     /// Reads that had to go to the store.
     pub misses: u64,
     /// Pages dropped from memory to keep the budget.
     pub evictions: u64,
+    /// Pages that were copied to be changed.
+    pub copies: u64,
     /// Checkpoints ever made of this store.
     pub checkpoints: u64,
     /// Live snapshots.
@@ -62,7 +69,9 @@ pub(crate) struct Gauges {
     pub(crate) free: AtomicU64,
     pub(crate) list: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
+    hits: Tally,
     misses: AtomicU64,
+    pub(crate) copies: AtomicU64,
 }
 
 /// The page table: cache, versions, free list and checkpoint of one [`PageStore`].
@@ -161,11 +170,14 @@ impl Pages {
             resident_bytes: self.table.resident() * self.page_size,
             dirty_bytes: self.dirty_bytes(),
             pinned_bytes: self.table.pinned() * self.page_size,
+            spare_bytes: self.table.spare() * self.page_size,
             pages_used: self.gauges.used.load(Ordering::Relaxed),
             pages_free: self.gauges.free.load(Ordering::Relaxed),
             free_list_pages: self.gauges.list.load(Ordering::Relaxed),
+            hits: self.gauges.hits.sum(),
             misses: self.gauges.misses.load(Ordering::Relaxed),
             evictions: self.table.evictions(),
+            copies: self.gauges.copies.load(Ordering::Relaxed),
             checkpoints: self.gauges.checkpoints.load(Ordering::Relaxed),
             snapshots: self.pins.lock().snapshots(),
         }
@@ -194,7 +206,10 @@ impl Pages {
     #[inline]
     pub(crate) fn image(&self, id: u64, epoch: u64, version: Timestamp, touch: bool) -> Result<Image> {
         match self.table.lookup(id, version, touch) {
-            Found::Image(image) if is_of(&image, epoch) => Ok(image),
+            Found::Image(image) if is_of(&image, epoch) => {
+                self.gauges.hits.count();
+                Ok(image)
+            }
             Found::Image(_) | Found::TooNew => Err(foreign(id, version)),
             Found::Absent => self.load(id, epoch, version),
         }
@@ -224,6 +239,12 @@ impl Pages {
             return Err(foreign(id, version));
         }
         Ok(image)
+    }
+
+    /// A copy of an image, to be changed.
+    pub(crate) fn copied(&self, image: &[u8]) -> Image {
+        self.gauges.copies.fetch_add(1, Ordering::Relaxed);
+        self.table.copy(image)
     }
 
     /// Takes one pin of `version` back.

@@ -96,6 +96,11 @@ impl Table {
         self.pinned.load(Ordering::Relaxed)
     }
 
+    /// Buffers kept for reuse.
+    pub(crate) fn spare(&self) -> usize {
+        self.pool.lock().len()
+    }
+
     /// Pages evicted so far.
     pub(crate) fn evictions(&self) -> u64 {
         self.evictions.load(Ordering::Relaxed)

@@ -2,7 +2,8 @@
 
 use std::io::Write;
 
-use dosql::{Database, Result};
+use dosql::stats::Memory;
+use dosql::{Database, Result, Stats};
 
 use crate::output::written;
 
@@ -27,25 +28,105 @@ pub(crate) fn verify(database: &Database, out: &mut impl Write) -> Result<bool> 
     Ok(sound)
 }
 
-/// Prints sizes and counters, one a line.
-pub(crate) fn stats(database: &Database, out: &mut impl Write) -> Result<bool> {
+/// Prints sizes and counters, one a line, in groups.
+pub(crate) fn stats(database: &Database, out: &mut (impl Write + ?Sized)) -> Result<bool> {
     let stats = database.stats();
-    let lines: [(&str, u64); 12] = [
+    for (group, lines) in groups(database, &stats) {
+        writeln!(out, "{group}").map_err(written)?;
+        for (name, value) in lines {
+            writeln!(out, "  {name:<40}{value:>20}").map_err(written)?;
+        }
+    }
+    Ok(true)
+}
+
+type Lines = Vec<(&'static str, u64)>;
+
+fn groups(database: &Database, stats: &Stats) -> [(&'static str, Lines); 6] {
+    [
+        ("data", data(database, stats)),
+        ("transactions since opened", transactions(stats)),
+        ("pages since opened", pages(stats)),
+        ("log since opened", log(stats)),
+        ("checkpoints since opened", checkpoints(stats)),
+        ("bytes of memory", memory(&stats.memory)),
+    ]
+}
+
+fn data(database: &Database, stats: &Stats) -> Lines {
+    vec![
         ("last commit", database.last_commit().as_micros()),
         ("rows, indexes and catalogs included", stats.rows),
         ("superseded versions", stats.history_entries),
         ("bytes of superseded versions", stats.history_bytes),
         ("history runs", stats.history_runs as u64),
+        ("bytes of a page", stats.page_size as u64),
         ("pages in use", stats.pages.pages_used),
         ("free pages", stats.pages.pages_free),
-        ("bytes of pages in memory", stats.pages.resident_bytes as u64),
+        ("bytes of the page store", stats.store.bytes),
         ("bytes of log files", stats.log.allocated),
         ("bytes of log that recovery would replay", stats.log_backlog),
+    ]
+}
+
+fn transactions(stats: &Stats) -> Lines {
+    vec![
+        ("commits", stats.commits),
+        ("conflicts", stats.conflicts),
         ("commits replayed when opened", stats.replayed),
-        ("checkpoints since opened", stats.checkpoints),
-    ];
-    for (name, value) in lines {
-        writeln!(out, "{name:<42}{value:>16}").map_err(written)?;
-    }
-    Ok(true)
+        ("transactions under way", stats.transactions as u64),
+        ("oldest snapshot", stats.oldest_snapshot.map_or(0, |at| at.as_micros())),
+        ("its age in microseconds", stats.oldest_snapshot_age),
+    ]
+}
+
+fn pages(stats: &Stats) -> Lines {
+    let page = stats.page_size as u64;
+    vec![
+        ("found in memory", stats.pages.hits),
+        ("fetched", stats.pages.misses),
+        ("dropped from memory", stats.pages.evictions),
+        ("copied to be changed", stats.pages.copies),
+        ("read from the store", stats.store.page_reads),
+        ("bytes of them", stats.store.page_reads * page),
+        ("written to the store", stats.store.page_writes),
+        ("bytes of those", stats.store.page_writes * page),
+        ("syncs of the store", stats.store.syncs),
+    ]
+}
+
+fn log(stats: &Stats) -> Lines {
+    let times = &stats.log_syncs;
+    vec![
+        ("bytes appended", stats.log.appended_bytes),
+        ("syncs", stats.log.syncs),
+        ("microseconds of a sync, median", times.percentile(50.0)),
+        ("90 of 100 take at most", times.percentile(90.0)),
+        ("99 of 100 take at most", times.percentile(99.0)),
+        ("longest", times.longest),
+    ]
+}
+
+fn checkpoints(stats: &Stats) -> Lines {
+    let times = &stats.checkpoint_times;
+    vec![
+        ("made", stats.checkpoints),
+        ("microseconds of all", times.total),
+        ("of the last", times.last),
+        ("of the longest", times.longest),
+    ]
+}
+
+fn memory(memory: &Memory) -> Lines {
+    vec![
+        ("pages as stored", memory.clean_pages as u64),
+        ("changed pages", memory.dirty_pages as u64),
+        ("older images for open transactions", memory.pinned_images as u64),
+        ("spare buffers", memory.spare_buffers as u64),
+        ("superseded versions", memory.history as u64),
+        ("writes of open transactions", memory.write_sets as u64),
+        ("commits to check against", memory.conflict_window as u64),
+        ("log to be written", memory.log_buffer as u64),
+        ("all", memory.total() as u64),
+    ]
 }

@@ -8,6 +8,7 @@ use dosql::{Connection, Error, Result};
 
 use crate::import;
 use crate::output::{Mode, Printer, written};
+use crate::report;
 use crate::script::{line_and_column, read_script};
 
 const HELP: &str = "\
@@ -19,6 +20,7 @@ const HELP: &str = "\
 .mode MODE               table, csv, json, markdown, list, line
 .read FILE               runs a script
 .schema [TABLE]          the CREATE statements
+.stats                   sizes and counters
 .tables                  names of tables and views
 .timer on|off            time after every statement
 ";
@@ -170,6 +172,9 @@ impl<'a> Shell<'a> {
             [".schema"] => self.list("SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'", &[])?,
             [".schema", table] => {
                 self.list("SELECT sql || ';' FROM sqlite_schema WHERE sql IS NOT NULL AND tbl_name LIKE ?1", &[table])?;
+            }
+            [".stats"] => {
+                report::stats(&self.connection.database(), self.out)?;
             }
             [".read", file] => self.read(file)?,
             [".import", file, table] => {

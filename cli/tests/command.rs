@@ -168,7 +168,12 @@ fn verify_finds_a_flipped_byte_and_says_where() {
     let sound = dosql(&["verify", &db], b"");
     assert!(sound.status.success() && out(&sound).ends_with("sound\n"), "{sound:?}");
     let stats = dosql(&["stats", &db], b"");
-    assert!(stats.status.success() && out(&stats).contains("rows"), "{stats:?}");
+    assert!(stats.status.success(), "{stats:?}");
+    for line in ["rows, indexes and catalogs included", "found in memory", "oldest snapshot", "  all  "] {
+        assert!(out(&stats).contains(line), "{line}: {stats:?}");
+    }
+    let shell = dosql(&[&db], b".stats\n");
+    assert!(out(&shell).contains("commits to check against"), "{shell:?}");
     let pages = Path::new(&db).join("pages");
     let mut bytes = std::fs::read(&pages).unwrap();
     // The middle of a page of rows: past the two meta slots, in use.

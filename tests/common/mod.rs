@@ -23,7 +23,7 @@ pub fn db_with(options: Options) -> Database {
 
 /// A new database in memory whose clock is in the test's hands.
 pub fn db_with_clock(now: u64) -> (Database, Arc<Clock>) {
-    let clock = Arc::new(Clock(ManualClock::at(at(now))));
+    let clock = Arc::new(Clock::at(at(now)));
     let env = Env::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
     (db_with(Options { env: Some(env), ..Options::default() }), clock)
 }
@@ -32,6 +32,10 @@ pub fn db_with_clock(now: u64) -> (Database, Arc<Clock>) {
 pub struct Clock(ManualClock);
 
 impl Clock {
+    pub fn at(now: Timestamp) -> Self {
+        Clock(ManualClock::at(now))
+    }
+
     pub fn now(&self) -> Timestamp {
         dosql::Clock::now(&self.0)
     }
@@ -63,6 +67,7 @@ pub fn pairs(range: Range<'_>) -> Vec<(&'static str, &'static str)> {
     range.map(|pair| pair.map(|(key, value)| (text(key), text(value))).unwrap()).collect()
 }
 
+pub mod counted;
 pub mod crash;
 pub mod faults;
 pub mod golden;

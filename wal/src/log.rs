@@ -294,6 +294,12 @@ impl Log {
         Ok((at, chain))
     }
 
+    /// Bytes of records that wait in memory.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.state.lock().buffer.len()
+    }
+
     /// What the store holds and has done.
     #[must_use]
     pub fn stats(&self) -> LogStats {

@@ -150,7 +150,7 @@ impl PageWriter<'_> {
                 None => self.shared(id, epoch)?,
             };
             let new = self.take_id()?;
-            let mut copy = self.pages.table.copy(&image);
+            let mut copy = self.pages.copied(&image);
             let header = PageHeader::of_mut(Arc::get_mut(&mut copy).expect("a copy is not shared"));
             header.id.set(new);
             header.epoch.set(current);
@@ -177,7 +177,7 @@ impl PageWriter<'_> {
         let step = &mut state.path[d];
         debug_assert_eq!(step.epoch, state.epoch, "a page of an older epoch is never changed");
         if let Some(image) = step.image.take() {
-            let copy = pages.table.copy(&image);
+            let copy = pages.copied(&image);
             state.private.insert(step.id, Private { image: copy, born: false });
         }
         self.private(self.state.path[d].id)
