@@ -1,4 +1,4 @@
-//! Single operations, without devices: what the code itself costs. `cargo bench --manifest-path benches/Cargo.toml`.
+//! Single operations, without devices: what the code itself costs. `cargo bench -p dosql-bench`.
 
 #![allow(missing_docs, reason = "the macros of criterion make functions without")]
 

@@ -32,7 +32,8 @@ pub fn kv(arguments: &Arguments) -> Result<()> {
         let acknowledged = kill_while_writing(engine, arguments.scale, directory)?;
         let promised = ["--acknowledged".to_owned(), acknowledged.to_string()];
         gather(start("look-after", engine, arguments.scale, directory, &promised)?, table, column)?;
-        gather(start("scarce", engine, arguments.scale, directory, &[])?, table, column)
+        gather(start("scarce", engine, arguments.scale, directory, &[])?, table, column)?;
+        gather(start("small", engine, arguments.scale, directory, &[])?, table, column)
     })
 }
 
@@ -43,7 +44,7 @@ pub fn sql(arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Goes round the engines, the order moving on by one a round, and prints the table after each round.
+/// Goes round the engines, the order moving on by one a round, and prints the table in the end.
 fn interleave(
     arguments: &Arguments,
     all: &[&str],
@@ -55,13 +56,16 @@ fn interleave(
     };
     let base = match &arguments.directory {
         Some(directory) => directory.clone(),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/data"),
+        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data"),
     };
-    let mut table = Table::new(&engines);
+    let (mut table, began_all) = (Table::new(&engines), Instant::now());
     for round in 0..arguments.rounds {
         for turn in 0..engines.len() {
             let column = (turn + round) % engines.len();
             let engine = &engines[column];
+            if round > 0 && arguments.once.contains(engine) {
+                continue;
+            }
             let directory = base.join(engine);
             let _ = fs::remove_dir_all(&directory);
             fs::create_dir_all(&directory)?;
@@ -69,7 +73,8 @@ fn interleave(
             if let Err(error) = measure(&mut table, column, engine, &directory) {
                 eprintln!("{engine}: {error}");
             }
-            eprintln!("round {} {engine}: {:.1} s", round + 1, began.elapsed().as_secs_f64());
+            let (own, all) = (began.elapsed().as_secs_f64(), began_all.elapsed().as_secs_f64());
+            eprintln!("round {} of {}, {engine}: {own:.1} s, {all:.0} s in all", round + 1, arguments.rounds);
             let _ = fs::remove_dir_all(&directory);
         }
     }

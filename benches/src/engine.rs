@@ -18,6 +18,15 @@ pub enum Durability {
     Lazy,
 }
 
+/// What an engine is opened with.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// Bytes of memory for pages, changed ones included where the engine counts them.
+    pub memory_bytes: usize,
+    /// Bytes of write-ahead log between checkpoints, where the engine has such a setting; `None` leaves what it is shipped with.
+    pub log_bytes: Option<usize>,
+}
+
 /// The way of a scan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -32,13 +41,16 @@ pub trait Engine: Sized + Send + Sync {
     /// What the tables call it.
     const NAME: &'static str;
 
+    /// Whether its memory can be bounded: what is mapped from files is the operating system's.
+    const BOUNDED: bool = true;
+
     /// A consistent view.
     type Reader<'e>: Reader
     where
         Self: 'e;
 
-    /// Opens or creates the database in `directory`, which exists, with a cache of `cache_bytes`.
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self>;
+    /// Opens or creates the database in `directory`, which exists.
+    fn open(directory: &Path, settings: Settings) -> Result<Self>;
 
     /// Makes all `changes` in one transaction.
     fn commit<'a>(&self, changes: impl Iterator<Item = Change<'a>>, durability: Durability) -> Result<()>;

@@ -1,8 +1,8 @@
 //! dosql measured against its peers.
 //!
 //! ```text
-//! cargo run --release -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--dir PATH]
-//! cargo run --release -- sql [--scale 0.1] [--rounds 3]
+//! cargo run --release -p dosql-bench -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--once sled] [--dir PATH]
+//! cargo run --release -p dosql-bench -- sql [--scale 0.1] [--rounds 3]
 //! ```
 //!
 //! The driver starts a process for each engine and round, one after the other, in an order that moves on with the round, and
@@ -14,6 +14,7 @@ mod engine;
 mod engines;
 mod kv;
 mod measure;
+mod reach;
 mod report;
 mod sql;
 
@@ -23,6 +24,7 @@ use engine::{Engine, Result};
 use kv::Plan;
 use lexopt::prelude::*;
 use report::Sheet;
+use sql::SqlEngine;
 
 /// What the command line says.
 pub struct Arguments {
@@ -31,6 +33,8 @@ pub struct Arguments {
     scale: f64,
     rounds: usize,
     engines: Vec<String>,
+    /// Engines that take part in the first round only.
+    once: Vec<String>,
     directory: Option<PathBuf>,
     acknowledged: u64,
 }
@@ -42,6 +46,7 @@ fn arguments() -> Result<Arguments> {
         scale: 0.1,
         rounds: 3,
         engines: Vec::new(),
+        once: Vec::new(),
         directory: None,
         acknowledged: 0,
     };
@@ -50,10 +55,8 @@ fn arguments() -> Result<Arguments> {
         match argument {
             Long("scale") => arguments.scale = parser.value()?.parse()?,
             Long("rounds") => arguments.rounds = parser.value()?.parse()?,
-            Long("engines") => {
-                let list = parser.value()?.string()?;
-                arguments.engines = list.split(',').map(str::to_owned).collect();
-            }
+            Long("engines") => arguments.engines = list(parser.value()?.string()?),
+            Long("once") => arguments.once = list(parser.value()?.string()?),
             Long("dir") => arguments.directory = Some(parser.value()?.into()),
             Long("acknowledged") => arguments.acknowledged = parser.value()?.parse()?,
             Value(word) if arguments.command.is_empty() => arguments.command = word.string()?,
@@ -64,6 +67,10 @@ fn arguments() -> Result<Arguments> {
     Ok(arguments)
 }
 
+fn list(names: String) -> Vec<String> {
+    names.split(',').map(str::to_owned).collect()
+}
+
 fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
     let mut sheet = Sheet::default();
     match arguments.command.as_str() {
@@ -71,6 +78,7 @@ fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
         "die-writing" => kv::die_writing::<E>(plan),
         "look-after" => kv::look_after::<E>(plan, arguments.acknowledged, &mut sheet),
         "scarce" => kv::scarce::<E>(plan, &mut sheet),
+        "small" => kv::many::<E>(plan, &mut sheet),
         other => Err(format!("no such command: {other}; try kv or sql").into()),
     }
 }
@@ -86,9 +94,9 @@ fn main() -> Result<()> {
     let plan = Plan { directory, scale: arguments.scale };
     if arguments.command == "measure-sql" {
         let session: fn(&Plan, &mut Sheet) -> Result<()> = match arguments.engine.as_str() {
-            "dosql" => sql::session::<sql::engines::DosqlSql<{ 7 * dosql::DAY }>>,
-            "dosql-r0" => sql::session::<sql::engines::DosqlSql<0>>,
-            "sqlite" => sql::session::<sql::engines::SqliteSql>,
+            sql::engines::Shipped::NAME => sql::session::<sql::engines::Shipped>,
+            sql::engines::Forgetful::NAME => sql::session::<sql::engines::Forgetful>,
+            sql::engines::SqliteSql::NAME => sql::session::<sql::engines::SqliteSql>,
             other => return Err(format!("no such SQL engine: {other}").into()),
         };
         return session(&plan, &mut Sheet::default());

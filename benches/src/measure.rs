@@ -19,35 +19,46 @@ pub fn timed<T>(work: impl FnOnce() -> Result<T>) -> Result<(T, f64)> {
 
 /// Latencies of one kind of operation.
 #[derive(Default)]
-pub struct Latencies(Vec<u64>);
+pub struct Latencies {
+    nanos: Vec<u64>,
+    sum: u64,
+}
 
 impl Latencies {
     /// Times one operation.
     pub fn time<T>(&mut self, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let start = Instant::now();
         let result = work()?;
-        self.0.push(start.elapsed().as_nanos() as u64);
+        let took = start.elapsed().as_nanos() as u64;
+        self.nanos.push(took);
+        self.sum += took;
         Ok(result)
     }
 
     /// Adds those of another thread.
     pub fn merge(&mut self, other: Latencies) {
-        self.0.extend(other.0);
+        self.nanos.extend(other.nanos);
+        self.sum += other.sum;
     }
 
     /// How many there are.
     pub fn count(&self) -> usize {
-        self.0.len()
+        self.nanos.len()
+    }
+
+    /// What they add up to, in seconds.
+    pub fn seconds(&self) -> f64 {
+        self.sum as f64 / 1e9
     }
 
     /// Microseconds that `share` of the operations stay within.
     pub fn percentile(&mut self, share: f64) -> f64 {
-        if self.0.is_empty() {
+        if self.nanos.is_empty() {
             return f64::NAN;
         }
-        self.0.sort_unstable();
-        let at = ((self.0.len() as f64 * share) as usize).min(self.0.len() - 1);
-        self.0[at] as f64 / 1000.0
+        self.nanos.sort_unstable();
+        let at = ((self.nanos.len() as f64 * share) as usize).min(self.nanos.len() - 1);
+        self.nanos[at] as f64 / 1000.0
     }
 
     /// Enters the median and the 99th percentile under `what`.
@@ -84,6 +95,11 @@ fn field(text: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
+/// KiB of anonymous memory that this process holds.
+pub fn held_kib() -> u64 {
+    field(&fs::read_to_string("/proc/self/status").unwrap_or_default(), "RssAnon:")
+}
+
 /// Watches how much anonymous memory the process holds.
 pub struct MemoryWatch {
     peak_kib: Arc<AtomicU64>,
@@ -98,8 +114,7 @@ impl MemoryWatch {
         let (peak, stopped) = (Arc::clone(&peak_kib), Arc::clone(&stop));
         let watcher = std::thread::spawn(move || {
             while !stopped.load(Ordering::Relaxed) {
-                let text = fs::read_to_string("/proc/self/status").unwrap_or_default();
-                peak.fetch_max(field(&text, "RssAnon:"), Ordering::Relaxed);
+                peak.fetch_max(held_kib(), Ordering::Relaxed);
                 std::thread::sleep(Duration::from_millis(10));
             }
         });

@@ -7,6 +7,8 @@
 
 use std::fmt::Write as _;
 
+use crate::reach::Reach;
+
 /// Which of two figures is the better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Better {
@@ -34,6 +36,12 @@ impl Sheet {
     /// Enters what every engine must find the same.
     pub fn same(&mut self, what: &str, value: u64) {
         println!("same\t{what}\t{value}");
+    }
+
+    /// Whether a figure of this name was entered.
+    #[cfg(test)]
+    pub fn has(&self, what: &str) -> bool {
+        self.0.iter().any(|(name, ..)| name == what)
     }
 
     fn enter(&mut self, what: &str, better: Better, value: f64) {
@@ -98,38 +106,55 @@ impl Table {
         }
     }
 
-    /// The medians as Markdown. The last column is how many times better the first engine is than the best whose name does not
-    /// begin with its name.
+    /// The medians as Markdown. A ratio says how many times better the first engine is than the best peer: the best whose name does
+    /// not begin with its name. After it stands what is to be reached, and whether it is.
     pub fn markdown(&self) -> String {
         let ours = self.columns.first().cloned().unwrap_or_default();
-        let mut text = format!("| | {} | {ours} / best peer |\n", self.columns.join(" | "));
-        text.push_str(&"|---".repeat(self.columns.len() + 2));
+        let mut text = format!("| | {} | {ours} / best peer | reach | |\n", self.columns.join(" | "));
+        text.push_str(&"|---".repeat(self.columns.len() + 4));
         text.push_str("|\n");
         for row in &self.rows {
-            let medians: Vec<Option<f64>> = row.values.iter().map(|values| median(values)).collect();
-            let peers = medians.iter().zip(&self.columns).filter(|(_, name)| !name.starts_with(&ours));
-            let best = peers.filter_map(|(value, _)| *value).reduce(|a, b| better_of(row.better, a, b));
-            let _ = write!(text, "| {} |", row.what);
-            for value in &medians {
-                match value {
-                    Some(value) if Some(*value) == best => {
-                        let _ = write!(text, " **{}** |", figure(*value));
-                    }
-                    Some(value) => {
-                        let _ = write!(text, " {} |", figure(*value));
-                    }
-                    None => text.push_str(" – |"),
-                }
-            }
-            match (medians.first().copied().flatten(), best) {
-                (Some(own), Some(best)) if own > 0.0 && best > 0.0 => {
-                    let ratio = if row.better == Better::More { own / best } else { best / own };
-                    let _ = writeln!(text, " {ratio:.2} |");
-                }
-                _ => text.push_str(" – |\n"),
-            }
+            self.line(row, &ours, &mut text);
         }
         text
+    }
+
+    fn line(&self, row: &Row, ours: &str, text: &mut String) {
+        let medians: Vec<Option<f64>> = row.values.iter().map(|values| median(values)).collect();
+        let peers = medians.iter().zip(&self.columns).filter(|(_, name)| !name.starts_with(ours));
+        let best = peers.filter_map(|(value, _)| *value).reduce(|a, b| better_of(row.better, a, b));
+        let _ = write!(text, "| {} |", row.what);
+        for value in &medians {
+            let _ = match value {
+                Some(value) if Some(*value) == best => write!(text, " **{}** |", figure(*value)),
+                Some(value) => write!(text, " {} |", figure(*value)),
+                None => write!(text, " – |"),
+            };
+        }
+        let own = medians.first().copied().flatten();
+        let ratio = |peer: Option<f64>| match (own, peer) {
+            (Some(own), Some(peer)) if own > 0.0 && peer > 0.0 => {
+                Some(if row.better == Better::More { own / peer } else { peer / own })
+            }
+            _ => None,
+        };
+        let _ = match ratio(best) {
+            Some(ratio) => write!(text, " {ratio:.2} |"),
+            None => write!(text, " – |"),
+        };
+        let Some(reach) = Reach::of(&row.what) else {
+            text.push_str(" | |\n");
+            return;
+        };
+        let named = |name| self.columns.iter().position(|column| column == name).and_then(|at| medians[at]);
+        let met = match reach {
+            Reach::Best(wanted) => ratio(best).map(|ratio| ratio >= wanted),
+            Reach::Peer(name, wanted) => ratio(named(name)).map(|ratio| ratio >= wanted),
+            Reach::AtLeast(wanted) => own.map(|own| own >= wanted),
+            Reach::AtMost(wanted) => own.map(|own| own <= wanted),
+        };
+        let word = met.map_or("–", |met| if met { "met" } else { "**short**" });
+        let _ = writeln!(text, " {reach} | {word} |");
     }
 }
 
@@ -156,8 +181,33 @@ fn figure(value: f64) -> String {
         v if v >= 1000.0 => format!("{:.2}k", v / 1e3),
         v if v >= 100.0 => format!("{v:.0}"),
         v if v >= 10.0 => format!("{v:.1}"),
-        v if v == 0.0 => "0".to_owned(),
+        0.0 => "0".to_owned(),
         v if v >= 0.1 => format!("{v:.2}"),
         v => format!("{v:.4}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_says_whether_its_median_reaches_what_it_is_to_reach() {
+        let names = ["dosql", "dosql-r0", "redb", "heed"].map(str::to_owned);
+        let mut table = Table::new(&names);
+        let mut enter = |column, what: &str, value: f64| {
+            assert!(table.take_line(column, &format!("more\t{what}\t{value}")));
+        };
+        let (gets, absent) = ("5 random gets, 1 thread [gets/s]", "5 gets of absent keys [gets/s]");
+        for (column, value) in [(0, 1.0), (0, 130.0), (0, 500.0), (1, 900.0), (2, 100.0), (3, 90.0)] {
+            enter(column, gets, value);
+        }
+        for (column, value) in [(0, 140.0), (2, 200.0), (3, 100.0)] {
+            enter(column, absent, value);
+        }
+        let text = table.markdown();
+        assert!(text.contains("| 130 | 900 | **100** | 90.0 | 1.30 | 1.20x | met |"), "{text}");
+        assert!(text.contains("| 140 | – | **200** | 100 | 0.70 | 1.50x heed | **short** |"), "{text}");
+        assert!(!table.take_line(0, "more\tno figure"));
     }
 }

@@ -5,8 +5,7 @@ use std::path::Path;
 
 use dosql::{Begin, Database, Isolation, Keyspace, Options, ReadTransaction, Storage};
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
-use crate::engines::LOG_BYTES;
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// dosql with the retention given, in microseconds.
 pub struct Dosql<const RETENTION: u64> {
@@ -19,14 +18,16 @@ pub type Shipped = Dosql<{ 7 * dosql::DAY }>;
 /// Without history.
 pub type Forgetful = Dosql<0>;
 
-/// The options of every run: the memory and the log that its peers get too.
-pub fn options(cache_bytes: usize, retention: u64) -> Options {
+/// The options of every run: the memory and the log that its peers get too. A quarter of the memory is for what has changed.
+pub fn options(settings: Settings, retention: u64) -> Options {
+    let shipped = Options::default();
+    let dirty_bytes = settings.memory_bytes / 4;
     Options {
-        cache_bytes,
-        dirty_bytes: (cache_bytes / 4).max(16 << 20),
-        log_limit: LOG_BYTES as u64,
+        cache_bytes: settings.memory_bytes - dirty_bytes,
+        dirty_bytes,
+        log_limit: settings.log_bytes.map_or(shipped.log_limit, |bytes| bytes as u64),
         retention,
-        ..Options::default()
+        ..shipped
     }
 }
 
@@ -34,8 +35,8 @@ impl<const RETENTION: u64> Engine for Dosql<RETENTION> {
     const NAME: &'static str = if RETENTION == 0 { "dosql-r0" } else { "dosql" };
     type Reader<'e> = DosqlReader<'e>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
-        let options = options(cache_bytes, RETENTION);
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let options = options(settings, RETENTION);
         let storage = Storage::directory_with(directory.join("kv.dosql"), &options)?;
         let database = Database::open(storage, options)?;
         let mut keyspace = database.keyspace("kv")?;

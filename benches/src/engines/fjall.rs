@@ -8,7 +8,7 @@ use fjall::{
     Snapshot,
 };
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// fjall, opened with optimistic transactions; batches and reads go past them.
 pub struct Fjall {
@@ -20,9 +20,9 @@ impl Engine for Fjall {
     const NAME: &'static str = "fjall";
     type Reader<'e> = FjallReader<'e>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
         let builder = OptimisticTxDatabase::builder(directory.join("kv.fjall"));
-        let database = builder.cache_size(cache_bytes as u64).open()?;
+        let database = builder.cache_size(settings.memory_bytes as u64).open()?;
         let keyspace = database.keyspace("kv", KeyspaceCreateOptions::default)?;
         Ok(Fjall { database, keyspace })
     }

@@ -4,10 +4,10 @@ use std::ops::Bound;
 use std::path::Path;
 
 use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, RoTxn, WithoutTls};
+use heed::{CommitOrAbort, Database, Env, EnvFlags, EnvOpenOptions, FlagSetMode, RoTxn, WithoutTls};
 use parking_lot::Mutex;
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// Address space for the map; the file takes only what it needs.
 const MAP_BYTES: usize = 64 << 30;
@@ -15,7 +15,7 @@ const MAP_BYTES: usize = 64 << 30;
 /// LMDB. Its cache is the operating system's.
 pub struct Heed {
     env: Env<WithoutTls>,
-    map: Database<Bytes, Bytes>,
+    map: Database<'static, Bytes, Bytes>,
     mode: Mutex<Durability>,
 }
 
@@ -35,16 +35,19 @@ impl Heed {
 
 impl Engine for Heed {
     const NAME: &'static str = "heed";
+    const BOUNDED: bool = false;
     type Reader<'e> = HeedReader<'e>;
 
     #[allow(unsafe_code, reason = "LMDB maps its file")]
-    fn open(directory: &Path, _cache_bytes: usize) -> Result<Self> {
+    fn open(directory: &Path, _settings: Settings) -> Result<Self> {
         let mut options = EnvOpenOptions::new().read_txn_without_tls();
         // SAFETY: nobody else touches the file of a benchmark.
         let env = unsafe { options.map_size(MAP_BYTES).open(directory)? };
-        let mut tx = env.write_txn()?;
-        let map = env.create_database(&mut tx, None)?;
-        tx.commit()?;
+        let tx = env.write_txn()?;
+        let created = env.create_databases_and_commit(tx, |opener, tx| {
+            opener.create_database(tx, None).map(CommitOrAbort::<_, ()>::Commit)
+        });
+        let map = created.map_err(|error: heed::Error| error)?.commit().ok_or("the map was not made")?;
         Ok(Heed { env, map, mode: Mutex::new(Durability::Sync) })
     }
 
@@ -86,7 +89,7 @@ impl Engine for Heed {
 /// A read transaction.
 pub struct HeedReader<'e> {
     tx: RoTxn<'e, WithoutTls>,
-    map: Database<Bytes, Bytes>,
+    map: Database<'static, Bytes, Bytes>,
 }
 
 impl Reader for HeedReader<'_> {

@@ -8,6 +8,3 @@ pub mod redb;
 pub mod rocksdb;
 pub mod sled;
 pub mod sqlite;
-
-/// Bytes of write-ahead log that the engines which ask may keep between checkpoints.
-pub const LOG_BYTES: usize = 64 << 20;

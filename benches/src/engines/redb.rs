@@ -5,7 +5,7 @@ use std::path::Path;
 
 use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, TableDefinition};
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 const TABLE: TableDefinition<'static, &[u8], &[u8]> = TableDefinition::new("kv");
 
@@ -27,8 +27,10 @@ impl Engine for Redb {
     const NAME: &'static str = "redb";
     type Reader<'e> = ReadOnlyTable<&'static [u8], &'static [u8]>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
-        let engine = Redb(Database::builder().set_cache_size(cache_bytes).create(directory.join("kv.redb"))?);
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let engine = Redb(
+            Database::builder().set_cache_size(settings.memory_bytes).create(directory.join("kv.redb"))?,
+        );
         if engine.0.begin_read()?.open_table(TABLE).is_err() {
             let tx = engine.begin(Durability::Sync)?;
             tx.open_table(TABLE)?;

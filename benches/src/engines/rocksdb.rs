@@ -3,11 +3,11 @@
 use std::path::Path;
 
 use rocksdb::{
-    BlockBasedOptions, Cache, Direction, IteratorMode, OptimisticTransactionDB, Options,
-    WriteBatchWithTransaction, WriteOptions,
+    BlockBasedOptions, Cache, DBCompressionType, OptimisticTransactionDB, Options, WriteBatchWithTransaction,
+    WriteOptions,
 };
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// RocksDB with optimistic transactions; batches and reads go past them.
 pub struct Rocks(OptimisticTransactionDB);
@@ -16,12 +16,14 @@ impl Engine for Rocks {
     const NAME: &'static str = "rocksdb";
     type Reader<'e> = RocksReader<'e>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
         let mut blocks = BlockBasedOptions::default();
-        blocks.set_block_cache(&Cache::new_lru_cache(cache_bytes));
+        blocks.set_block_cache(&Cache::new_lru_cache(settings.memory_bytes));
         blocks.set_bloom_filter(10.0, false);
         let mut options = Options::default();
         options.create_if_missing(true);
+        // Nobody else compresses, and the values don't shrink.
+        options.set_compression_type(DBCompressionType::None);
         options.set_block_based_table_factory(&blocks);
         Ok(Rocks(OptimisticTransactionDB::open(&options, directory.join("kv.rocksdb"))?))
     }
@@ -71,7 +73,7 @@ pub struct RocksReader<'e>(rocksdb::SnapshotWithThreadMode<'e, OptimisticTransac
 
 impl Reader for RocksReader<'_> {
     fn get(&mut self, key: &[u8], found: impl FnOnce(&[u8])) -> Result<bool> {
-        Ok(self.0.get(key)?.map(|value| found(&value)).is_some())
+        Ok(self.0.get_pinned(key)?.map(|value| found(&value)).is_some())
     }
 
     fn scan(
@@ -81,18 +83,25 @@ impl Reader for RocksReader<'_> {
         limit: usize,
         mut entry: impl FnMut(&[u8], &[u8]),
     ) -> Result<usize> {
-        let mode = match (from, way) {
-            (None, Way::Up) => IteratorMode::Start,
-            (None, Way::Down) => IteratorMode::End,
-            (Some(from), Way::Up) => IteratorMode::From(from, Direction::Forward),
-            (Some(from), Way::Down) => IteratorMode::From(from, Direction::Reverse),
-        };
-        let mut count = 0;
-        for pair in self.0.iterator(mode).take(limit) {
-            let (key, value) = pair?;
-            entry(&key, &value);
-            count += 1;
+        let mut cursor = self.0.raw_iterator();
+        match (from, way) {
+            (None, Way::Up) => cursor.seek_to_first(),
+            (None, Way::Down) => cursor.seek_to_last(),
+            (Some(from), Way::Up) => cursor.seek(from),
+            (Some(from), Way::Down) => cursor.seek_for_prev(from),
         }
+        let mut count = 0;
+        while count < limit
+            && let Some((key, value)) = cursor.item()
+        {
+            entry(key, value);
+            count += 1;
+            match way {
+                Way::Up => cursor.next(),
+                Way::Down => cursor.prev(),
+            }
+        }
+        cursor.status()?;
         Ok(count)
     }
 }

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use sled::{Batch, Db};
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// sled. It has no snapshots: its reader sees what is committed meanwhile.
 pub struct Sled(Db);
@@ -14,8 +14,9 @@ impl Engine for Sled {
     const NAME: &'static str = "sled";
     type Reader<'e> = SledReader<'e>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
-        let config = sled::Config::new().path(directory.join("kv.sled")).cache_capacity(cache_bytes as u64);
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let config =
+            sled::Config::new().path(directory.join("kv.sled")).cache_capacity(settings.memory_bytes as u64);
         Ok(Sled(config.flush_every_ms(None).open()?))
     }
 

@@ -5,25 +5,26 @@ use std::path::{Path, PathBuf};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension, params};
 
-use crate::engine::{Change, Durability, Engine, Reader, Result, Way, incremented};
-use crate::engines::LOG_BYTES;
+use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
 /// SQLite. One connection writes; readers take theirs from a pool.
 pub struct Sqlite {
     file: PathBuf,
-    cache_bytes: usize,
+    settings: Settings,
     writer: Mutex<(Connection, Durability)>,
     idle: Mutex<Vec<Connection>>,
 }
 
 /// A connection to `file` with the settings of every run.
-pub fn connect(file: &Path, cache_bytes: usize) -> Result<Connection> {
+pub fn connect(file: &Path, settings: Settings) -> Result<Connection> {
     let connection = Connection::open(file)?;
     connection.pragma_update(None, "page_size", 4096)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "wal_autocheckpoint", (LOG_BYTES / 4096) as i64)?;
-    connection.pragma_update(None, "cache_size", -((cache_bytes >> 10) as i64))?;
+    if let Some(bytes) = settings.log_bytes {
+        connection.pragma_update(None, "wal_autocheckpoint", (bytes / 4096) as i64)?;
+    }
+    connection.pragma_update(None, "cache_size", -((settings.memory_bytes >> 10) as i64))?;
     connection.busy_timeout(std::time::Duration::from_secs(60))?;
     Ok(connection)
 }
@@ -41,15 +42,15 @@ impl Engine for Sqlite {
     const NAME: &'static str = "sqlite";
     type Reader<'e> = SqliteReader<'e>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
         let file = directory.join("kv.sqlite");
-        let connection = connect(&file, cache_bytes)?;
+        let connection = connect(&file, settings)?;
         connection.execute(
             "CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID",
             [],
         )?;
         let writer = Mutex::new((connection, Durability::Sync));
-        Ok(Sqlite { file, cache_bytes, writer, idle: Mutex::default() })
+        Ok(Sqlite { file, settings, writer, idle: Mutex::default() })
     }
 
     fn commit<'a>(&self, changes: impl Iterator<Item = Change<'a>>, durability: Durability) -> Result<()> {
@@ -74,7 +75,7 @@ impl Engine for Sqlite {
     fn reader(&self) -> Result<SqliteReader<'_>> {
         let connection = match self.idle.lock().pop() {
             Some(connection) => connection,
-            None => connect(&self.file, self.cache_bytes)?,
+            None => connect(&self.file, self.settings)?,
         };
         connection.prepare_cached("BEGIN")?.execute([])?;
         Ok(SqliteReader { engine: self, connection: Some(connection) })

@@ -4,10 +4,11 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use super::device::flushes;
 use super::reads::{full_scan, gets};
-use super::{Plan, open};
+use super::{AMPLE, Plan, puts, read_all};
 use crate::data::{key, pick, value};
-use crate::engine::{Durability, Engine, Result, Way};
+use crate::engine::{Durability, Engine, Reader, Result, Way};
 use crate::measure::{Latencies, disk_mib, timed, written_mib};
 use crate::report::Sheet;
 
@@ -16,28 +17,27 @@ fn fresh(workload: u64) -> u64 {
     (1 << 41) + (workload << 32)
 }
 
-/// Overwrites every entry once, 1000 a commit; then reads.
-pub fn overwrite<E: Engine>(engine: &E, plan: &Plan, directory: &Path, sheet: &mut Sheet) -> Result<()> {
+/// Overwrites every entry once, 1000 a commit; then reads. Closes and opens again.
+pub fn overwrite<E: Engine>(engine: E, plan: &Plan, directory: &Path, sheet: &mut Sheet) -> Result<E> {
     let n = plan.entries();
     let written = written_mib();
     let mut commits = Latencies::default();
-    // A step that has no factor in common with the number of entries visits each once, in no order of keys.
-    let ids: Vec<u64> = (0..n).collect();
-    let ((), seconds) = timed(|| {
-        for chunk in ids.chunks(1000) {
-            let entries: Vec<_> = chunk.iter().map(|&i| (key(i), value(i, 1))).collect();
-            let changes = entries.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
-            commits.time(|| engine.commit(changes, Durability::Lazy))?;
-        }
-        engine.sync()
-    })?;
-    sheet.more("overwrites, 1k a commit [entries/s]", n as f64 / seconds);
+    // Ascending numbers are keys in no order.
+    for from in (0..n).step_by(1000) {
+        let entries: Vec<_> = (from..n.min(from + 1000)).map(|i| (key(i), value(i, 1))).collect();
+        commits.time(|| engine.commit(puts(&entries), Durability::Lazy))?;
+    }
+    let ((), seconds) = timed(|| engine.sync())?;
+    sheet.more("8 overwrites, 1k a commit [entries/s]", n as f64 / (commits.seconds() + seconds));
     sheet.less("overwrites, p99 of a commit [us]", commits.percentile(0.99));
     let ((), seconds) = timed(|| gets(&mut engine.reader()?, 5, n, n, 1))?;
-    sheet.more("random gets right after [gets/s]", n as f64 / seconds);
+    sheet.more("8 random gets right after [gets/s]", n as f64 / seconds);
+    engine.close()?;
     sheet.less("written for the overwrites [MiB]", written_mib() - written);
-    sheet.less("disk after the overwrites [MiB]", disk_mib(directory)?);
-    Ok(())
+    sheet.less("12 disk after the overwrites and close [MiB]", disk_mib(directory)?);
+    let engine = E::open(directory, AMPLE)?;
+    read_all(&engine)?;
+    Ok(engine)
 }
 
 /// Commits of `size` new entries by `threads` threads until the time is up.
@@ -56,8 +56,7 @@ fn spell<E: Engine>(
         while start.elapsed() < plan.spell() {
             let at = next.fetch_add(size, Ordering::Relaxed);
             let entries: Vec<_> = (at..at + size).map(|i| (key(i), value(i, 0))).collect();
-            let changes = entries.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
-            latencies.time(|| engine.commit(changes, durability))?;
+            latencies.time(|| engine.commit(puts(&entries), durability))?;
         }
         Ok(latencies)
     };
@@ -73,56 +72,54 @@ fn spell<E: Engine>(
     Ok((latencies, seconds))
 }
 
-/// Commits that reach the device before they return.
+/// Commits that reach the device before they return, beside what the device takes alone.
 pub fn durable<E: Engine>(engine: &E, plan: &Plan, sheet: &mut Sheet) -> Result<()> {
-    for (workload, size, threads, what) in [
-        (0, 1, 1, "durable single puts, 1 thread"),
-        (1, 1, 8, "durable single puts, 8 threads"),
-        (2, 100, 1, "durable commits of 100"),
-    ] {
-        let (mut latencies, seconds) = spell(engine, plan, fresh(workload), size, threads, Durability::Sync)?;
-        let unit = if size == 1 { "commits/s" } else { "entries/s" };
-        sheet.more(&format!("{what} [{unit}]"), latencies.count() as f64 * size as f64 / seconds);
-        latencies.enter(sheet, what);
-    }
+    let mut device = Latencies::default();
+    flushes(plan, &mut device)?;
+    let (mut single, seconds) = spell(engine, plan, fresh(0), 1, 1, Durability::Sync)?;
+    flushes(plan, &mut device)?;
+    let (one, floor) = (single.count() as f64 / seconds, device.percentile(0.5));
+    sheet.more("durable single puts, 1 thread [commits/s]", one);
+    sheet.less("device: one fdatasync of a preallocated file, p50 [us]", floor);
+    single.enter(sheet, "durable single puts, 1 thread");
+    sheet.less("2 durable single puts, p50, against the device's [x]", single.percentile(0.5) / floor);
+    let (mut many, seconds) = spell(engine, plan, fresh(1), 1, 8, Durability::Sync)?;
+    let eight = many.count() as f64 / seconds;
+    sheet.more("durable single puts, 8 threads [commits/s]", eight);
+    many.enter(sheet, "durable single puts, 8 threads");
+    sheet.more("2 durable single puts, 8 threads against 1 [x]", eight / one);
+    let (mut hundreds, seconds) = spell(engine, plan, fresh(2), 100, 1, Durability::Sync)?;
+    sheet.more("3 durable commits of 100 [entries/s]", hundreds.count() as f64 * 100.0 / seconds);
+    hundreds.enter(sheet, "durable commits of 100");
     Ok(())
 }
 
 /// Single puts that wait for nothing.
 pub fn lazy<E: Engine>(engine: &E, plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     let (mut latencies, seconds) = spell(engine, plan, fresh(3), 1, 1, Durability::Lazy)?;
-    sheet.more("single puts without sync [commits/s]", latencies.count() as f64 / seconds);
+    sheet.more("4 single puts without sync [commits/s]", latencies.count() as f64 / seconds);
     sheet.less("single puts without sync, p99 [us]", latencies.percentile(0.99));
     engine.sync()
 }
 
-/// Loads a database anew, removes every other entry, 10 000 a commit, and scans what is left.
+/// Removes every other entry of a loaded database, 10 000 a commit, and scans what is left.
 pub fn remove_half<E: Engine>(plan: &Plan, directory: &Path, sheet: &mut Sheet) -> Result<()> {
-    std::fs::remove_dir_all(directory)?;
-    std::fs::create_dir_all(directory)?;
-    let (n, engine) = (plan.entries(), open::<E>(directory)?);
-    let ids: Vec<u64> = (0..n).collect();
-    for chunk in ids.chunks(10_000) {
-        let entries: Vec<_> = chunk.iter().map(|&i| (key(i), value(i, 0))).collect();
-        let changes = entries.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice())));
-        engine.commit(changes, Durability::Lazy)?;
+    let (n, engine) = (plan.entries(), E::open(directory, AMPLE)?);
+    read_all(&engine)?;
+    let mut commits = Latencies::default();
+    let doomed: Vec<u64> = (0..n).filter(|i| i % 2 == 1).collect();
+    for chunk in doomed.chunks(10_000) {
+        let keys: Vec<_> = chunk.iter().map(|&i| key(i)).collect();
+        commits.time(|| engine.commit(keys.iter().map(|key| (key.as_slice(), None)), Durability::Lazy))?;
     }
-    engine.sync()?;
-    let doomed: Vec<u64> = ids.into_iter().filter(|i| i % 2 == 1).collect();
-    let ((), seconds) = timed(|| {
-        for chunk in doomed.chunks(10_000) {
-            let keys: Vec<_> = chunk.iter().map(|&i| key(i)).collect();
-            engine.commit(keys.iter().map(|key| (key.as_slice(), None)), Durability::Lazy)?;
-        }
-        engine.sync()
-    })?;
-    sheet.more("removals, 10k a commit [entries/s]", doomed.len() as f64 / seconds);
+    let ((), seconds) = timed(|| engine.sync())?;
+    sheet.more("9 removals, 10k a commit [entries/s]", doomed.len() as f64 / (commits.seconds() + seconds));
     let left = n - doomed.len() as u64;
     let seconds = full_scan(&engine, Way::Up, left)?;
-    sheet.more("scan after the removals [entries/s]", left as f64 / seconds);
+    sheet.more("9 scan after the removals [entries/s]", left as f64 / seconds);
     let mut reader = engine.reader()?;
     let gone = pick(1, n / 2) * 2 + 1;
-    if crate::engine::Reader::get(&mut reader, &key(gone), |_| ())? {
+    if reader.get(&key(gone), |_| ())? {
         return Err("a removed entry is still there".into());
     }
     drop(reader);

@@ -6,7 +6,7 @@ use dosql::{Database, Storage, ValueRef};
 use rusqlite::types::{ToSqlOutput, ValueRef as SqliteRef};
 
 use super::{Cell, SqlEngine, SqlStatement, fold};
-use crate::engine::Result;
+use crate::engine::{Result, Settings};
 use crate::engines::dosql::options;
 use crate::engines::sqlite::connect;
 
@@ -21,12 +21,17 @@ pub struct DosqlSql<const RETENTION: u64> {
     connection: dosql::Connection,
 }
 
+/// As shipped.
+pub type Shipped = DosqlSql<{ 7 * dosql::DAY }>;
+/// Without history.
+pub type Forgetful = DosqlSql<0>;
+
 impl<const RETENTION: u64> SqlEngine for DosqlSql<RETENTION> {
     const NAME: &'static str = if RETENTION == 0 { "dosql-r0" } else { "dosql" };
     type Statement<'c> = dosql::Statement;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
-        let options = options(cache_bytes, RETENTION);
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        let options = options(settings, RETENTION);
         let storage = Storage::directory_with(directory.join("sql.dosql"), &options)?;
         let database = Database::open(storage, options)?;
         let connection = database.connect()?;
@@ -92,8 +97,8 @@ impl SqlEngine for SqliteSql {
     const NAME: &'static str = "sqlite";
     type Statement<'c> = rusqlite::Statement<'c>;
 
-    fn open(directory: &Path, cache_bytes: usize) -> Result<Self> {
-        Ok(SqliteSql(connect(&directory.join("sql.sqlite"), cache_bytes)?))
+    fn open(directory: &Path, settings: Settings) -> Result<Self> {
+        Ok(SqliteSql(connect(&directory.join("sql.sqlite"), settings)?))
     }
 
     fn batch(&self, sql: &str) -> Result<()> {

@@ -6,14 +6,13 @@ pub mod engines;
 use std::time::Instant;
 
 use crate::data::{mix, pick};
-use crate::engine::Result;
-use crate::kv::Plan;
+use crate::engine::{Result, Settings};
+use crate::kv::{AMPLE, Plan};
 use crate::measure::{Latencies, MemoryWatch, disk_mib, timed};
 use crate::report::Sheet;
 
 /// Rows at scale 1.
 const ROWS: f64 = 500_000.0;
-const CACHE: usize = 1 << 30;
 /// Rows of the small table of the join.
 const SMALL: u64 = 10_000;
 
@@ -38,8 +37,8 @@ pub trait SqlEngine: Sized {
     where
         Self: 'c;
 
-    /// Opens or creates the database in `directory`, with a cache of `cache_bytes`.
-    fn open(directory: &std::path::Path, cache_bytes: usize) -> Result<Self>;
+    /// Opens or creates the database in `directory`.
+    fn open(directory: &std::path::Path, settings: Settings) -> Result<Self>;
 
     /// Runs statements that give no rows.
     fn batch(&self, sql: &str) -> Result<()>;
@@ -93,7 +92,7 @@ pub fn session<E: SqlEngine>(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     let n = (ROWS * plan.scale()) as u64;
     let directory = plan.sub("sql")?;
     let watch = MemoryWatch::start();
-    let engine = E::open(&directory, CACHE)?;
+    let engine = E::open(&directory, AMPLE)?;
     engine
         .batch("CREATE TABLE t (id INTEGER PRIMARY KEY, k INTEGER, g INTEGER, u INTEGER, v REAL, s TEXT)")?;
     engine.batch("CREATE TABLE u (id INTEGER PRIMARY KEY, w INTEGER, name TEXT)")?;

@@ -1,0 +1,73 @@
+//! What dosql is to reach, by the name of the figure.
+
+use std::fmt;
+
+/// What a figure is to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Reach {
+    /// So many times better than the best peer.
+    Best(f64),
+    /// So many times better than this peer.
+    Peer(&'static str, f64),
+    /// At least so much, whatever the peers do.
+    AtLeast(f64),
+    /// At most so much, whatever the peers do.
+    AtMost(f64),
+}
+
+/// At most 1.2 times as large, said as a ratio.
+const FIFTH_MORE: f64 = 1.0 / 1.2;
+
+/// Every figure that is to reach something.
+pub const REACHES: &[(&str, Reach)] = &[
+    ("1 bulk load, sorted keys [entries/s]", Reach::Best(1.2)),
+    ("1 bulk load, random keys [entries/s]", Reach::Best(1.0)),
+    ("2 durable single puts, p50, against the device's [x]", Reach::AtMost(1.1)),
+    ("2 durable single puts, 8 threads against 1 [x]", Reach::AtLeast(4.0)),
+    ("3 durable commits of 100 [entries/s]", Reach::Best(1.2)),
+    ("4 single puts without sync [commits/s]", Reach::Best(1.5)),
+    ("5 random gets, 1 thread [gets/s]", Reach::Best(1.2)),
+    ("5 random gets, 2 threads [gets/s]", Reach::Best(1.2)),
+    ("5 gets of absent keys [gets/s]", Reach::Peer("heed", 1.5)),
+    ("6 random gets, memory for 2 of 5 entries [gets/s]", Reach::Best(1.2)),
+    ("7 seek and read 10 [seeks/s]", Reach::Best(1.0)),
+    ("7 full scan forward [entries/s]", Reach::Best(1.2)),
+    ("7 full scan backward [entries/s]", Reach::Best(1.2)),
+    ("8 overwrites, 1k a commit [entries/s]", Reach::Best(1.0)),
+    ("8 random gets right after [gets/s]", Reach::Best(1.2)),
+    ("9 removals, 10k a commit [entries/s]", Reach::Best(1.0)),
+    ("9 scan after the removals [entries/s]", Reach::Best(1.2)),
+    ("10 beside a reader: writer, 100 a commit [entries/s]", Reach::Best(1.0)),
+    ("10 beside a reader: writer, worst commit [us]", Reach::AtMost(10_000.0)),
+    ("10 beside a writer: reader [gets/s]", Reach::Best(1.0)),
+    ("10 beside a writer: reader, p99 [us]", Reach::Best(1.0 / 1.5)),
+    ("11 4 writers, keys of their own, against 1 [x]", Reach::AtLeast(1.0)),
+    ("11 one hot key: slowest thread, of an even share [x]", Reach::AtLeast(0.5)),
+    ("11 increments lost", Reach::AtMost(0.0)),
+    ("12 disk after random load and close [MiB]", Reach::Peer("sqlite", FIFTH_MORE)),
+    ("12 disk after the overwrites and close [MiB]", Reach::Peer("sqlite", FIFTH_MORE)),
+    ("12 peak memory of these gets, against the budget [x]", Reach::AtMost(1.2)),
+    ("12 peak memory of overwrites, against the budget [x]", Reach::AtMost(1.2)),
+    ("13 open after a clean close, to the first get [ms]", Reach::AtMost(2.0)),
+    ("13 open after kill -9, to the first get [ms]", Reach::AtMost(100.0)),
+    ("14 small databases opened, a row read, closed [/s]", Reach::AtLeast(3000.0)),
+    ("14 memory of a small database while open, anonymous [KiB]", Reach::AtMost(64.0)),
+];
+
+impl Reach {
+    /// What the figure of this name is to reach, if anything.
+    pub fn of(what: &str) -> Option<Reach> {
+        REACHES.iter().find(|(name, _)| *name == what).map(|(_, reach)| *reach)
+    }
+}
+
+impl fmt::Display for Reach {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Reach::Best(ratio) => write!(f, "{ratio:.2}x"),
+            Reach::Peer(name, ratio) => write!(f, "{ratio:.2}x {name}"),
+            Reach::AtLeast(figure) => write!(f, "at least {figure}"),
+            Reach::AtMost(figure) => write!(f, "at most {figure}"),
+        }
+    }
+}
