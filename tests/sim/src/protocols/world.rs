@@ -28,7 +28,7 @@ pub(crate) struct World {
     /// Of the randomness.
     seed: u64,
     database: Option<Database>,
-    watch: Arc<Watch>,
+    watch: Watching,
 }
 
 /// What goes wrong at one call of the disk.
@@ -75,7 +75,7 @@ impl World {
             clock,
             seed: 3,
             database: None,
-            watch: Arc::default(),
+            watch: Watching::default(),
         }
     }
 
@@ -195,10 +195,10 @@ impl World {
     pub(crate) fn open(&mut self) -> Result<()> {
         self.check_running()?;
         let options = self.options();
-        let database = Database::open(storage(&self.disk, options.page_size, &self.watch)?, options)?;
+        let database = Database::open(storage(&self.disk, options.page_size, &self.watch.0)?, options)?;
         let found = (self.scenario.observe)(&database, None)?;
         self.check_running()?;
-        self.watch.begin(&database);
+        self.watch.0.begin(&database);
         let head = database.last_commit();
         self.lived.made = true;
         self.database = Some(database);
@@ -216,7 +216,7 @@ impl World {
 
     /// Gives the handle up without closing it.
     pub(crate) fn leave(&mut self) {
-        self.watch.end();
+        self.watch.0.end();
         self.database = None;
     }
 
@@ -267,7 +267,7 @@ impl World {
         self.notice();
         match result {
             Ok(at) => {
-                self.watch.promise(at);
+                self.watch.0.promise(at);
                 self.lived.committed(at, durability);
                 Ok(())
             }
@@ -316,7 +316,7 @@ impl World {
 
     /// Takes over what the watch has seen.
     pub(crate) fn notice(&mut self) {
-        if let Some(mistake) = self.watch.mistake() {
+        if let Some(mistake) = self.watch.0.mistake() {
             self.lived.mistake(mistake);
         }
     }
@@ -374,7 +374,7 @@ impl World {
             tx.set_durability(Durability::Sync);
             tx.put(&after, "round", round)?;
             let at = tx.commit()?;
-            self.watch.promise(at);
+            self.watch.0.promise(at);
             if round == "1" {
                 database.checkpoint()?;
             }
@@ -390,6 +390,16 @@ impl World {
         }
         self.lived.mistakes.append(&mut next.lived.mistakes);
         Ok(())
+    }
+}
+
+/// The watch over the disk. It holds the database, which holds the disk: it has to be ended for any of them to go.
+#[derive(Default)]
+struct Watching(Arc<Watch>);
+
+impl Drop for Watching {
+    fn drop(&mut self) {
+        self.0.end();
     }
 }
 
