@@ -23,6 +23,7 @@ use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::{History, compaction, key};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::tags;
 use crate::view::View;
 
 /// Bytes of history that may be left to write while commits wait, and how often to try to get there.
@@ -88,7 +89,7 @@ impl Engine {
         Some(Gathered {
             history: committer.history.clone(),
             pages: committer.latest.pages.clone(),
-            horizon,
+            kept: Kept { horizon, tags: tags::points(&committer.tags) },
             next_run: committer.next_run,
         })
     }
@@ -172,9 +173,28 @@ impl Engine {
 struct Gathered {
     history: History,
     pages: PageSnapshot,
-    /// Versions that ended at or before this are asked for by nobody.
-    horizon: Timestamp,
+    kept: Kept,
     next_run: u64,
+}
+
+/// Which versions anybody may still ask for.
+#[derive(Clone)]
+struct Kept {
+    /// Those that ended after this.
+    horizon: Timestamp,
+    /// Those that were current at one of these.
+    tags: Vec<Timestamp>,
+}
+
+impl Kept {
+    fn keeps(&self, start: Timestamp, end: Timestamp) -> bool {
+        end > self.horizon || (tags::pin(&self.tags, start, end) && !weakened("tag-keeps-nothing"))
+    }
+
+    /// Whether a run holds nothing that is kept.
+    fn expired(&self, run: &Run) -> bool {
+        !self.keeps(run.first_start, run.last_end)
+    }
 }
 
 /// What was built beside the commits.
@@ -215,7 +235,7 @@ struct Plan {
     runs: Vec<Run>,
     /// Runs that have expired or were merged into others.
     gone: Vec<Run>,
-    horizon: Timestamp,
+    kept: Kept,
     /// The first number that none of the runs before has.
     first_new: u64,
     next_run: u64,
@@ -224,8 +244,8 @@ struct Plan {
 impl Plan {
     /// Chooses the runs to drop and those to merge with what was set aside, which it returns.
     fn new(from: &Gathered, most: usize) -> (Plan, Vec<Run>) {
-        let mut runs = from.history.runs.to_vec();
-        let mut gone: Vec<Run> = runs.drain(..compaction::expired(&runs, from.horizon)).collect();
+        let all = from.history.runs.iter().copied();
+        let (mut gone, mut runs): (Vec<Run>, Vec<Run>) = all.partition(|run| from.kept.expired(run));
         let mut sizes = runs.clone();
         let bytes: usize = from.history.aside.iter().map(|memtable| memtable.bytes()).sum();
         if bytes > 0 {
@@ -241,8 +261,8 @@ impl Plan {
         let start = compaction::pick(&sizes, most).map_or(runs.len(), |plan| plan.merge.start);
         let merged: Vec<Run> = runs.drain(start.min(runs.len())..).collect();
         gone.extend(&merged);
-        let (horizon, next_run) = (from.horizon, from.next_run);
-        (Plan { runs, gone, horizon, first_new: next_run, next_run }, merged)
+        let (kept, next_run) = (from.kept.clone(), from.next_run);
+        (Plan { runs, gone, kept, first_new: next_run, next_run }, merged)
     }
 
     /// Adds a run of the versions in `runs` and `memtables` that anybody may still ask for, if there are any.
@@ -259,7 +279,7 @@ impl Plan {
         for &memtable in memtables {
             sources.push(Box::new(MemtableCursor::new(Arc::clone(memtable))));
         }
-        let run = write_run(maker, sources, self.horizon, self.next_run)?;
+        let run = write_run(maker, sources, &self.kept, self.next_run)?;
         self.next_run += 1;
         self.runs.extend(run.filter(|_| !weakened("history-run-unnamed")));
         Ok(())
@@ -270,7 +290,7 @@ impl Plan {
         if weakened("history-floor-forgotten") {
             return committer.floor;
         }
-        committer.floor.max(self.horizon)
+        committer.floor.max(self.kept.horizon)
     }
 
     /// Writes the rows of the branch and of its runs; returns the root of the system tree.
@@ -299,11 +319,11 @@ impl Plan {
     }
 }
 
-/// Writes the versions of `sources` that ended after `horizon` as one run; `None` if there are none.
+/// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
 fn write_run<M: PageMaker>(
     maker: &mut M,
     sources: Vec<Box<dyn Versions>>,
-    horizon: Timestamp,
+    kept: &Kept,
     number: u64,
 ) -> Result<Option<Run>> {
     let mut open = Vec::with_capacity(sources.len());
@@ -324,8 +344,8 @@ fn write_run<M: PageMaker>(
     let mut user_key = Vec::new();
     while let Some(least) = least(&open) {
         let source = &mut open[least];
-        if source.end() > horizon {
-            let start = key::decode(source.key(), &mut user_key)?;
+        let start = key::decode(source.key(), &mut user_key)?;
+        if kept.keeps(start, source.end()) {
             loader.push(source.key(), source.end(), source.value()?)?;
             run.first_start = run.first_start.min(start);
             run.last_end = run.last_end.max(source.end());

@@ -62,7 +62,7 @@ impl Engine {
         }
         record.set_timestamp(timestamp);
         let (appended, root, displaced) =
-            self.apply_and_append(committer.root, timestamp, writes.changes(), &record)?;
+            self.apply_and_append(&committer, timestamp, writes.changes(), &record)?;
         committer.history.memtable.add(displaced);
         committer.last = timestamp;
         // The catalog's keys come before all others.
@@ -95,7 +95,7 @@ impl Engine {
 
     fn apply_and_append(
         &self,
-        mut root: Root,
+        committer: &Committer,
         timestamp: Timestamp,
         changes: &Changes,
         record: &RecordBuilder,
@@ -103,19 +103,25 @@ impl Engine {
         // Dropping the writer takes back what was not published.
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
-        let keep = self.options.retention > 0;
+        let mut root = committer.root;
+        let keep = self.options.retention > 0 || !committer.tags.is_empty();
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages) };
         let mut displaced = DisplacedVersions::new();
         for (key, change) in changes.iter() {
             apply(&mut writer, &mut root, how, key, change, &mut displaced)?;
         }
-        let appended = self.log.append(record).map_err(|error| match error.kind() {
+        let appended = self.append(record)?;
+        writer.publish(timestamp).map_err(|error| self.poison(error))?;
+        Ok((appended, root, displaced))
+    }
+
+    /// Appends a commit's record to the log.
+    pub(crate) fn append(&self, record: &RecordBuilder) -> Result<Appended> {
+        self.log.append(record).map_err(|error| match error.kind() {
             // Refused before anything was taken; had it failed later, the log would be closed.
             ErrorKind::NoSpace | ErrorKind::Limit if self.log.reserve(0).is_ok() => error,
             _ => self.poison(error),
-        })?;
-        writer.publish(timestamp).map_err(|error| self.poison(error))?;
-        Ok((appended, root, displaced))
+        })
     }
 
     /// Makes the view of what the committer has just published.
@@ -128,6 +134,7 @@ impl Engine {
             history: committer.history.clone(),
             floor: committer.floor,
             catalog_changed: committer.catalog_changed,
+            tags: Arc::clone(&committer.tags),
         });
         committer.latest = Arc::clone(&view);
         view

@@ -12,6 +12,7 @@ use crate::read::ReadTransaction;
 use crate::recovery;
 use crate::stats::Stats;
 use crate::storage::Storage;
+use crate::tags::{self, Tag};
 use crate::transaction::{Begin, Transaction};
 use crate::verify::{self, Report};
 
@@ -86,6 +87,27 @@ impl Database {
     /// Fails with code `AsOfFuture` for a moment that is yet to come, `AsOfExpired` for one before the retained history.
     pub fn read_at(&self, at: Timestamp) -> Result<ReadTransaction> {
         self.begin(Begin::ReadAt(at)).map(ReadTransaction)
+    }
+
+    /// Names a moment: `at`, or the last commit. What was current then is kept until the tag is dropped.
+    ///
+    /// Fails for a name that is taken or no name (1 to 128 of `A-Z a-z 0-9 . _ / -`; case does not count), and as
+    /// [`Database::read_at`] for the moment.
+    pub fn create_tag(&self, name: &str, at: Option<Timestamp>) -> Result<()> {
+        self.0.create_tag(name, at, false).map(|_| ())
+    }
+
+    /// Drops a tag.
+    ///
+    /// Fails where there is none of that name.
+    pub fn drop_tag(&self, name: &str) -> Result<()> {
+        if self.0.drop_tag(name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
+    }
+
+    /// All tags, by name.
+    #[must_use]
+    pub fn tags(&self) -> Vec<Tag> {
+        self.0.view().tags.to_vec()
     }
 
     /// Waits for the writer's turn and begins a transaction that can't conflict.

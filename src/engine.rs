@@ -29,6 +29,7 @@ use crate::maintenance::Worker;
 use crate::options::Options;
 use crate::readers::Readers;
 use crate::storage::Lock;
+use crate::tags::Tags;
 use crate::turn::{Turn, TurnGuard};
 use crate::view::View;
 use crate::window::Window;
@@ -99,6 +100,7 @@ pub(crate) struct Committer {
     pub(crate) floor: Timestamp,
     /// See [`View::catalog_changed`].
     pub(crate) catalog_changed: Timestamp,
+    pub(crate) tags: Tags,
     pub(crate) next_run: u64,
     /// The view of the last commit, durable or not.
     pub(crate) latest: Arc<View>,
@@ -232,7 +234,8 @@ impl Engine {
     /// Refuses a moment whose history may be gone.
     pub(crate) fn check_horizon(&self, view: &View, at: Timestamp) -> Result<()> {
         let horizon = self.horizon(view);
-        if at >= horizon || at >= view.timestamp || weakened("horizon-ignored") {
+        let tagged = || view.tags.iter().any(|tag| tag.at == at);
+        if at >= horizon || at >= view.timestamp || tagged() || weakened("horizon-ignored") {
             return Ok(());
         }
         Err(Error::new(

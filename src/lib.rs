@@ -42,6 +42,7 @@ mod long_keys;
 mod maintenance;
 mod manifest;
 mod options;
+mod pins;
 mod read;
 mod read_set;
 mod readers;
@@ -54,6 +55,7 @@ pub mod stats;
 mod storage;
 #[cfg(not(target_family = "wasm"))]
 mod system_env;
+mod tags;
 mod timed_log;
 mod transaction;
 mod turn;
@@ -93,6 +95,7 @@ pub use stats::Stats;
 pub use storage::Storage;
 #[cfg(not(target_family = "wasm"))]
 pub use system_env::system_env;
+pub use tags::Tag;
 pub use transaction::{Begin, Transaction};
 
 /// SQL's values: what a column holds.

@@ -10,6 +10,10 @@ pub const MAX_KEY: usize = 16 << 20;
 pub const MAX_VALUE: usize = 64 << 20;
 /// Bytes of a keyspace's name.
 pub const MAX_NAME: usize = 255;
+/// Bytes of a tag's name.
+pub const MAX_TAG_NAME: usize = 128;
+/// Tags of a database.
+pub const MAX_TAGS: usize = 1_000;
 /// The first number of a keyspace; SQL's tables and indexes have the numbers below it.
 pub const FIRST_KEYSPACE: u32 = 1 << 31;
 /// The first number beyond those of keyspaces: from here on they belong to SQL's temporary tables and indexes.

@@ -5,6 +5,7 @@
 //!        | log position u64 | log chain u32 | log generation u32 | system root | checksum u32
 //! "b" | branch u32 BE                   branch row   name | fork | root | head | history floor
 //! "h" | branch u32 BE | number u64 BE   history run  root | first start | last end | entries | bytes
+//! "t" | name, in small letters          tag          name | branch | moment
 //! ```
 //!
 //! Integers of the meta blob are little-endian; those of the rows are varints, those of row keys big-endian, so that they
@@ -12,7 +13,7 @@
 
 use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp, checksum};
-use dosql_btree::Root;
+use dosql_btree::{PageWriter, Root};
 use dosql_wal::LogPosition;
 
 const MAGIC: &[u8; 4] = b"DSQL";
@@ -191,6 +192,95 @@ impl Run {
     }
 }
 
+/// A tag: a name of a moment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TagRow {
+    pub(crate) name: String,
+    pub(crate) branch: u32,
+    pub(crate) at: Timestamp,
+}
+
+impl TagRow {
+    pub(crate) const PREFIX: &[u8] = b"t";
+
+    pub(crate) fn key(name: &str) -> Vec<u8> {
+        [TagRow::PREFIX, name.to_ascii_lowercase().as_bytes()].concat()
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        put_bytes(&mut out, self.name.as_bytes());
+        put_varint(&mut out, u64::from(self.branch));
+        put_varint(&mut out, self.at.as_micros());
+        out
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<TagRow> {
+        let mut reader = Reader::new(bytes, "a tag row");
+        let name = reader.str()?.to_owned();
+        let branch = reader.varint_u32()?;
+        let at = Timestamp::from_micros(reader.varint()?);
+        reader.finish()?;
+        Ok(TagRow { name, branch, at })
+    }
+}
+
+/// A change of a row of the system tree, as a note in the record of a commit:
+///
+/// ```text
+/// 1 | varint length, key | 0: removed, or 1 | varint length, value
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct SystemChange {
+    pub(crate) key: Vec<u8>,
+    pub(crate) value: Option<Vec<u8>>,
+}
+
+impl SystemChange {
+    const KIND: u8 = 1;
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = vec![SystemChange::KIND];
+        put_bytes(&mut out, &self.key);
+        out.push(u8::from(self.value.is_some()));
+        if let Some(value) = &self.value {
+            put_bytes(&mut out, value);
+        }
+        out
+    }
+
+    pub(crate) fn decode(note: &[u8]) -> Result<SystemChange> {
+        let mut reader = Reader::new(note, "a note in the log");
+        let kind = reader.u8()?;
+        if kind != SystemChange::KIND {
+            return Err(Error::unsupported(format!(
+                "the log holds a note of kind {kind}, which this version does not know; use a newer one"
+            )));
+        }
+        let key = reader.bytes()?.to_vec();
+        let value = match reader.u8()? {
+            0 => None,
+            1 => Some(reader.bytes()?.to_vec()),
+            other => return Err(Error::corrupt(format!("a note has change kind {other}"), "log")),
+        };
+        reader.finish()?;
+        Ok(SystemChange { key, value })
+    }
+
+    /// Makes the change.
+    pub(crate) fn apply(
+        &self,
+        writer: &mut PageWriter<'_>,
+        system: &mut Root,
+        timestamp: Timestamp,
+    ) -> Result<()> {
+        match &self.value {
+            Some(value) => writer.set(system, &self.key, timestamp, value).map(|_| ()),
+            None => writer.remove(system, &self.key).map(|_| ()),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,6 +363,26 @@ mod tests {
         for len in 0..golden.len() {
             assert!(BranchRow::decode(&golden[..len]).is_err(), "{len} bytes");
         }
+    }
+
+    #[test]
+    fn a_tag_row_and_the_note_that_makes_it_are_these_bytes() {
+        let row = TagRow { name: "V1".to_owned(), branch: 0, at: at(300) };
+        assert_eq!(row.encode(), b"\x02V1\0\xAC\x02");
+        assert_eq!(TagRow::decode(&row.encode()).unwrap(), row);
+        assert_eq!(TagRow::key("V1"), b"tv1");
+        let made = SystemChange { key: TagRow::key("V1"), value: Some(row.encode()) };
+        assert_eq!(made.encode(), b"\x01\x03tv1\x01\x06\x02V1\0\xAC\x02");
+        let dropped = SystemChange { value: None, ..made.clone() };
+        assert_eq!(dropped.encode(), b"\x01\x03tv1\0");
+        for change in [made, dropped] {
+            let bytes = change.encode();
+            assert_eq!(SystemChange::decode(&bytes).unwrap(), change);
+            for len in 0..bytes.len() {
+                assert!(SystemChange::decode(&bytes[..len]).is_err(), "{len} bytes");
+            }
+        }
+        assert_eq!(SystemChange::decode(b"\x02").unwrap_err().kind(), ErrorKind::Unsupported);
     }
 
     #[test]

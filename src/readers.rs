@@ -19,6 +19,8 @@ pub(crate) struct Sight {
     pub(crate) view: Arc<View>,
     /// Everything committed up to here, and nothing later. Never after the view.
     pub(crate) at: Timestamp,
+    /// The earliest moment that was asked for besides: what is read as of it may be under way.
+    pub(crate) oldest: Timestamp,
     /// Rises when the view is exchanged.
     pub(crate) generation: u32,
 }
@@ -75,7 +77,7 @@ impl Readers {
     pub(crate) fn add(&self, view: Arc<View>, at: Timestamp) -> Arc<Reader> {
         const FIRST_SWEEP: usize = 64;
         let at = if weakened("reader-moves-on") { at } else { at.min(view.timestamp) };
-        let sight = Mutex::new(Sight { view, at, generation: 0 });
+        let sight = Mutex::new(Sight { view, at, oldest: at, generation: 0 });
         let reader = Arc::new(Reader { sight, at, writes: AtomicUsize::new(0) });
         // Addresses differ from thread to thread.
         let place = (Arc::as_ptr(&reader) as usize >> 7) % SHARDS;
@@ -99,6 +101,11 @@ impl Readers {
         open
     }
 
+    /// What each reads as of.
+    pub(crate) fn snapshots(&self) -> Vec<Timestamp> {
+        self.all().iter().map(|reader| reader.at).collect()
+    }
+
     fn all(&self) -> Vec<Arc<Reader>> {
         let mut all = Vec::new();
         for shard in &self.shards {
@@ -120,7 +127,7 @@ impl Engine {
             let Some(mut sight) = reader.sight.try_lock() else { continue };
             let old = sight.view.pages.version() < newest.pages.version()
                 && sight.view.timestamp <= newest.timestamp;
-            if !old || (sight.at < newest.timestamp && self.horizon(&newest) > sight.at) {
+            if !old || (sight.at < newest.timestamp && self.horizon(&newest) > sight.oldest) {
                 continue;
             }
             let replaced = std::mem::replace(&mut sight.view, Arc::clone(&newest));

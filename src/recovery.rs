@@ -1,7 +1,7 @@
 //! Opening: a new database is made, an existing one is brought to its last durable commit. The cases are those of
 //! docs/RECOVERY.md.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::mutant::weakened;
@@ -17,10 +17,11 @@ use crate::history::History;
 use crate::history::memtable::Memtable;
 use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
+use crate::tags::{self, Tags};
 use crate::timed_log::TimedLog;
 use crate::turn::Turn;
 use crate::view::View;
@@ -45,7 +46,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         meta
     };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
-    let keep = options.retention > 0 && !weakened("replay-forgets-history");
+    let keep = options.retention > 0;
     let mut replay = Replay::new(&pages, &meta, &manifest, keep);
     let counters = Counters::default();
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
@@ -55,25 +56,28 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     };
     let replayed = replay.finish()?;
     let last = replayed.last;
+    let tags = tags::load(&pages.latest(), replayed.system)?;
     let history = History { runs: manifest.runs.into(), aside: Arc::default(), memtable: replayed.memtable };
     let visible_to = recovered.last.unwrap_or(manifest.branch.head);
     let latest = Arc::new(View {
         timestamp: visible_to,
         pages: pages.latest(),
         root: replayed.root,
-        system: meta.system,
+        system: replayed.system,
         history: history.clone(),
         floor: manifest.branch.floor,
         catalog_changed: visible_to,
+        tags: Arc::clone(&tags),
     });
     let floor = if options.retention == 0 && recovered.commits > 0 { last } else { manifest.branch.floor };
     let committer = Committer {
         last,
         root: replayed.root,
-        system: meta.system,
+        system: replayed.system,
         history,
         floor,
         catalog_changed: visible_to,
+        tags,
         next_run: manifest.next_run,
         latest: Arc::clone(&latest),
         log_start: meta.log,
@@ -169,6 +173,7 @@ pub(crate) struct Manifest {
     /// Oldest first.
     pub(crate) runs: Vec<Run>,
     pub(crate) next_run: u64,
+    pub(crate) tags: Tags,
 }
 
 impl Manifest {
@@ -190,7 +195,7 @@ impl Manifest {
             found = cursor.next()?;
         }
         let next_run = runs.last().map_or(0, |run| run.number.saturating_add(1));
-        Ok(Manifest { branch, runs, next_run })
+        Ok(Manifest { branch, runs, next_run, tags: tags::load(pages, system)? })
     }
 }
 
@@ -198,8 +203,12 @@ impl Manifest {
 struct Replay<'a> {
     writer: PageWriter<'a>,
     root: Root,
+    system: Root,
     last: Timestamp,
+    /// Whether versions are kept without tags too.
     keep: bool,
+    /// The keys of the rows of tags.
+    tags: BTreeSet<Vec<u8>>,
     form: KeyForm,
     any: bool,
     displaced: DisplacedVersions,
@@ -208,6 +217,7 @@ struct Replay<'a> {
 
 struct Replayed {
     root: Root,
+    system: Root,
     last: Timestamp,
     memtable: Arc<Memtable>,
 }
@@ -219,8 +229,10 @@ impl<'a> Replay<'a> {
         Replay {
             writer,
             root: manifest.branch.root,
+            system: meta.system,
             last: meta.checkpoint,
             keep,
+            tags: manifest.tags.iter().map(|tag| TagRow::key(&tag.name)).collect(),
             form: KeyForm::of(pages),
             any: false,
             displaced: DisplacedVersions::new(),
@@ -243,13 +255,17 @@ impl<'a> Replay<'a> {
         }
         self.last = record.timestamp;
         self.any = true;
-        let how = Applying { timestamp: record.timestamp, keep: self.keep, form: self.form };
+        let keep = (self.keep || !self.tags.is_empty()) && !weakened("replay-forgets-history");
+        let how = Applying { timestamp: record.timestamp, keep, form: self.form };
         let mut changes = record.changes();
         while let Some(change) = changes.next()? {
             let (key, value) = match change {
                 Change::Put { key, value } => (key, Some(value)),
                 Change::Delete { key } => (key, None),
-                Change::Note { .. } => continue,
+                Change::Note(note) => {
+                    self.note(note, record.timestamp)?;
+                    continue;
+                }
             };
             let (writer, root) = (&mut self.writer, &mut self.root);
             apply(writer, root, how, key, value, &mut self.displaced)?;
@@ -258,10 +274,28 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// A change of the system tree.
+    fn note(&mut self, note: &[u8], timestamp: Timestamp) -> Result<()> {
+        let change = SystemChange::decode(note)?;
+        change.apply(&mut self.writer, &mut self.system, timestamp)?;
+        if change.key.starts_with(TagRow::PREFIX) {
+            match change.value {
+                Some(_) => self.tags.insert(change.key),
+                None => self.tags.remove(&change.key),
+            };
+        }
+        Ok(())
+    }
+
     fn finish(mut self) -> Result<Replayed> {
         if self.any {
             self.writer.publish(self.last)?;
         }
-        Ok(Replayed { root: self.root, last: self.last, memtable: Arc::new(self.memtable) })
+        Ok(Replayed {
+            root: self.root,
+            system: self.system,
+            last: self.last,
+            memtable: Arc::new(self.memtable),
+        })
     }
 }

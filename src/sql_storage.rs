@@ -1,9 +1,14 @@
 //! What SQL asks of storage, answered by a transaction.
 
-use dosql_base::{Result, Timestamp};
-use dosql_sql::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};
+use std::sync::Arc;
 
+use dosql_base::{Result, Timestamp};
+use dosql_sql::value::Value;
+use dosql_sql::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
+
+use crate::pins::state_row;
 use crate::scan::Scan;
+use crate::tags;
 use crate::transaction::Transaction;
 
 /// The position of a scan that SQL has under way.
@@ -76,6 +81,32 @@ impl Storage for Transaction {
 
     fn catalog_stamp(&self) -> Option<CatalogStamp> {
         Transaction::catalog_stamp(self)
+    }
+
+    fn tag(&self, name: &str) -> Result<Option<Timestamp>> {
+        let view = Arc::clone(&self.reader.sight().view);
+        Ok(tags::find(&view.tags, name).map(|tag| tag.at))
+    }
+
+    fn lifetime(&self, point: Point, key: &[u8]) -> Result<Option<(Timestamp, Timestamp)>> {
+        let at = match point {
+            Point::Live if self.writes.get(key).is_some() => return Ok(None),
+            Point::Live => Timestamp::MAX,
+            Point::Past(at) => at,
+        };
+        self.raw_lifetime(key, at)
+    }
+
+    fn versions(&self, range: &KeyRange, from: Timestamp, to: Timestamp) -> Result<Box<dyn Versions>> {
+        self.raw_versions(range, from, to).map(|walk| -> Box<dyn Versions> { Box::new(walk) })
+    }
+
+    fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<Value>>> {
+        let view = Arc::clone(&self.reader.sight().view);
+        match table {
+            StateTable::Tags => Ok(view.tags.iter().map(|tag| state_row(&[&tag.name], tag.at)).collect()),
+            StateTable::Pins => Ok(self.engine.pins(&view)),
+        }
     }
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {

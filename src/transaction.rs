@@ -20,6 +20,7 @@ use dosql_sql::{CatalogStamp, Direction, KeyRange};
 use crate::bytes::Bytes;
 use crate::commit::Validation;
 use crate::engine::{Engine, Handle, busy};
+use crate::history::versions::VersionWalk;
 use crate::known_end::KnownEnd;
 use crate::limits::{check_key, check_value, too_big};
 use crate::long_keys::KeyForm;
@@ -282,9 +283,43 @@ impl Transaction {
         if wanted > self.snapshot {
             self.engine.reserve_past(wanted)?;
         } else {
-            self.engine.check_horizon(&self.reader.sight().view, wanted)?;
+            let mut sight = self.reader.sight();
+            self.engine.check_horizon(&sight.view, wanted)?;
+            sight.oldest = sight.oldest.min(wanted);
         }
         Ok(wanted.min(self.snapshot))
+    }
+
+    /// From when until when what a complete key held at `at` was so, as this transaction knows; nothing of its own writes.
+    pub(crate) fn raw_lifetime(&self, key: &[u8], at: Timestamp) -> Result<Option<(Timestamp, Timestamp)>> {
+        self.check_open()?;
+        if let Some(reads) = self.noted_at(at) {
+            reads.borrow_mut().add_key(key);
+        }
+        let (view, seen) = self.looking();
+        view.lifetime(key, at, seen)
+    }
+
+    /// The versions of the keys in `range` between two moments, as this transaction knows; nothing of its own writes.
+    pub(crate) fn raw_versions(
+        &self,
+        range: &KeyRange,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<VersionWalk> {
+        self.check_open()?;
+        // Whether a version has ended by now is a question about the present.
+        if let Some(reads) = self.noted() {
+            reads.borrow_mut().add_range(&range.start, &range.end);
+        }
+        let (view, seen) = self.looking();
+        Ok(VersionWalk::new(&view, seen, range, from, to))
+    }
+
+    /// The view that it reads in now, and as of when.
+    fn looking(&self) -> (Arc<View>, Timestamp) {
+        let sight = self.reader.sight();
+        (Arc::clone(&sight.view), sight.at)
     }
 
     /// What stands for the schema that it sees; see [`dosql_sql::Storage::catalog_stamp`].

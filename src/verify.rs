@@ -86,10 +86,13 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
             .problem(format!("{} pages are in trees, but {expected} are in use and not free", report.pages));
     }
     let manifest = Manifest::load(&view.pages, view.system);
-    if let Some(manifest) = report.take("the system rows", manifest)?
-        && manifest.runs[..] != view.history.runs[..]
-    {
-        report.problem("the system rows name other history runs than those in use".to_owned());
+    if let Some(manifest) = report.take("the system rows", manifest)? {
+        if manifest.runs[..] != view.history.runs[..] {
+            report.problem("the system rows name other history runs than those in use".to_owned());
+        }
+        if manifest.tags != view.tags {
+            report.problem("the system rows name other tags than those in use".to_owned());
+        }
     }
     let walked = check_versions(&mut report, &view);
     report.take("the history", walked)?;

@@ -1,13 +1,17 @@
 //! A view: everything that a reader needs to see the database as of one commit, shared by all who read there.
 
+use std::sync::Arc;
+
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root};
-use dosql_sql::{Direction, KeyRange};
+use dosql_sql::{Direction, KeyRange, Versions};
 
 use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
+use crate::history::versions::VersionWalk;
 use crate::long_keys::KeyForm;
+use crate::tags::Tags;
 
 /// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
 pub(crate) struct View {
@@ -24,6 +28,8 @@ pub(crate) struct View {
     pub(crate) floor: Timestamp,
     /// The last commit that changed the schema, or one after it.
     pub(crate) catalog_changed: Timestamp,
+    /// What they stand for can be read whatever the floor is.
+    pub(crate) tags: Tags,
 }
 
 impl View {
@@ -52,6 +58,25 @@ impl View {
             _ if at >= self.timestamp => Ok(None),
             _ => self.history.get(&self.pages, key, at),
         }
+    }
+
+    /// From when until when what `key` held at `at` was so, as a reader as of `seen` knows: [`Timestamp::MAX`] where it saw no end.
+    pub(crate) fn lifetime(
+        self: &Arc<Self>,
+        key: &[u8],
+        at: Timestamp,
+        seen: Timestamp,
+    ) -> Result<Option<(Timestamp, Timestamp)>> {
+        let at = at.min(seen).min(self.timestamp);
+        if !self.key_form().is_long(key)
+            && let Some(entry) = self.pages.get(self.root, key)?
+            && entry.version() <= at
+        {
+            return Ok((!entry.is_tombstone()).then(|| (entry.version(), Timestamp::MAX)));
+        }
+        let range = KeyRange { start: key.to_vec(), end: [key, &[0]].concat() };
+        let mut walk = VersionWalk::new(self, seen, &range, at, at);
+        Ok(walk.next()?.map(|version| (version.start, version.end)))
     }
 
     /// A scan of the past, over stored keys.

@@ -26,4 +26,6 @@ pub mod temporary;
 pub mod testkit;
 pub mod value;
 
-pub use storage::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};
+pub use storage::{
+    CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Version, Versions, Visitor,
+};

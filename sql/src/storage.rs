@@ -39,6 +39,34 @@ pub enum Direction {
 /// What entries are lent to: key and value; it breaks when it has seen enough.
 pub type Visitor<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'v;
 
+/// A version of an entry: what `key` held from `start` until `end`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Version<'v> {
+    /// The complete key.
+    pub key: &'v [u8],
+    /// The commit that wrote it.
+    pub start: Timestamp,
+    /// The commit that displaced it; [`Timestamp::MAX`] while it is current.
+    pub end: Timestamp,
+    /// What it held.
+    pub value: &'v [u8],
+}
+
+/// A walk through versions: keys ascending, within a key from the newest version to the oldest.
+pub trait Versions: Send {
+    /// The next version; `None` past the last. [`dosql_base::ErrorKind::WouldBlock`]: call again.
+    fn next(&mut self) -> Result<Option<Version<'_>>>;
+}
+
+/// What the storage can tell about itself as rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StateTable {
+    /// The tags: name, lsn, time.
+    Tags,
+    /// Who holds the horizon: kind, name, lsn, time.
+    Pins,
+}
+
 /// Stands for the catalog as a transaction sees it; see [`Storage::catalog_stamp`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CatalogStamp {
@@ -118,6 +146,45 @@ pub trait Storage {
     /// Turns what a statement asked for into a point that can be read: refuses the future, what is before the
     /// horizon, and bounds it by the transaction's snapshot.
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
+
+    /// Fails with [`dosql_base::Code::AsOfExpired`] where the map of `space` may lack versions that were current at `point`: each
+    /// may be kept for a time of its own.
+    fn check_history(&self, point: Point, space: u32) -> Result<()> {
+        let _ = (point, space);
+        Ok(())
+    }
+
+    /// The earliest moment from which on all versions of the map of `space` are there.
+    fn horizon(&self, space: u32) -> Timestamp {
+        let _ = space;
+        Timestamp::ZERO
+    }
+
+    /// The moment that a tag stands for; `None` where there is no such tag.
+    fn tag(&self, name: &str) -> Result<Option<Timestamp>> {
+        let _ = name;
+        Ok(None)
+    }
+
+    /// From when until when what `key` holds at `point` was, or is, so: [`Timestamp::MAX`] for no end yet. `None` where it holds
+    /// nothing, or what the transaction itself wrote.
+    fn lifetime(&self, point: Point, key: &[u8]) -> Result<Option<(Timestamp, Timestamp)>> {
+        let _ = (point, key);
+        Ok(None)
+    }
+
+    /// The versions of the keys in `range` that began at or before `to` and ended after `from`, as far as the transaction's
+    /// snapshot sees; nothing of its own. Both points come from [`Storage::resolve_point`].
+    fn versions(&self, range: &KeyRange, from: Timestamp, to: Timestamp) -> Result<Box<dyn Versions>> {
+        let _ = (range, from, to);
+        Err(dosql_base::Error::unsupported("this storage does not list versions"))
+    }
+
+    /// What it knows about itself.
+    fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<crate::value::Value>>> {
+        let _ = table;
+        Ok(Vec::new())
+    }
 }
 
 /// What [`Storage::last_key`] does, by a scan.

@@ -13,7 +13,8 @@ use dosql_base::codec::prefix_successor;
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::catalog::temp::{is_temporary_catalog_key, is_temporary_key};
-use crate::storage::{CatalogStamp, Direction, KeyRange, Point, Storage, Visitor};
+use crate::storage::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
+use crate::value::Value;
 
 /// The temporary rows of one connection. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -289,5 +290,29 @@ impl<S: Storage> Storage for WithTemporary<S> {
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {
         self.main.resolve_point(wanted)
+    }
+
+    fn check_history(&self, point: Point, space: u32) -> Result<()> {
+        self.main.check_history(point, space)
+    }
+
+    fn horizon(&self, space: u32) -> Timestamp {
+        self.main.horizon(space)
+    }
+
+    fn tag(&self, name: &str) -> Result<Option<Timestamp>> {
+        self.main.tag(name)
+    }
+
+    fn lifetime(&self, point: Point, key: &[u8]) -> Result<Option<(Timestamp, Timestamp)>> {
+        if is_temporary_key(key) { Ok(None) } else { self.main.lifetime(point, key) }
+    }
+
+    fn versions(&self, range: &KeyRange, from: Timestamp, to: Timestamp) -> Result<Box<dyn Versions>> {
+        self.main.versions(range, from, to)
+    }
+
+    fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<Value>>> {
+        self.main.state_rows(table)
     }
 }

@@ -3,8 +3,6 @@
 //! Runs are ordered by the ends of their versions and only neighbours are merged, so that stays true. Sizes are kept
 //! roughly geometric, oldest the largest: a version is rewritten about once for each doubling of what came after it.
 
-use dosql_base::Timestamp;
-
 use crate::manifest::Run;
 
 /// What to do with the runs of a branch.
@@ -29,13 +27,10 @@ pub(crate) fn pick(runs: &[Run], most: usize) -> Option<Plan> {
     Some(Plan { merge: start..runs.len() })
 }
 
-/// How many of the oldest runs hold nothing that anybody may still ask for.
-pub(crate) fn expired(runs: &[Run], horizon: Timestamp) -> usize {
-    runs.iter().take_while(|run| run.last_end <= horizon).count()
-}
-
 #[cfg(test)]
 mod tests {
+    use dosql_base::Timestamp;
+
     use super::*;
     use dosql_btree::Root;
 
@@ -77,12 +72,5 @@ mod tests {
             assert!(sizes.len() <= 8);
         }
         assert!(written < total * 16, "{written}");
-    }
-
-    #[test]
-    fn whole_runs_expire_oldest_first() {
-        assert_eq!(expired(&runs(&[1, 1, 1]), Timestamp::from_micros(10)), 2);
-        assert_eq!(expired(&runs(&[1, 1]), Timestamp::ZERO), 1);
-        assert_eq!(expired(&[], Timestamp::MAX), 0);
     }
 }

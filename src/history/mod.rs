@@ -13,6 +13,7 @@ pub(crate) mod cursor;
 pub(crate) mod key;
 pub(crate) mod memtable;
 pub(crate) mod past;
+pub(crate) mod versions;
 
 use std::sync::Arc;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use dosql_base::{Code, Env, Error, ErrorKind, Result};
+use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::parse::ast::{BeginMode, Parsed};
 use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction as TransactionStatement};
 use dosql_sql::storage::Storage;
@@ -13,6 +13,7 @@ use dosql_sql::value::Text;
 use super::statement_cache::StatementCache;
 use crate::database::Database;
 use crate::options::Isolation;
+use crate::tags;
 use crate::transaction::{Begin, Transaction};
 
 /// A transaction with the connection's temporary tables beside it.
@@ -80,16 +81,21 @@ impl Core {
     /// is read with [`Core::step`]. Returns the transaction that a query reads in, where that is not the open one.
     pub(super) fn start(&mut self, run: &mut SqlRun) -> Result<Started> {
         self.interrupt.store(false, Ordering::Relaxed);
-        let prepared = Arc::clone(run.prepared());
-        if let Some(statement) = prepared.transaction() {
-            self.transact(&statement.clone())?;
+        if run.prepared().needs_binding() {
+            self.bind_alone(run)?;
         }
+        let prepared = Arc::clone(run.prepared());
         if self.session.settings.query_only && !prepared.is_readonly() {
             return Err(Error::new(
                 ErrorKind::ReadOnly,
                 Code::ReadOnly,
                 "attempt to write a readonly database",
             ));
+        }
+        if let Some(statement) = prepared.transaction() {
+            self.transact(&statement.clone())?;
+            let done = Stepped::Done(Outcome::default());
+            return Ok(Started { reader: None, first: Some(done) });
         }
         run.restart(self.database.now());
         if let Some(open) = &self.open {
@@ -104,6 +110,18 @@ impl Core {
         }
         let first = self.autocommit(run)?;
         Ok(Started { reader: None, first: Some(first) })
+    }
+
+    /// Finds out what a statement about transactions or tags is to do, where that depends on the moment or on parameters.
+    fn bind_alone(&mut self, run: &mut SqlRun) -> Result<()> {
+        run.restart(self.database.now());
+        match &self.open {
+            Some(open) => run.bind(&mut self.session, &open.transaction, &self.env),
+            None => {
+                let reader = self.beside(self.database.begin(Begin::Read)?);
+                run.bind(&mut self.session, &reader, &self.env)
+            }
+        }
     }
 
     /// Runs a statement to its end; rows that it gives are dropped.
@@ -183,7 +201,17 @@ impl Core {
     /// BEGIN, COMMIT and their like.
     fn transact(&mut self, statement: &TransactionStatement) -> Result<()> {
         match statement {
-            TransactionStatement::Begin(mode) => self.begin(*mode),
+            TransactionStatement::Begin(mode, None) => self.begin(*mode),
+            TransactionStatement::Begin(_, Some(at)) => self.begin_at(*at),
+            TransactionStatement::CreateTag { name, at, if_not_exists } => {
+                self.refuse_inside("create a tag")?;
+                self.database.0.create_tag(name, *at, *if_not_exists).map(|_| ())
+            }
+            TransactionStatement::DropTag { name, if_exists } => {
+                self.refuse_inside("drop a tag")?;
+                let dropped = self.database.0.drop_tag(name)?;
+                if dropped || *if_exists { Ok(()) } else { Err(tags::no_such_tag(name)) }
+            }
             TransactionStatement::Commit => self.commit(),
             TransactionStatement::Rollback => self.rollback(),
             TransactionStatement::Savepoint(name) => self.savepoint(name),
@@ -202,8 +230,25 @@ impl Core {
                 Begin::WriteWithin(self.session.settings.busy_timeout)
             }
             BeginMode::Concurrent => Begin::Concurrent(Isolation::Serializable),
+            BeginMode::ReadOnly => Begin::Read,
         };
         self.open_with(begin, false)
+    }
+
+    /// BEGIN READ ONLY AS OF.
+    fn begin_at(&mut self, at: Timestamp) -> Result<()> {
+        if self.open.is_some() {
+            return Err(Error::invalid("cannot start a transaction within a transaction"));
+        }
+        self.open_with(Begin::ReadAt(at), false)
+    }
+
+    /// Fails inside a transaction: what is to be done is no part of one, and could not be undone with it.
+    fn refuse_inside(&self, what: &str) -> Result<()> {
+        match self.open {
+            Some(_) => Err(Error::invalid(format!("cannot {what} within a transaction"))),
+            None => Ok(()),
+        }
     }
 
     fn open_with(&mut self, begin: Begin, by_savepoint: bool) -> Result<()> {

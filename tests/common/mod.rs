@@ -28,6 +28,13 @@ pub fn db_with_clock(now: u64) -> (Database, Arc<Clock>) {
     (db_with(Options { env: Some(env), ..Options::default() }), clock)
 }
 
+/// These options with a clock that is in the test's hands.
+pub fn with_clock(options: Options) -> (Options, Arc<Clock>) {
+    let clock = Arc::new(Clock(ManualClock::at(at(1_000_000_000))));
+    let env = Env::new(clock.clone(), Arc::new(SeededEntropy::new(1)));
+    (Options { env: Some(env), ..options }, clock)
+}
+
 /// A clock that is set by hand.
 pub struct Clock(ManualClock);
 
@@ -71,3 +78,18 @@ pub mod counted;
 pub mod crash;
 pub mod faults;
 pub mod golden;
+
+/// The rows of a query, the values of each as text with `|` between them, NULL as `NULL`.
+pub fn cells(connection: &dosql::Connection, sql: &str) -> dosql::Result<Vec<String>> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query(())?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next()? {
+        let text = |value: &dosql::Value| match value {
+            dosql::Value::Null => "NULL".to_owned(),
+            value => dosql::types::to_text(value.as_ref()).to_string(),
+        };
+        all.push(row.values().iter().map(text).collect::<Vec<_>>().join("|"));
+    }
+    Ok(all)
+}

@@ -153,12 +153,17 @@ impl<'a> Binder<'a> {
                 let (id, columns) = (*id, Columns::Listed(columns.clone()));
                 return Ok(self.made(site, Made::Working { id }, columns, name, naming));
             }
-            State::Shared { .. } => return Ok(self.shared_source(site, scope, entry, naming)),
-            State::Idle => {}
+            State::Shared { .. } if self.ctes[scope].site.catalog == site.catalog => {
+                return Ok(self.shared_source(site, scope, entry, naming));
+            }
+            State::Shared { .. } | State::Idle => {}
         }
         let mut definition = self.ctes[scope].site.clone();
         definition.ctes = Some(scope);
-        if materialized != Some(true) && (uses <= 1 || materialized == Some(false)) {
+        // Asked for as of another moment than it was written at: that use is its own.
+        let elsewhen = definition.catalog != site.catalog;
+        definition.catalog = site.catalog;
+        if elsewhen || (materialized != Some(true) && (uses <= 1 || materialized == Some(false))) {
             definition.frame = site.frame;
             let rows = self.cte_rows(&definition, scope, entry)?;
             let alias = naming.alias.or(Some(name));
@@ -207,12 +212,12 @@ impl<'a> Binder<'a> {
         let (name, cte) = (name.clone(), cte.clone());
         let cores = ast.list(ast[cte.select].cores);
         let first_recursive = cores.iter().skip(1).position(|core| is_recursive(ast, core, &name));
-        self.ctes[scope].entries[entry].state = State::Binding;
+        let state = std::mem::replace(&mut self.ctes[scope].entries[entry].state, State::Binding);
         let rows = match first_recursive {
             Some(at) => self.nested(|b| b.recursive_rows(site, (scope, entry), &cte, at + 1)),
             None => self.select_rows(site, cte.select),
         };
-        self.ctes[scope].entries[entry].state = State::Idle;
+        self.ctes[scope].entries[entry].state = state;
         let mut rows = rows?;
         name_columns(ast, &cte, &name, &mut rows.outputs)?;
         Ok(rows)

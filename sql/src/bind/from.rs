@@ -10,7 +10,7 @@ use super::scope::{Item, ScopeId};
 use super::source::{Made, PendingSource};
 use crate::parse::ast::{self, ExprId, FromItem, JoinConstraint, List};
 use crate::plan::choose::{FromBlock, Relation, Source, TableSource, plan_from};
-use crate::plan::{CompareOp, Expr, JoinKind, Node, Register};
+use crate::plan::{CompareOp, Expr, JoinKind, Node, Register, VersionScan};
 use crate::value::{Text, Value};
 
 /// How many tables a FROM may join.
@@ -255,6 +255,12 @@ impl<'a> Binder<'a> {
                 let columns = item.used();
                 let registers = registers(&columns);
                 Source::Node { node: Node::TableFunction { function, arguments, columns }, registers, name }
+            }
+            Made::Versions { table, part } => {
+                let columns = item.used();
+                let registers = registers(&columns);
+                let node = Node::Versions(Box::new(VersionScan { table, part, columns }));
+                Source::Node { node, registers, name }
             }
             Made::Nested { query, shared } => {
                 let columns = item.used();

@@ -8,6 +8,7 @@
 //! ready.rs     operands that wait for what they are operands of
 //! window.rs    OVER                subquery.rs   nested queries in expressions     fold.rs  constants
 //! from.rs      FROM and joins      source.rs     tables, views, CTEs, functions    as_of.rs points in the past
+//! versions.rs  periods of the past: the versions of rows, and what differs
 //! select.rs    SELECT              order.rs      ORDER BY and GROUP BY terms       compound.rs  UNION and its like
 //! cte.rs       WITH, recursion     target.rs     what UPDATE, DELETE and RETURNING read
 //! mixed.rs     the affinity of a compound's columns
@@ -35,15 +36,16 @@ mod source;
 mod subquery;
 mod target;
 mod typed;
+mod versions;
 mod window;
 
 use std::cell::Cell;
 use std::sync::Arc;
 
-use dosql_base::{Env, Result, Timestamp};
+use dosql_base::{Env, Error, Result, Timestamp};
 
 use crate::catalog::schema::{Catalog, SpaceId, Table};
-use crate::parse::ast::{Ast, ExprId, List, ResultColumn, SelectId, With};
+use crate::parse::ast::{AsOf, Ast, ExprId, List, ResultColumn, SelectId, With};
 use crate::plan::{Expr, OutputColumn, Query};
 use crate::storage::Point;
 use crate::value::{Text, Value};
@@ -61,11 +63,32 @@ pub trait Catalogs {
     /// before what is kept.
     fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)>;
 
+    /// Fails where the history of this space does not reach back to a point.
+    fn check_history(&self, point: Point, space: SpaceId) -> Result<()> {
+        let _ = (point, space);
+        Ok(())
+    }
+
+    /// The earliest moment that the history of this space reaches back to.
+    fn horizon(&self, space: SpaceId) -> Timestamp {
+        let _ = space;
+        Timestamp::ZERO
+    }
+
+    /// The moment that a tag stands for.
+    fn tag(&self, name: &str) -> Result<Timestamp> {
+        Err(no_such_tag(name))
+    }
+
     /// About how many rows the table of this space has now, for the planner; `None` where nobody knows.
     fn rows(&self, space: SpaceId) -> Option<u64> {
         let _ = space;
         None
     }
+}
+
+pub(crate) fn no_such_tag(name: &str) -> Error {
+    Error::invalid(format!("no such tag: {name}"))
 }
 
 /// What binding needs to know besides the tree: one per statement.
@@ -124,6 +147,13 @@ pub struct RowScope {
     pub table: Arc<Table>,
     /// Where the row starts.
     pub base: u32,
+}
+
+/// The moment that a point of a statement means; `None` where it depends on parameters that are not known yet.
+pub fn bind_point(cx: &BindContext<'_>, point: AsOf) -> Result<Option<Timestamp>> {
+    let mut binder = Binder::new(cx, &[]);
+    let site = binder.top_site();
+    binder.point(&site, point)
 }
 
 /// Binds a SELECT. The `outer` rows are read with [`Expr::Outer`].

@@ -17,7 +17,7 @@ use super::window::WindowGroup;
 use crate::catalog::schema::Table;
 use crate::func::{JsonArgs, JsonResult, lookup};
 use crate::parse::ast::{Id, JoinKind, List, NameId, WindowDefinition};
-use crate::plan::{AggregateCall, ColumnSource, Expr, Register};
+use crate::plan::{AggregateCall, ColumnSource, Expr, PeriodColumn, Register};
 use crate::value::{Affinity, Collation, Text, Value};
 
 /// The index into [`Binder::scopes`].
@@ -122,7 +122,8 @@ pub(crate) struct Output {
 
 /// Where an item's columns are.
 pub(crate) enum Registers {
-    /// A register for each column that is used, made at its first use; the last is the rowid.
+    /// A register for each column that is used, made at its first use; behind the columns come the rowid and, of a table,
+    /// [`PeriodColumn::ALL`].
     OnUse(Vec<Option<Register>>),
     /// A row at fixed registers.
     Row(u32),
@@ -158,7 +159,8 @@ pub(crate) struct Qualifier<'q> {
 impl Item {
     /// An item whose columns get registers when they are used.
     pub(crate) fn on_use(name: Option<Text>, columns: Columns, nullable: bool) -> Item {
-        let registers = Registers::OnUse(vec![None; columns.len() + 1]);
+        let period = if matches!(columns, Columns::Table(_)) { PeriodColumn::ALL.len() } else { 0 };
+        let registers = Registers::OnUse(vec![None; columns.len() + 1 + period]);
         Item::of(name, columns, registers, nullable)
     }
 
@@ -220,7 +222,11 @@ impl Item {
     /// As [`Item::used`], for a table.
     pub(crate) fn used_columns(&self) -> Vec<(ColumnSource, Register)> {
         let width = self.columns.len();
-        let source = |at| if at == width { ColumnSource::Rowid } else { ColumnSource::Column(at) };
+        let source = |at| match PeriodColumn::ALL.get(usize::wrapping_sub(at, width + 1)) {
+            Some(column) => ColumnSource::Period(*column),
+            None if at == width => ColumnSource::Rowid,
+            None => ColumnSource::Column(at),
+        };
         self.used().into_iter().map(|(at, register)| (source(at), register)).collect()
     }
 }
@@ -318,8 +324,38 @@ impl<'a> Binder<'a> {
                 let collation = column.collation.filter(|_| !item.is_named("excluded"));
                 Bound { affinity: None, settled: false, collation, ..column }
             }
-            Columns::Table(table) => table_column(table, at, register, nullable),
+            Columns::Table(table) => match PeriodColumn::ALL.get(at.wrapping_sub(table.columns.len() + 1)) {
+                Some(column) => table_period(*column, register),
+                None => table_column(table, at, register, nullable),
+            },
         }
+    }
+
+    /// Finds a column that says from when until when a row is as it is.
+    fn find_period(
+        &mut self,
+        scope: ScopeId,
+        table: Option<Qualifier<'_>>,
+        name: &str,
+    ) -> Result<Option<Bound>> {
+        let Some(number) =
+            PeriodColumn::ALL.iter().position(|column| column.name().eq_ignore_ascii_case(name))
+        else {
+            return Ok(None);
+        };
+        let fits = |item: &Item| {
+            let versioned =
+                matches!(&item.columns, Columns::Table(table) if !table.made_up && !table.temporary);
+            let on_use = matches!(item.registers, Registers::OnUse(_));
+            versioned && on_use && table.map_or(!item.qualified_only, |by| item.is_meant(by))
+        };
+        let mut fitting = self.scopes[scope.0].items.iter().enumerate().filter(|(_, item)| fits(item));
+        let Some((at, item)) = fitting.next() else { return Ok(None) };
+        if fitting.next().is_some() {
+            return Err(ambiguous(name));
+        }
+        let column = item.columns.len() + 1 + number;
+        Ok(Some(self.column(scope, at, column)))
     }
 
     /// Finds an unqualified name among some items of a scope.
@@ -439,6 +475,9 @@ impl<'a> Binder<'a> {
             if found.is_none() {
                 found = self.find_rowid(scope, table, name)?;
             }
+            if found.is_none() {
+                found = self.find_period(scope, table, name)?;
+            }
             if found.is_none() && table.is_none() {
                 found = self.find_alias(scope, name)?;
             }
@@ -505,6 +544,23 @@ fn rowid_column(table: Text, register: Register, nullable: bool) -> Bound {
         settled: true,
         nullable,
         column: Some(Arc::new(Origin { name, declared_type: Some(Text::new_static("INTEGER")), origin })),
+        ..Bound::plain(Expr::Register(register))
+    }
+}
+
+fn table_period(column: PeriodColumn, register: Register) -> Bound {
+    let (affinity, collation) = super::versions::period_affinity(column);
+    let declared = if column.is_text() { "TEXT" } else { "INTEGER" };
+    Bound {
+        affinity: Some(affinity),
+        settled: true,
+        collation: Some(collation),
+        nullable: true,
+        column: Some(Arc::new(Origin {
+            name: Text::new_static(column.name()),
+            declared_type: Some(Text::new_static(declared)),
+            origin: None,
+        })),
         ..Bound::plain(Expr::Register(register))
     }
 }

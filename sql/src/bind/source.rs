@@ -8,15 +8,16 @@ use super::binder::{Binder, Site, Source};
 use super::from::Pending;
 use super::scope::{Columns, Item, ListedColumn, Output, Scope, is_main};
 use super::select::{Rows, Tree, output_column};
+use super::versions::is_version_function;
 use crate::catalog::load::Stored;
 use crate::catalog::schema::{Table, View};
 use crate::func::JsonResult;
 use crate::parse::ast::{
-    AsOf, ExprId, FromItem, FromSource, IndexedBy, List, QualifiedName, Span, Statement,
+    AsOf, ExprId, FromItem, FromSource, IndexedBy, List, Period, QualifiedName, Span, Statement,
 };
 use crate::plan::choose::{FromBlock, IndexHint};
-use crate::plan::{Expr, Node, OutputColumn, Subquery, TableFunction};
-use crate::storage::Point;
+use crate::plan::{Expr, Node, OutputColumn, Subquery, TableFunction, VersionPart};
+use crate::storage::{Point, StateTable};
 use crate::value::{Affinity, Collation, Text, Value};
 
 /// Where a FROM item's rows come from.
@@ -49,6 +50,11 @@ pub(crate) enum Made {
     Working {
         id: u32,
     },
+    /// Versions of a table's rows.
+    Versions {
+        table: Arc<Table>,
+        part: VersionPart,
+    },
     /// Rows that are known already.
     Known {
         rows: Vec<[Value; 5]>,
@@ -73,9 +79,11 @@ impl<'a> Binder<'a> {
         let ast = source.ast();
         let naming = Naming { alias: item.alias.map(|alias| Text::new(ast.text(alias))), nullable };
         match &item.source {
-            FromSource::Table { name, as_of, indexed } => {
-                self.table_source(site, *name, *as_of, *indexed, naming)
-            }
+            FromSource::Table { name, period, indexed } => match period {
+                None => self.table_source(site, *name, None, *indexed, naming),
+                Some(Period::AsOf(as_of)) => self.table_source(site, *name, Some(*as_of), *indexed, naming),
+                Some(period) => self.period_source(site, *name, *period, naming),
+            },
             FromSource::TableFunction { name, arguments } => {
                 self.function_source(site, *name, *arguments, naming)
             }
@@ -140,6 +148,7 @@ impl<'a> Binder<'a> {
         item.has_rowid = match &made {
             Made::Table { table, .. } => !table.without_rowid,
             Made::Function { .. } | Made::Known { .. } => true,
+            Made::Versions { table, part: VersionPart::Versions { .. } } => !table.without_rowid,
             _ => false,
         };
         PendingSource::Made(made, self.add_item(site, item))
@@ -187,16 +196,15 @@ impl<'a> Binder<'a> {
         let ast = source.ast();
         let text = ast.text(name.name);
         let span = ast[name.name].span;
-        if name.schema.is_none()
-            && as_of.is_none()
-            && let Some((scope, entry)) = self.find_cte(site, text)
-        {
-            return self.cte_source(site, scope, entry, naming).map_err(|error| source.place(span, error));
-        }
         let site = &match as_of {
             Some(as_of) => Site { catalog: self.catalog_as_of(site, as_of)?, ..site.clone() },
             None => site.clone(),
         };
+        if name.schema.is_none()
+            && let Some((scope, entry)) = self.find_cte(site, text)
+        {
+            return self.cte_source(site, scope, entry, naming).map_err(|error| source.place(span, error));
+        }
         let schema_of = |name: QualifiedName| match name.schema {
             Some(schema) => Some(ast.text(schema)),
             None => source.schema(self.cx),
@@ -211,6 +219,7 @@ impl<'a> Binder<'a> {
                     return Ok(self.schema_source(site, table, naming));
                 }
                 Some(Stored::Table(table)) => {
+                    self.check_history(site, point, table, span)?;
                     let hint = self.hint(site, table, indexed)?;
                     let columns = Columns::Table(table.clone());
                     let made = Made::Table { table: table.clone(), point, hint };
@@ -334,6 +343,9 @@ impl<'a> Binder<'a> {
         let ast = source.ast();
         let text = ast.text(name.name);
         let lower = Text::from(text.to_ascii_lowercase());
+        if is_version_function(&lower) {
+            return self.version_function(site, name, arguments, naming);
+        }
         let Some((function, columns)) = table_function(&lower) else {
             let catalog = &self.catalogs[site.catalog].1;
             let known = catalog.tables.contains_key(&lower) || catalog.views.contains_key(&lower);
@@ -355,7 +367,13 @@ impl<'a> Binder<'a> {
     }
 }
 
-fn no_such_table(source: &Source<'_>, span: Span, schema: Option<&str>, name: &str, point: Point) -> Error {
+pub(crate) fn no_such_table(
+    source: &Source<'_>,
+    span: Span,
+    schema: Option<&str>,
+    name: &str,
+    point: Point,
+) -> Error {
     let message = match schema {
         Some(schema) => format!("no such table: {schema}.{name}"),
         None => format!("no such table: {name}"),
@@ -378,6 +396,8 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
             (function, shown, &["json", "root"])
         }
         "generate_series" => (TableFunction::GenerateSeries, &["value"], &["start", "stop", "step"]),
+        "dosql_tags" => (TableFunction::State(StateTable::Tags), &["name", "lsn", "time"], &[]),
+        "dosql_pins" => (TableFunction::State(StateTable::Pins), &["kind", "name", "lsn", "time"], &[]),
         _ => return super::pragma::table_function(name),
     };
     let column = |name: &&str, hidden| listed(name, hidden);

@@ -158,6 +158,7 @@ pub enum IndexPlace {
 pub fn index_place(table: &Table, index: &Index, wanted: ColumnSource) -> Option<IndexPlace> {
     let position = match wanted {
         ColumnSource::Rowid => return (!table.without_rowid).then_some(IndexPlace::Rowid),
+        ColumnSource::Period(_) => return None,
         ColumnSource::Column(position) => position,
     };
     let column = table.columns.get(position)?;

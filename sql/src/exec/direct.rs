@@ -30,7 +30,7 @@ impl Direct {
             .iter()
             .map(|(source, register)| (Source::of(&scan.table, *source), *register))
             .collect();
-        let wants = Wants::of(sources.iter().map(|(source, _)| *source));
+        let wants = Wants::of(scan.point, sources.iter().map(|(source, _)| *source));
         Some(Direct { sources, wants, key: Vec::new() })
     }
 

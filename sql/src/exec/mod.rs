@@ -40,6 +40,7 @@ mod sort;
 mod subquery;
 mod table_function;
 mod vector;
+mod versions;
 mod window;
 
 use dosql_base::Result;

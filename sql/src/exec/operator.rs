@@ -21,6 +21,7 @@ use super::rowwise::{ComputeOp, FilterOp, ValuesOp};
 use super::scan::ScanOp;
 use super::sort::SortOp;
 use super::table_function::TableFunctionOp;
+use super::versions::VersionsOp;
 use super::window::WindowOp;
 use crate::plan::Node;
 use crate::storage::Storage;
@@ -48,6 +49,7 @@ pub(crate) enum Operator<S: Storage> {
     Nothing,
     Scan(Box<ScanOp<S>>),
     Values(ValuesOp),
+    Versions(Box<VersionsOp>),
     TableFunction(Box<TableFunctionOp>),
     Nested(Box<NestedOp<S>>),
     Filter(Box<FilterOp<S>>),
@@ -85,6 +87,7 @@ impl<S: Storage> Operator<S> {
             Node::Scan(scan) => Operator::Scan(Box::new(ScanOp::build(scan, build))),
             Node::Values { .. } => Operator::Values(ValuesOp::default()),
             Node::TableFunction { .. } => Operator::TableFunction(Box::default()),
+            Node::Versions(_) => Operator::Versions(Box::default()),
             Node::Nested { query, shared, .. } => Operator::Nested(Box::new(NestedOp::build(query, *shared))),
             Node::Filter { input, predicate } => {
                 Operator::Filter(Box::new(FilterOp::build(input, predicate, build)))
@@ -123,6 +126,7 @@ impl<S: Storage> Operator<S> {
             (Operator::Values(op), Node::Values { rows, registers }) => {
                 op.next(rows, registers, want, frame, cx)
             }
+            (Operator::Versions(op), Node::Versions(scan)) => op.next(scan, want, cx),
             (Operator::TableFunction(op), Node::TableFunction { function, arguments, columns }) => {
                 op.next(*function, arguments, columns, want, frame, cx)
             }
@@ -161,6 +165,7 @@ impl<S: Storage> Operator<S> {
             Operator::Scan(op) => op.rewind(),
             Operator::Values(op) => op.rewind(),
             Operator::TableFunction(op) => op.rewind(),
+            Operator::Versions(op) => op.rewind(),
             Operator::Nested(op) => op.rewind(),
             Operator::Filter(op) => op.rewind(),
             Operator::Compute(op) => op.rewind(),
@@ -216,6 +221,7 @@ impl<S: Storage> Operator<S> {
             | Operator::Scan(_)
             | Operator::Values(_)
             | Operator::TableFunction(_)
+            | Operator::Versions(_)
             | Operator::Nested(_)
             | Operator::Working(_)
             | Operator::Kept(_) => {}

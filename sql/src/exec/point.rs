@@ -58,6 +58,8 @@ impl<'q> Point<'q> {
         self.scan.columns.iter().map(move |(source, register)| match source {
             ColumnSource::Column(column) => (*column, *register),
             ColumnSource::Rowid => (rowid, *register),
+            // What a change reads has none.
+            ColumnSource::Period(_) => (usize::MAX, *register),
         })
     }
 

@@ -11,11 +11,13 @@ mod expression;
 mod pool;
 mod select;
 mod statement;
+mod time;
 
 pub use expression::*;
 pub use pool::{Ast, ExprId, Id, List, NameId, Pool, SelectId, Span};
 pub use select::*;
 pub use statement::*;
+pub use time::*;
 
 use crate::value::Text;
 

@@ -181,6 +181,7 @@ fn scan_line(scan: &Scan) -> String {
                 scan.table.columns.get(*at).map_or("?", |column| column.name.as_str())
             }
             ColumnSource::Rowid => "rowid",
+            ColumnSource::Period(column) => column.name(),
         };
         format!("{name}={}", reg(*register))
     };
@@ -304,6 +305,9 @@ fn line(node: &Node) -> String {
                 recursive.steps.iter().map(|(_, step)| format!("({})", list(step))).collect();
             let distinct = if recursive.distinct { " distinct" } else { "" };
             format!("recursive{distinct} {} of ({seed}) {}", collations(&recursive.columns), steps.join(" "))
+        }
+        Node::Versions(scan) => {
+            format!("versions {:?} of {} {}", scan.part, scan.table.name, columns(&scan.columns))
         }
         Node::WorkingTable { columns: used, .. } => format!("working table {}", columns(used)),
     }

@@ -3,9 +3,10 @@
 
 use super::{
     Access, Aggregate, CompoundKind, Expr, Join, JoinKind, JoinMethod, KeyBounds, Node, Query, Recursive,
-    Scan, TableFunction,
+    Scan, TableFunction, VersionPart,
 };
 use crate::catalog::schema::{IndexColumn, IndexKey, Table};
+use crate::storage::StateTable;
 
 /// A line of the plan. Ids rise from 1; parent 0 is the statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,6 +93,13 @@ impl Lines {
             Node::Recursive(recursive) => self.recursive(recursive, parent),
             Node::WorkingTable { .. } => {
                 self.push(parent, "SCAN WORKING TABLE");
+            }
+            Node::Versions(scan) => {
+                let what = match scan.part {
+                    VersionPart::Versions { .. } => "VERSIONS",
+                    VersionPart::Diff { .. } => "CHANGES",
+                };
+                self.push(parent, &format!("SCAN {what} OF {}", scan.table.name));
             }
         }
     }
@@ -195,6 +203,8 @@ fn function_name(function: TableFunction) -> &'static str {
         TableFunction::GenerateSeries => "generate_series",
         TableFunction::Pragma(_) => "pragma",
         TableFunction::Schema => "sqlite_schema",
+        TableFunction::State(StateTable::Tags) => "dosql_tags",
+        TableFunction::State(StateTable::Pins) => "dosql_pins",
     }
 }
 

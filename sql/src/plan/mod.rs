@@ -16,6 +16,8 @@
 
 use std::sync::Arc;
 
+use dosql_base::Timestamp;
+
 use crate::catalog::schema::{Index, Table};
 use crate::func::{AggKind, Function, JsonArgs, WindowKind};
 pub mod choose;
@@ -27,8 +29,8 @@ mod prune;
 mod same;
 
 pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
-use crate::storage::Point;
-use crate::value::{Affinity, Collation, Text, Value};
+use crate::storage::{Point, StateTable};
+use crate::value::{Affinity, Collation, Text, Value, format_instant};
 
 /// A register: an index into the row frame of its query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -214,6 +216,8 @@ pub enum Node {
     Values { rows: Vec<Vec<Expr>>, registers: Vec<Register> },
     /// Rows that a function makes.
     TableFunction { function: TableFunction, arguments: Vec<Expr>, columns: Vec<(usize, Register)> },
+    /// Versions of a table's rows.
+    Versions(Box<VersionScan>),
     /// Rows of a nested query: a view or FROM-subquery that could not be merged, a CTE. Runs when opened; with a
     /// `shared` id the rows are kept and every node of that id reads them.
     Nested { query: Subquery, columns: Vec<(usize, Register)>, shared: Option<u32> },
@@ -261,6 +265,76 @@ pub struct Scan {
     pub backward: bool,
 }
 
+/// A scan of the versions of a table's rows.
+#[derive(Clone, Debug)]
+pub struct VersionScan {
+    /// The table, in whose columns they are shown.
+    pub table: Arc<Table>,
+    /// Which versions.
+    pub part: VersionPart,
+    /// What is read. Of versions: the columns of the table, then [`PeriodColumn::ALL`], then the rowid. Of a difference: what
+    /// kind it is, the columns before, the columns after.
+    pub columns: Vec<(usize, Register)>,
+}
+
+/// Which versions of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum VersionPart {
+    /// Those that began at or before `to` and ended after `from`.
+    Versions { from: Timestamp, to: Timestamp },
+    /// For each row that differs from `from` to `to`, how.
+    Diff { from: Timestamp, to: Timestamp },
+}
+
+/// A column that says from when until when a row was, or is, as it is. Not among the columns of the table, and not in `*`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum PeriodColumn {
+    RowStart,
+    RowEnd,
+    RowStartLsn,
+    RowEndLsn,
+}
+
+impl PeriodColumn {
+    /// All of them.
+    pub const ALL: [PeriodColumn; 4] =
+        [PeriodColumn::RowStart, PeriodColumn::RowEnd, PeriodColumn::RowStartLsn, PeriodColumn::RowEndLsn];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            PeriodColumn::RowStart => "ROW_START",
+            PeriodColumn::RowEnd => "ROW_END",
+            PeriodColumn::RowStartLsn => "ROW_START_LSN",
+            PeriodColumn::RowEndLsn => "ROW_END_LSN",
+        }
+    }
+
+    /// Whether it is ISO text, rather than the number of a commit.
+    #[must_use]
+    pub const fn is_text(self) -> bool {
+        matches!(self, PeriodColumn::RowStart | PeriodColumn::RowEnd)
+    }
+
+    /// What it holds for a row of this lifetime; `None`: one that is not committed yet.
+    #[must_use]
+    pub fn value(self, lifetime: Option<(Timestamp, Timestamp)>) -> Value {
+        let end = lifetime.map_or(Timestamp::MAX, |(_, end)| end);
+        let moment = match self {
+            PeriodColumn::RowStart | PeriodColumn::RowStartLsn => lifetime.map(|(start, _)| start),
+            PeriodColumn::RowEnd | PeriodColumn::RowEndLsn => Some(end),
+        };
+        match moment {
+            None => Value::Null,
+            Some(moment) if self.is_text() => Value::Text(Text::from(format_instant(moment))),
+            Some(moment) => Value::Integer(i64::try_from(moment.as_micros()).unwrap_or(i64::MAX)),
+        }
+    }
+}
+
 /// What a scan reads of a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ColumnSource {
@@ -268,6 +342,8 @@ pub enum ColumnSource {
     Column(usize),
     /// The rowid.
     Rowid,
+    /// From when until when the row is as it is.
+    Period(PeriodColumn),
 }
 
 /// How a scan finds its rows.
@@ -332,6 +408,8 @@ pub enum TableFunction {
     Pragma(usize),
     /// `sqlite_schema`: type, name, tbl_name, rootpage, sql.
     Schema,
+    /// `dosql_tags`, `dosql_pins`.
+    State(StateTable),
 }
 
 /// How two inputs are joined.

@@ -12,6 +12,7 @@ impl Node {
             | Node::Scan(_)
             | Node::Values { .. }
             | Node::TableFunction { .. }
+            | Node::Versions(_)
             | Node::Nested { .. }
             | Node::WorkingTable { .. } => {}
             Node::Filter { input, .. }
@@ -44,6 +45,7 @@ impl Node {
             | Node::Scan(_)
             | Node::Values { .. }
             | Node::TableFunction { .. }
+            | Node::Versions(_)
             | Node::Nested { .. }
             | Node::WorkingTable { .. } => {}
             Node::Filter { input, .. }
@@ -82,7 +84,11 @@ impl Node {
     /// Shows the operator's own expressions to `visit`, those of its inputs not.
     pub fn for_each_expr<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         match self {
-            Node::OneRow | Node::Nothing | Node::Distinct { .. } | Node::WorkingTable { .. } => {}
+            Node::OneRow
+            | Node::Nothing
+            | Node::Versions(_)
+            | Node::Distinct { .. }
+            | Node::WorkingTable { .. } => {}
             Node::Scan(scan) => {
                 scan.access.for_each_expr(visit);
                 scan.filter.iter().for_each(visit);
@@ -135,6 +141,7 @@ impl Node {
         while let Some(node) = pending.pop() {
             match node {
                 Node::Scan(scan) => filled.extend(scan.columns.iter().map(|(_, register)| *register)),
+                Node::Versions(scan) => filled.extend(scan.columns.iter().map(|(_, register)| *register)),
                 Node::Values { registers, .. } => filled.extend(registers),
                 Node::TableFunction { columns, .. }
                 | Node::Nested { columns, .. }

@@ -22,6 +22,7 @@ fn prune_node(node: &mut Node, read: &[Register]) -> bool {
     let is_read = |register: &Register| read.binary_search(register).is_ok();
     match node {
         Node::Scan(scan) => scan.columns.retain(|(_, register)| is_read(register)),
+        Node::Versions(scan) => scan.columns.retain(|(_, register)| is_read(register)),
         Node::TableFunction { columns, .. }
         | Node::Nested { columns, .. }
         | Node::WorkingTable { columns, .. } => columns.retain(|(_, register)| is_read(register)),

@@ -7,13 +7,13 @@ use dosql_base::{Env, Result, Timestamp};
 use super::explain::explain_rows;
 use super::pragma::{self, Pragma};
 use super::state::Session;
-use crate::bind::{BindContext, bind_select};
+use crate::bind::{BindContext, bind_point, bind_select};
 use crate::ddl::is_schema_change;
 use crate::dml::compile::{check_schema, compile};
 use crate::dml::direct::Direct;
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
-use crate::parse::ast::{BeginMode, CreateTable, NameId, Parsed, Statement, TableBody};
+use crate::parse::ast::{AsOf, BeginMode, CreateTable, NameId, Parsed, Statement, TableBody, TimeStatement};
 use crate::plan::{OutputColumn, Query};
 use crate::storage::Storage;
 use crate::value::{Affinity, Collation, Text, Value};
@@ -22,12 +22,32 @@ use crate::value::{Affinity, Collation, Text, Value};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
 pub enum Transaction {
-    Begin(BeginMode),
+    /// With the point that it is to see.
+    Begin(BeginMode, Option<Timestamp>),
     Commit,
     Rollback,
     RollbackTo(Text),
     Savepoint(Text),
     Release(Text),
+    /// CREATE TAG, at a point or now.
+    CreateTag {
+        name: Text,
+        at: Option<Timestamp>,
+        if_not_exists: bool,
+    },
+    /// DROP TAG.
+    DropTag {
+        name: Text,
+        if_exists: bool,
+    },
+}
+
+impl Transaction {
+    /// Whether it changes the database.
+    #[must_use]
+    pub fn writes(&self) -> bool {
+        matches!(self, Transaction::CreateTag { .. } | Transaction::DropTag { .. })
+    }
 }
 
 /// What a statement does.
@@ -88,11 +108,19 @@ impl Prepared {
     #[must_use]
     pub fn is_readonly(&self) -> bool {
         match &self.plan {
-            Plan::Query(_) | Plan::Rows(_) | Plan::Transaction(_) | Plan::Nothing => true,
+            Plan::Query(_) | Plan::Rows(_) | Plan::Nothing => true,
+            Plan::Transaction(transaction) => !transaction.writes(),
             Plan::Pragma(pragma) => pragma.is_readonly(),
-            Plan::Unbound => matches!(self.parsed.statement, Statement::Select(_)),
+            Plan::Unbound => matches!(self.parsed.statement, Statement::Select(_) | Statement::Begin(..)),
             Plan::Change(..) | Plan::Schema(_) => false,
         }
+    }
+
+    /// Whether it is about transactions or tags and must be bound anew before it is carried out: what
+    /// [`Prepared::transaction`] says depends on the moment or on parameters.
+    #[must_use]
+    pub fn needs_binding(&self) -> bool {
+        self.needs_parameters && matches!(self.parsed.statement, Statement::Begin(..) | Statement::Time(_))
     }
 
     /// Whether it changes the schema.
@@ -185,7 +213,11 @@ fn plan(
             none(Plan::Schema(Some(Arc::new(bind_select(cx, *select, &[])?))))
         }
         statement if is_schema_change(statement) => none(Plan::Schema(None)),
-        Statement::Begin(mode) => none(Plan::Transaction(Transaction::Begin(*mode))),
+        Statement::Begin(mode, as_of) => Ok(match point(cx, *as_of)? {
+            Some(at) => (Plan::Transaction(Transaction::Begin(*mode, at)), Vec::new()),
+            None => (Plan::Unbound, Vec::new()),
+        }),
+        Statement::Time(statement) => time_statement(cx, statement),
         Statement::Commit => none(Plan::Transaction(Transaction::Commit)),
         Statement::Rollback(None) => none(Plan::Transaction(Transaction::Rollback)),
         Statement::Rollback(Some(to)) => none(Plan::Transaction(Transaction::RollbackTo(name(*to)))),
@@ -206,6 +238,26 @@ fn plan(
         }
         _ => none(Plan::Nothing),
     }
+}
+
+/// The moment of an optional point; `None` outside where it depends on parameters that are not known yet.
+fn point(cx: &BindContext<'_>, as_of: Option<AsOf>) -> Result<Option<Option<Timestamp>>> {
+    match as_of {
+        None => Ok(Some(None)),
+        Some(as_of) => Ok(bind_point(cx, as_of)?.map(Some)),
+    }
+}
+
+fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Plan, Vec<OutputColumn>)> {
+    let name = |id: NameId| cx.ast[id].text.clone();
+    let plan = match statement {
+        TimeStatement::CreateTag { if_not_exists, name: tag, as_of } => point(cx, *as_of)?
+            .map(|at| Transaction::CreateTag { name: name(*tag), at, if_not_exists: *if_not_exists }),
+        TimeStatement::DropTag { if_exists, name: tag } => {
+            Some(Transaction::DropTag { name: name(*tag), if_exists: *if_exists })
+        }
+    };
+    Ok((plan.map_or(Plan::Unbound, Plan::Transaction), Vec::new()))
 }
 
 /// A column of a result that comes from no query.

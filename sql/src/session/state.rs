@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use dosql_base::{Env, Result, Timestamp};
 
-use crate::bind::Catalogs;
+use crate::bind::{Catalogs, no_such_tag};
 use crate::catalog::layout::space_range;
 use crate::catalog::schema::{Catalog, SpaceId};
 use crate::catalog::store::{CATALOG_SPACE, read_counters};
@@ -193,6 +193,18 @@ impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
 
     fn rows(&self, space: SpaceId) -> Option<u64> {
         self.storage.estimate(&space_range(space)).ok()
+    }
+
+    fn check_history(&self, point: Point, space: SpaceId) -> Result<()> {
+        self.storage.check_history(point, space)
+    }
+
+    fn horizon(&self, space: SpaceId) -> Timestamp {
+        self.storage.horizon(space)
+    }
+
+    fn tag(&self, name: &str) -> Result<Timestamp> {
+        self.storage.tag(name)?.ok_or_else(|| no_such_tag(name))
     }
 
     fn at(&self, moment: Timestamp) -> Result<(Point, Arc<Catalog>)> {

@@ -7,6 +7,7 @@
 //! cast.rs      CAST and the coercions to integer, real, text and truth
 //! compare.rs   collations and the total order of values
 //! decimal.rs   the digits of a float, rounded at a place
+//! instant.rs   moments as ISO-8601 text
 //! arith.rs     + - * / % & | << >> ~ ||
 //! ```
 
@@ -15,6 +16,7 @@ pub mod arith;
 mod cast;
 mod compare;
 pub(crate) mod decimal;
+mod instant;
 pub mod number;
 #[allow(clippy::module_inception)]
 mod value;
@@ -23,5 +25,6 @@ pub use affinity::Affinity;
 pub(crate) use cast::write_hex;
 pub use cast::{cast, quote, text_of, to_blob, to_boolean, to_integer, to_real, to_text, write_text};
 pub use compare::{Collation, compare, compare_integer_real, equal};
+pub use instant::{format_instant, parse_instant};
 pub use number::write_real;
 pub use value::{Blob, Text, Value, ValueRef};

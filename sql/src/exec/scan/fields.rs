@@ -8,8 +8,8 @@ use super::super::row::{Row, eval};
 use crate::catalog::layout::{self, IndexPlace};
 use crate::catalog::schema::{Index, Place, Table};
 use crate::codec::{LaidOutRow, RowLayouts, skip_key};
-use crate::plan::ColumnSource;
-use crate::storage::Storage;
+use crate::plan::{ColumnSource, PeriodColumn};
+use crate::storage::{Point, Storage};
 use crate::value::{Affinity, Value, ValueRef};
 
 /// Where a column that a scan reads is found in a row.
@@ -25,12 +25,15 @@ pub(crate) enum Source {
     },
     /// Computed from other columns.
     Virtual(usize),
+    /// From when until when the row is as it is.
+    Period(PeriodColumn),
 }
 
 impl Source {
     pub(crate) fn of(table: &Table, wanted: ColumnSource) -> Source {
         let column = match wanted {
             ColumnSource::Rowid => return Source::Rowid,
+            ColumnSource::Period(column) => return Source::Period(column),
             ColumnSource::Column(column) => column,
         };
         match table.columns.get(column).map(|column| column.place) {
@@ -56,6 +59,8 @@ struct Rare {
     key: Vec<Value>,
     /// All columns, where a virtual one is wanted.
     whole: Vec<Value>,
+    /// From when until when it is as it is: [`PeriodColumn::ALL`], where one is wanted.
+    period: Vec<Value>,
 }
 
 impl<'r> StoredRow<'r> {
@@ -75,8 +80,11 @@ impl<'r> StoredRow<'r> {
             None => Some(LaidOutRow::of(row)?),
         };
         let rowid = if wants.rowid && !table.without_rowid { layout::rowid_of(row_id)? } else { 0 };
-        let rare =
-            if wants.key || wants.whole { Some(Rare::of(table, row_id, row, wants, cx)?) } else { None };
+        let rare = if wants.key || wants.whole || wants.period.is_some() {
+            Some(Rare::of(table, row_id, row, wants, cx)?)
+        } else {
+            None
+        };
         Ok(StoredRow { table, reader, rowid, rare })
     }
 
@@ -92,7 +100,7 @@ impl<'r> StoredRow<'r> {
                     None => self.absent(column),
                 }
             }
-            Source::Key(_) | Source::Virtual(_) => self.get_rare(source),
+            Source::Key(_) | Source::Virtual(_) | Source::Period(_) => self.get_rare(source),
         })
     }
 
@@ -106,6 +114,7 @@ impl<'r> StoredRow<'r> {
         let value = self.rare.as_ref().and_then(|rare| match source {
             Source::Key(part) => rare.key.get(part),
             Source::Virtual(column) => rare.whole.get(column),
+            Source::Period(column) => rare.period.get(column as usize),
             Source::Rowid | Source::Field { .. } => None,
         });
         value.map_or(ValueRef::Null, Value::as_ref)
@@ -122,7 +131,14 @@ impl Rare {
     ) -> Result<Box<Rare>> {
         let key = if wants.key { layout::read_primary_key(table, row_id)? } else { Vec::new() };
         let whole = if wants.whole { whole_row(table, row_id, row, cx)? } else { Vec::new() };
-        Ok(Box::new(Rare { key, whole }))
+        let mut period = Vec::new();
+        if let Some(point) = wants.period {
+            let mut key = Vec::with_capacity(24);
+            layout::put_row_key(&mut key, table.space, row_id);
+            let lifetime = cx.storage.lifetime(point, &key)?;
+            period.extend(PeriodColumn::ALL.map(|column| column.value(lifetime)));
+        }
+        Ok(Box::new(Rare { key, whole, period }))
     }
 }
 
@@ -133,10 +149,12 @@ pub(crate) struct Wants {
     pub(crate) rowid: bool,
     pub(crate) key: bool,
     pub(crate) whole: bool,
+    /// The lifetime at this point.
+    pub(crate) period: Option<Point>,
 }
 
 impl Wants {
-    pub(crate) fn of(sources: impl Iterator<Item = Source>) -> Wants {
+    pub(crate) fn of(point: Point, sources: impl Iterator<Item = Source>) -> Wants {
         let mut wants = Wants::default();
         for source in sources {
             match source {
@@ -144,6 +162,7 @@ impl Wants {
                 Source::Key(_) => wants.key = true,
                 Source::Virtual(_) => wants.whole = true,
                 Source::Field { .. } => wants.fields = true,
+                Source::Period(_) => wants.period = Some(point),
             }
         }
         wants
@@ -195,7 +214,7 @@ impl EntryReader {
         let mut places = Vec::with_capacity(wanted.len());
         for &source in wanted {
             let affinity = match source {
-                ColumnSource::Rowid => Affinity::Integer,
+                ColumnSource::Rowid | ColumnSource::Period(_) => Affinity::Integer,
                 ColumnSource::Column(column) => table.columns.get(column)?.affinity,
             };
             places.push((layout::index_place(table, index, source)?, affinity));

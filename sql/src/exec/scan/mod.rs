@@ -99,7 +99,7 @@ impl<S: Storage> ScanOp<S> {
             registers: fill.iter().map(|&at| all[at]).collect(),
             all,
             fill,
-            wants: Wants::of(sources.iter().copied()),
+            wants: Wants::of(scan.point, sources.iter().copied()),
             entries: accesses.iter().map(entry_reader).collect(),
             sources,
             opened: false,
@@ -352,7 +352,8 @@ impl<S: Storage> ScanOp<S> {
         let mut new = Vec::new();
         let seen = &self.seen;
         let space = scan.table.space;
-        let by_id = union || self.wants.rowid || self.wants.key || self.wants.whole;
+        let wants = self.wants;
+        let by_id = union || wants.rowid || wants.key || wants.whole || wants.period.is_some();
         let done = storage.visit(cursor, VISIT_ROWS, &mut |key, row| {
             let row_id = if by_id { layout::row_id(space, key)? } else { &[] };
             if union {

@@ -1,6 +1,6 @@
 //! SELECT and its clauses.
 
-use super::{ExprId, List, NameId, OrderTerm, QualifiedName, SelectId, Span, WindowDefinition};
+use super::{ExprId, List, NameId, OrderTerm, Period, QualifiedName, SelectId, Span, WindowDefinition};
 
 /// `[WITH ..] core [UNION core ..] [ORDER BY ..] [LIMIT ..]`
 #[derive(Clone, Debug)]
@@ -120,7 +120,7 @@ pub enum JoinConstraint {
 pub enum FromSource {
     Table {
         name: QualifiedName,
-        as_of: Option<AsOf>,
+        period: Option<Period>,
         indexed: Option<IndexedBy>,
     },
     TableFunction {
@@ -138,21 +138,4 @@ pub enum FromSource {
 pub enum IndexedBy {
     Index(NameId),
     None,
-}
-
-/// `FOR SYSTEM_TIME AS OF [TIMESTAMP | LSN] expr`
-#[derive(Clone, Copy, Debug)]
-#[allow(missing_docs)]
-pub struct AsOf {
-    pub unit: AsOfUnit,
-    pub expr: ExprId,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs)]
-pub enum AsOfUnit {
-    /// ISO text, or Unix milliseconds.
-    Timestamp,
-    /// The exact number of a commit: microseconds.
-    Lsn,
 }

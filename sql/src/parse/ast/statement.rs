@@ -1,8 +1,8 @@
 //! Statements other than SELECT.
 
 use super::{
-    Ast, ExprId, FromItem, Id, IndexedBy, List, NameId, OrderTerm, QualifiedName, ResultColumn, SelectId,
-    Span, With,
+    AsOf, Ast, ExprId, FromItem, Id, IndexedBy, List, NameId, OrderTerm, QualifiedName, ResultColumn,
+    SelectId, Span, TimeStatement, With,
 };
 use crate::value::Value;
 
@@ -278,6 +278,8 @@ pub enum BeginMode {
     Exclusive,
     /// BEGIN CONCURRENT: optimistic.
     Concurrent,
+    /// BEGIN READ ONLY: refuses to write; the only one that can be of the past.
+    ReadOnly,
 }
 
 /// One statement.
@@ -301,7 +303,8 @@ pub enum Statement {
         if_exists: bool,
         name: QualifiedName,
     },
-    Begin(BeginMode),
+    /// With the point that it reads as of.
+    Begin(BeginMode, Option<AsOf>),
     Commit,
     /// ROLLBACK [TO savepoint]
     Rollback(Option<NameId>),
@@ -319,6 +322,7 @@ pub enum Statement {
     Analyze(Option<QualifiedName>),
     Reindex(Option<QualifiedName>),
     Vacuum,
+    Time(TimeStatement),
 }
 
 /// One parsed statement: its nodes and its root.

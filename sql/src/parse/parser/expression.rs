@@ -193,8 +193,13 @@ impl Parser<'_> {
         self.add_behind(operand, ExprKind::Like { op, not, operand, pattern, escape }, below)
     }
 
+    /// An expression that ends before an AND, as the operands of BETWEEN do.
+    pub(super) fn between_operand(&mut self) -> Result<ExprId> {
+        self.bound_expression(power::AND + 1)
+    }
+
     fn between(&mut self, not: bool, operand: ExprId) -> Result<ExprId> {
-        let low = self.bound_expression(power::AND + 1)?;
+        let low = self.between_operand()?;
         self.expect(Token::And)?;
         let high = self.bound_expression(power::EQUALITY + 1)?;
         let below = self.height(low).max(self.height(high));

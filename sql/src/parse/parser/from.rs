@@ -3,9 +3,7 @@
 use dosql_base::Result;
 
 use super::{Parser, SELECT_DEPTH};
-use crate::parse::ast::{
-    AsOf, AsOfUnit, FromItem, FromSource, IndexedBy, Join, JoinConstraint, JoinKind, List, NameId,
-};
+use crate::parse::ast::{FromItem, FromSource, IndexedBy, Join, JoinConstraint, JoinKind, List, NameId};
 use crate::parse::token::Token;
 
 const COMMA: Join = Join { kind: JoinKind::Inner, natural: false, comma: true };
@@ -71,37 +69,13 @@ impl Parser<'_> {
             let alias = self.alias()?;
             return Ok((FromSource::TableFunction { name, arguments }, alias));
         }
-        let mut as_of = self.as_of()?;
+        let mut period = self.period()?;
         let alias = self.alias()?;
-        if as_of.is_none() {
-            as_of = self.as_of()?;
+        if period.is_none() {
+            period = self.period()?;
         }
         let indexed = self.indexed_by()?;
-        Ok((FromSource::Table { name, as_of, indexed }, alias))
-    }
-
-    /// `[FOR SYSTEM_TIME AS OF [TIMESTAMP | LSN] expr]`
-    fn as_of(&mut self) -> Result<Option<AsOf>> {
-        if !self.at(Token::For) || self.peek() != Token::Identifier {
-            return Ok(None);
-        }
-        let period = self.ahead.map_or("", |(_, span)| span.of(self.sql));
-        if !period.eq_ignore_ascii_case("SYSTEM_TIME") {
-            return Ok(None);
-        }
-        self.advance();
-        self.advance();
-        self.expect_all(&[Token::As, Token::Of])?;
-        let unit = if self.at_word("LSN") {
-            self.advance();
-            AsOfUnit::Lsn
-        } else {
-            if self.at_word("TIMESTAMP") {
-                self.advance();
-            }
-            AsOfUnit::Timestamp
-        };
-        Ok(Some(AsOf { unit, expr: self.expression()? }))
+        Ok((FromSource::Table { name, period, indexed }, alias))
     }
 
     /// `[INDEXED BY name | NOT INDEXED]`

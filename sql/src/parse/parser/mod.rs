@@ -19,6 +19,7 @@ mod schema;
 mod select;
 mod statement;
 mod table;
+mod time;
 
 use std::collections::BTreeMap;
 

@@ -15,6 +15,9 @@ impl Parser<'_> {
         if matches!(self.token, Token::Unique | Token::Index) {
             return self.create_index();
         }
+        if self.at_word("TAG") {
+            return self.create_tag();
+        }
         if self.at(Token::Virtual) {
             return Err(self.unsupported("virtual tables are not supported"));
         }
@@ -136,6 +139,9 @@ impl Parser<'_> {
     /// DROP ..
     pub(super) fn drop_object(&mut self) -> Result<Statement> {
         self.expect(Token::Drop)?;
+        if self.at_word("TAG") {
+            return self.drop_tag();
+        }
         let object = match self.token {
             Token::Table => SchemaObject::Table,
             Token::Index => SchemaObject::Index,

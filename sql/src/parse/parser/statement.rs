@@ -114,6 +114,9 @@ impl Parser<'_> {
 
     fn begin(&mut self) -> Result<Statement> {
         self.advance();
+        if let Some(begin) = self.begin_read_only()? {
+            return Ok(begin);
+        }
         let mode = match self.token {
             Token::Deferred => Some(BeginMode::Deferred),
             Token::Immediate => Some(BeginMode::Immediate),
@@ -125,7 +128,7 @@ impl Parser<'_> {
             self.advance();
         }
         self.transaction_word();
-        Ok(Statement::Begin(mode.unwrap_or(BeginMode::Deferred)))
+        Ok(Statement::Begin(mode.unwrap_or(BeginMode::Deferred), None))
     }
 
     /// `[TRANSACTION [name]]`; the name says nothing.

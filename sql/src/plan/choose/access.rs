@@ -251,6 +251,7 @@ impl Search<'_> {
         let table = &self.source.table;
         self.source.columns.iter().all(|(column, _)| match column {
             ColumnSource::Rowid => true,
+            ColumnSource::Period(_) => false,
             ColumnSource::Column(column) => {
                 let held = index.columns.iter().any(|part| {
                     matches!(part.key, IndexKey::Column(c) if c == *column)

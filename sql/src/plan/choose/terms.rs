@@ -270,6 +270,7 @@ pub(super) fn column_of(source: &TableSource, register: Register) -> Option<Part
     let (column, _) = source.columns.iter().find(|(_, filled)| *filled == register)?;
     Some(match column {
         ColumnSource::Rowid => Part::Rowid,
+        ColumnSource::Period(_) => return None,
         ColumnSource::Column(column) => plain(&source.table, *column),
     })
 }

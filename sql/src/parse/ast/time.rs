@@ -1,0 +1,46 @@
+//! Points and periods of the past, and the statements about them.
+
+use super::{ExprId, NameId};
+
+/// A point in the past: `[TIMESTAMP] expr | LSN expr | TAG name`
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub struct AsOf {
+    pub unit: AsOfUnit,
+    pub expr: ExprId,
+}
+
+/// How a point is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum AsOfUnit {
+    /// ISO text, or Unix milliseconds.
+    Timestamp,
+    /// The exact number of a commit: microseconds.
+    Lsn,
+    /// The name of a tag, as text.
+    Tag,
+}
+
+/// `FOR SYSTEM_TIME ..`
+#[derive(Clone, Copy, Debug)]
+pub enum Period {
+    /// `AS OF point`: the rows of that moment.
+    AsOf(AsOf),
+    /// `FROM a TO b`: the versions of a period, its end not included.
+    FromTo(AsOf, AsOf),
+    /// `BETWEEN a AND b`: its end included.
+    Between(AsOf, AsOf),
+    /// `ALL`: every version that is kept.
+    All,
+}
+
+/// A statement about the past that is none of SQLite's.
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub enum TimeStatement {
+    /// `CREATE TAG [IF NOT EXISTS] name [AS OF point]`
+    CreateTag { if_not_exists: bool, name: NameId, as_of: Option<AsOf> },
+    /// `DROP TAG [IF EXISTS] name`
+    DropTag { if_exists: bool, name: NameId },
+}

@@ -1,0 +1,155 @@
+//! Tags: names of moments, which keep what was current then.
+//!
+//! A tag is a row of the system tree. Making or dropping one is a commit whose record holds the change of that row as a note
+//! (see [`crate::manifest::SystemChange`]), so that it is durable when the call returns, and a recovery does it again.
+
+use std::sync::Arc;
+
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
+use dosql_btree::{PageSnapshot, Root};
+use dosql_wal::RecordBuilder;
+
+use crate::commit::Committed;
+use crate::engine::{Committer, Engine, Pending};
+use crate::limits::{MAX_TAG_NAME, MAX_TAGS};
+use crate::manifest::{MAIN_BRANCH, SystemChange, TagRow};
+
+/// A named moment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// Its name, as it was given. Names that differ only in the case of ASCII letters are the same.
+    pub name: String,
+    /// What it stands for: every commit up to here.
+    pub at: Timestamp,
+}
+
+impl Tag {
+    fn is_named(&self, name: &str) -> bool {
+        self.name.eq_ignore_ascii_case(name)
+    }
+}
+
+/// All tags, by the key of their rows.
+pub(crate) type Tags = Arc<[Tag]>;
+
+/// The tag of this name.
+pub(crate) fn find<'t>(tags: &'t [Tag], name: &str) -> Option<&'t Tag> {
+    tags.iter().find(|tag| tag.is_named(name))
+}
+
+/// Whether a tag stands for a moment at which a version was current.
+pub(crate) fn pin(points: &[Timestamp], start: Timestamp, end: Timestamp) -> bool {
+    points.get(points.partition_point(|at| *at < start)).is_some_and(|at| *at < end)
+}
+
+/// The moments of all tags, in order.
+pub(crate) fn points(tags: &[Tag]) -> Vec<Timestamp> {
+    let mut points: Vec<Timestamp> = tags.iter().map(|tag| tag.at).collect();
+    points.sort_unstable();
+    points
+}
+
+/// Reads all tags.
+pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Tags> {
+    let mut tags = Vec::new();
+    let mut cursor = pages.cursor(system);
+    let mut found = cursor.seek(TagRow::PREFIX)?;
+    while found && cursor.key().starts_with(TagRow::PREFIX) {
+        let row = TagRow::decode(cursor.value()?)?;
+        tags.push(Tag { name: row.name, at: row.at });
+        found = cursor.next()?;
+    }
+    Ok(tags.into())
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
+    if name.is_empty() || name.len() > MAX_TAG_NAME || !name.bytes().all(known) {
+        return Err(Error::invalid(format!(
+            "'{name}' is no name of a tag: it takes 1 to {MAX_TAG_NAME} letters, digits and . _ / - of ASCII"
+        )));
+    }
+    Ok(())
+}
+
+impl Engine {
+    /// Makes a tag of the last commit, or of an earlier moment that can be read. Fails where there is one of that name, but for
+    /// where that is allowed; whether one was made.
+    pub(crate) fn create_tag(&self, name: &str, at: Option<Timestamp>, unless_there: bool) -> Result<bool> {
+        self.check_writable()?;
+        check_name(name)?;
+        // A checkpoint under way has decided what to drop.
+        let one = self.checkpointing.lock();
+        let at = match at {
+            Some(at) => {
+                self.view_at(at)?;
+                at
+            }
+            None => self.view().timestamp,
+        };
+        let committed = {
+            let mut committer = self.committer.lock();
+            if find(&committer.tags, name).is_some() {
+                let message = format!("there is already a tag {name}");
+                return if unless_there { Ok(false) } else { Err(Error::invalid(message)) };
+            }
+            if committer.tags.len() >= MAX_TAGS {
+                return Err(Error::limit(format!("there are {MAX_TAGS} tags already; drop some")));
+            }
+            let row = TagRow { name: name.to_owned(), branch: MAIN_BRANCH, at };
+            let change = SystemChange { key: TagRow::key(name), value: Some(row.encode()) };
+            self.commit_system(&mut committer, &change)?
+        };
+        drop(one);
+        self.acknowledge(&committed, self.options.durability)?;
+        Ok(true)
+    }
+
+    /// Drops a tag: what it alone kept may go. Whether there was one.
+    pub(crate) fn drop_tag(&self, name: &str) -> Result<bool> {
+        self.check_writable()?;
+        let committed = {
+            let mut committer = self.committer.lock();
+            if find(&committer.tags, name).is_none() {
+                return Ok(false);
+            }
+            let change = SystemChange { key: TagRow::key(name), value: None };
+            self.commit_system(&mut committer, &change)?
+        };
+        self.acknowledge(&committed, self.options.durability)?;
+        Ok(true)
+    }
+
+    /// Commits a change of the system tree, which no transaction sees.
+    fn commit_system(&self, committer: &mut Committer, change: &SystemChange) -> Result<Committed> {
+        self.check_writable()?;
+        let timestamp = Timestamp::after(committer.last, self.env.now());
+        if timestamp == Timestamp::MAX {
+            return Err(Error::limit(
+                "the clock has reached the end of time; set it right and reopen the database",
+            ));
+        }
+        let mut record = RecordBuilder::new();
+        record.begin(timestamp, MAIN_BRANCH);
+        record.note(&change.encode())?;
+        record.finish();
+        let mut writer = self.pages.writer();
+        writer.begin(timestamp);
+        let mut system = committer.system;
+        change.apply(&mut writer, &mut system, timestamp)?;
+        let appended = self.append(&record)?;
+        writer.publish(timestamp).map_err(|error| self.poison(error))?;
+        drop(writer);
+        committer.last = timestamp;
+        committer.system = system;
+        committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
+        let view = self.publish_view(committer, timestamp);
+        self.pending.lock().push_back(Pending { end: appended.end, view });
+        Ok(Committed { timestamp, end: appended.end })
+    }
+}
+
+/// What is said of a tag that is not there.
+pub(crate) fn no_such_tag(name: &str) -> Error {
+    Error::new(ErrorKind::InvalidInput, Code::Error, format!("no such tag: {name}"))
+}
