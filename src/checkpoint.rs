@@ -35,7 +35,18 @@ impl Engine {
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        self.make_checkpoint()
+        self.make_checkpoint(None)
+    }
+
+    /// Drops the versions that ended at or before `before` (all, where that is none), but for those that tags keep, and makes
+    /// that durable. No moment before it can be read afterwards, but those of tags.
+    pub(crate) fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
+        self.check_writable()?;
+        if let Some(before) = before {
+            self.view_at(before)?;
+        }
+        let _one = self.checkpointing.lock();
+        self.make_checkpoint(Some(before.unwrap_or(Timestamp::MAX)))
     }
 
     /// Refuses everything from now on, makes a last checkpoint and marks the log as whole.
@@ -51,19 +62,19 @@ impl Engine {
             Some(_) => Ok(()),
             None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
-            None => self.make_checkpoint().and_then(|()| self.log.seal()),
+            None => self.make_checkpoint(None).and_then(|()| self.log.seal()),
         };
         self.lock.lock().take();
         result
     }
 
-    /// The steps. The caller holds `checkpointing`.
-    fn make_checkpoint(&self) -> Result<()> {
+    /// The steps; with `delete`, history before that is dropped. The caller holds `checkpointing`.
+    fn make_checkpoint(&self, delete: Option<Timestamp>) -> Result<()> {
         if self.options.read_only {
             return Ok(());
         }
         let started = self.env.now();
-        let Some(gathered) = self.gather() else { return Ok(()) };
+        let Some(gathered) = self.gather(delete) else { return Ok(()) };
         let built = Built::make(self, gathered)?;
         let begun = self.freeze(built)?;
         self.write(begun)?;
@@ -73,10 +84,10 @@ impl Engine {
     }
 
     /// What there is to write; `None` where nothing has changed.
-    fn gather(&self) -> Option<Gathered> {
+    fn gather(&self, delete: Option<Timestamp>) -> Option<Gathered> {
         let mut committer = self.committer.lock();
         let unchanged = self.log.end().0 == committer.log_start && committer.history.memory() == 0;
-        if unchanged {
+        if unchanged && delete.is_none() {
             return None;
         }
         committer.history.set_aside();
@@ -86,7 +97,9 @@ impl Engine {
             0 => committer.latest.timestamp,
             _ => Timestamp::from_micros(kept_from),
         };
+        let horizon = delete.map_or(horizon, |delete| horizon.max(delete.min(committer.latest.timestamp)));
         Some(Gathered {
+            whole: delete.is_some(),
             history: committer.history.clone(),
             pages: committer.latest.pages.clone(),
             kept: Kept { horizon, tags: tags::points(&committer.tags) },
@@ -175,6 +188,8 @@ struct Gathered {
     pages: PageSnapshot,
     kept: Kept,
     next_run: u64,
+    /// Every run is to be written anew, without what is not kept.
+    whole: bool,
 }
 
 /// Which versions anybody may still ask for.
@@ -258,7 +273,11 @@ impl Plan {
                 bytes: bytes as u64,
             });
         }
-        let start = compaction::pick(&sizes, most).map_or(runs.len(), |plan| plan.merge.start);
+        let start = match compaction::pick(&sizes, most) {
+            _ if from.whole => 0,
+            Some(plan) => plan.merge.start,
+            None => runs.len(),
+        };
         let merged: Vec<Run> = runs.drain(start.min(runs.len())..).collect();
         gone.extend(&merged);
         let (kept, next_run) = (from.kept.clone(), from.next_run);
@@ -427,7 +446,7 @@ mod tests {
             }
             let engine: &Handle = &db.0;
             commit(&db, &space, 10, &mut states);
-            let gathered = engine.gather().unwrap();
+            let gathered = engine.gather(None).unwrap();
             commit(&db, &space, 11, &mut states);
             let built = Built::make(engine, gathered).unwrap();
             commit(&db, &space, 12, &mut states);
@@ -462,7 +481,7 @@ mod tests {
         let space = db.keyspace("space").unwrap();
         let mut states = Vec::new();
         commit(&db, &space, 1, &mut states);
-        let built = Built::make(&db.0, db.0.gather().unwrap()).unwrap();
+        let built = Built::make(&db.0, db.0.gather(None).unwrap()).unwrap();
         drop(built);
         commit(&db, &space, 2, &mut states);
         check(&db, &space, &states);

@@ -110,6 +110,14 @@ impl Database {
         self.0.view().tags.to_vec()
     }
 
+    /// Drops the superseded versions that ended at or before `before`, or all of them, but for those that tags keep. Moments
+    /// before it can not be read any more. Writes what is left of the history anew: the cost grows with its size.
+    ///
+    /// Fails as [`Database::read_at`] for the moment.
+    pub fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
+        self.0.delete_history(before)
+    }
+
     /// Waits for the writer's turn and begins a transaction that can't conflict.
     pub fn begin_write(&self) -> Result<Transaction> {
         self.begin(Begin::Write)

@@ -212,6 +212,10 @@ impl Core {
                 let dropped = self.database.0.drop_tag(name)?;
                 if dropped || *if_exists { Ok(()) } else { Err(tags::no_such_tag(name)) }
             }
+            TransactionStatement::DeleteHistory { before } => {
+                self.refuse_inside("delete history")?;
+                self.database.delete_history(*before)
+            }
             TransactionStatement::Commit => self.commit(),
             TransactionStatement::Rollback => self.rollback(),
             TransactionStatement::Savepoint(name) => self.savepoint(name),

@@ -5,6 +5,7 @@
 //! create_table.rs   CREATE TABLE                create_index.rs   CREATE INDEX, REINDEX
 //! create_other.rs   CREATE VIEW, TRIGGER        drop.rs           DROP
 //! alter/            ALTER TABLE                 analyze.rs        ANALYZE
+//! restore.rs        RESTORE TABLE, DATABASE
 //! ```
 
 mod alter;
@@ -14,6 +15,7 @@ mod create_other;
 mod create_table;
 mod drop;
 mod names;
+pub(crate) mod restore;
 
 use std::sync::Arc;
 

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 
 use crate::catalog::schema::Table;
-use crate::dml::foreign_key::child_key;
+use crate::dml::foreign_key::{child_key, foreign_key_failed};
 use crate::dml::machine::Machine;
 use crate::storage::Storage;
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 /// How many faults integrity_check lists unless told.
 const MAX_FAULTS: usize = 100;
@@ -29,6 +29,18 @@ pub(super) fn foreign_key_check<S: Storage>(
         }
     }
     Ok(faults)
+}
+
+/// Fails where a row of a table, or of one that refers to it, lacks a parent.
+pub(super) fn check_around<S: Storage>(machine: &mut Machine<'_, S>, table: &str) -> Result<()> {
+    let children = machine.catalog.children_of_table(table);
+    let names = children.into_iter().map(|(child, _)| child.name.clone());
+    for name in std::iter::once(Text::new(table)).chain(names) {
+        if !foreign_key_check(machine, Some(&name))?.is_empty() {
+            return Err(foreign_key_failed());
+        }
+    }
+    Ok(())
 }
 
 /// Notes the rows of a table that lack a parent, each with its foreign keys in the order of `foreign_key_list`.

@@ -15,6 +15,7 @@ pub(super) fn explain_rows(plan: &Plan) -> Vec<Vec<Value>> {
         Plan::Change(Change::Delete(plan), _, _) => Some(&plan.source),
         Plan::Change(Change::Select(query), _, _) => Some(query),
         Plan::Schema(_)
+        | Plan::Restore(_)
         | Plan::Pragma(_)
         | Plan::Rows(_)
         | Plan::Transaction(_)

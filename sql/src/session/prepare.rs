@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use dosql_base::{Env, Result, Timestamp};
+use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 
 use super::explain::explain_rows;
 use super::pragma::{self, Pragma};
 use super::state::Session;
 use crate::bind::{BindContext, bind_point, bind_select};
 use crate::ddl::is_schema_change;
+use crate::ddl::restore::Restore;
 use crate::dml::compile::{check_schema, compile};
 use crate::dml::direct::Direct;
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
-use crate::parse::ast::{AsOf, BeginMode, CreateTable, NameId, Parsed, Statement, TableBody, TimeStatement};
+use crate::parse::ast::{
+    AsOf, BeginMode, CreateTable, NameId, Parsed, QualifiedName, Statement, TableBody, TimeStatement,
+};
 use crate::plan::{OutputColumn, Query};
 use crate::storage::Storage;
 use crate::value::{Affinity, Collation, Text, Value};
@@ -40,13 +43,18 @@ pub enum Transaction {
         name: Text,
         if_exists: bool,
     },
+    /// DELETE HISTORY: of what ended before a moment, or of all.
+    DeleteHistory {
+        before: Option<Timestamp>,
+    },
 }
 
 impl Transaction {
     /// Whether it changes the database.
     #[must_use]
     pub fn writes(&self) -> bool {
-        matches!(self, Transaction::CreateTag { .. } | Transaction::DropTag { .. })
+        use Transaction::{CreateTag, DeleteHistory, DropTag};
+        matches!(self, CreateTag { .. } | DropTag { .. } | DeleteHistory { .. })
     }
 }
 
@@ -59,6 +67,8 @@ pub(crate) enum Plan {
     /// A schema change: carried out from its tree. The query is that of CREATE TABLE AS.
     Schema(Option<Arc<Query>>),
     Pragma(Pragma),
+    /// RESTORE.
+    Restore(Arc<Restore>),
     /// Rows that are known already.
     Rows(Arc<Vec<Vec<Value>>>),
     Transaction(Transaction),
@@ -112,7 +122,7 @@ impl Prepared {
             Plan::Transaction(transaction) => !transaction.writes(),
             Plan::Pragma(pragma) => pragma.is_readonly(),
             Plan::Unbound => matches!(self.parsed.statement, Statement::Select(_) | Statement::Begin(..)),
-            Plan::Change(..) | Plan::Schema(_) => false,
+            Plan::Change(..) | Plan::Schema(_) | Plan::Restore(_) => false,
         }
     }
 
@@ -126,7 +136,7 @@ impl Prepared {
     /// Whether it changes the schema.
     #[must_use]
     pub fn changes_schema(&self) -> bool {
-        matches!(self.plan, Plan::Schema(_))
+        matches!(self.plan, Plan::Schema(_) | Plan::Restore(_))
     }
 
     /// The plan of a query, for those who look inside.
@@ -251,6 +261,11 @@ fn point(cx: &BindContext<'_>, as_of: Option<AsOf>) -> Result<Option<Option<Time
 fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Plan, Vec<OutputColumn>)> {
     let name = |id: NameId| cx.ast[id].text.clone();
     let plan = match statement {
+        TimeStatement::RestoreTable { table, to } => return restore(cx, Some(table), *to),
+        TimeStatement::RestoreDatabase { to } => return restore(cx, None, *to),
+        TimeStatement::DeleteHistory { before } => {
+            point(cx, *before)?.map(|before| Transaction::DeleteHistory { before })
+        }
         TimeStatement::CreateTag { if_not_exists, name: tag, as_of } => point(cx, *as_of)?
             .map(|at| Transaction::CreateTag { name: name(*tag), at, if_not_exists: *if_not_exists }),
         TimeStatement::DropTag { if_exists, name: tag } => {
@@ -258,6 +273,27 @@ fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Pl
         }
     };
     Ok((plan.map_or(Plan::Unbound, Plan::Transaction), Vec::new()))
+}
+
+/// RESTORE: needs the schema of then, so that it is known only when the point is.
+fn restore(
+    cx: &BindContext<'_>,
+    table: Option<&QualifiedName>,
+    to: AsOf,
+) -> Result<(Plan, Vec<OutputColumn>)> {
+    if let Some(schema) = table.and_then(|table| table.schema) {
+        check_schema(cx.ast.text(schema))?;
+    }
+    let Some(moment) = bind_point(cx, to)? else { return Ok((Plan::Unbound, Vec::new())) };
+    let (point, catalog) = cx.catalog.at(moment)?;
+    let name = table.map(|table| Text::new(cx.ast.text(table.name)));
+    if let Some(name) = &name
+        && catalog.table(name).is_none_or(|table| table.made_up || table.temporary)
+    {
+        let message = format!("no such table: {name} at that time");
+        return Err(Error::new(ErrorKind::InvalidInput, Code::AsOfNoTable, message));
+    }
+    Ok((Plan::Restore(Arc::new(Restore { table: name, point, catalog })), Vec::new()))
 }
 
 /// A column of a result that comes from no query.

@@ -5,11 +5,14 @@ use std::sync::atomic::AtomicBool;
 
 use dosql_base::{Env, ErrorKind, Result, Timestamp};
 
+use super::check;
 use super::pragma;
 use super::prepare::{Plan, Prepared};
 use super::state::{Counters, Session};
 use crate::bind::BindContext;
-use crate::ddl::Ddl;
+use crate::catalog::schema::Catalog;
+use crate::ddl::restore::Restore;
+use crate::ddl::{self, Ddl};
 use crate::dml::direct::Direct;
 use crate::dml::machine::{Machine, Surroundings};
 use crate::dml::plan::Change;
@@ -17,7 +20,7 @@ use crate::dml::{Programs, Undo};
 use crate::exec::{Batch, ExecContext, QueryRun, StatementState};
 use crate::func;
 use crate::plan::Query;
-use crate::storage::Storage;
+use crate::storage::{Point, Storage};
 use crate::value::Value;
 
 /// What a finished statement did.
@@ -236,6 +239,11 @@ impl<S: Storage> Run<S> {
                 let rows = pragma::run(pragma, session, &catalog, storage, env, self.now, interrupt)?;
                 self.state = State::Rows(rows.into_iter());
             }
+            Plan::Restore(restore) => {
+                session.schema_changed = true;
+                self.restore(restore, session, storage, env, interrupt)?;
+                self.state = State::Done;
+            }
             Plan::Rows(rows) => self.state = State::Rows(rows.as_ref().clone().into_iter()),
             Plan::Transaction(_) | Plan::Nothing | Plan::Unbound => self.state = State::Done,
         }
@@ -352,11 +360,7 @@ impl<S: Storage> Run<S> {
         // The new catalog must be readable before the statement counts as done.
         let result = result.and_then(|changed| {
             if changed {
-                let catalog = crate::catalog::schema::Catalog::load(
-                    storage,
-                    crate::storage::Point::Live,
-                    Some(&catalog),
-                )?;
+                let catalog = Catalog::load(storage, Point::Live, Some(&catalog))?;
                 session.catalog = Some(Arc::new(catalog));
             }
             Ok(changed)
@@ -366,6 +370,41 @@ impl<S: Storage> Run<S> {
             session.catalog = Some(catalog);
         }
         self.outcome.schema_changed = result?;
+        Ok(())
+    }
+
+    fn restore(
+        &mut self,
+        restore: &Restore,
+        session: &mut Session,
+        storage: &mut S,
+        env: &Env,
+        interrupt: &AtomicBool,
+    ) -> Result<()> {
+        let mark = storage.savepoint()?;
+        let live = session.catalog(storage)?;
+        let settings = session.settings.clone();
+        let around = Surroundings { env, now: self.now, parameters: &[], limits: settings.limits, interrupt };
+        let result = ddl::restore::restore(storage, &live, restore).and_then(|changes| {
+            let catalog = Arc::new(Catalog::load(storage, Point::Live, Some(&live))?);
+            session.catalog = Some(Arc::clone(&catalog));
+            if let Some(table) = restore.table.as_ref().filter(|_| settings.foreign_keys) {
+                let programs = Programs::default();
+                let mut machine =
+                    Machine::new(storage, around, &catalog, &settings, &programs, session.counters);
+                check::check_around(&mut machine, table)?;
+            }
+            Ok(changes)
+        });
+        self.finish(storage, mark, &result, Undo::Statement)?;
+        if result.is_err() {
+            session.catalog = Some(live);
+        }
+        let changes = result?;
+        session.counters.changes = changes;
+        session.counters.total_changes += changes;
+        self.outcome.changes = changes;
+        self.outcome.schema_changed = true;
         Ok(())
     }
 

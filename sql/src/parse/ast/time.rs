@@ -1,6 +1,6 @@
 //! Points and periods of the past, and the statements about them.
 
-use super::{ExprId, NameId};
+use super::{ExprId, NameId, QualifiedName};
 
 /// A point in the past: `[TIMESTAMP] expr | LSN expr | TAG name`
 #[derive(Clone, Copy, Debug)]
@@ -43,4 +43,10 @@ pub enum TimeStatement {
     CreateTag { if_not_exists: bool, name: NameId, as_of: Option<AsOf> },
     /// `DROP TAG [IF EXISTS] name`
     DropTag { if_exists: bool, name: NameId },
+    /// `DELETE HISTORY [BEFORE point]`
+    DeleteHistory { before: Option<AsOf> },
+    /// `RESTORE TABLE table TO point`
+    RestoreTable { table: QualifiedName, to: AsOf },
+    /// `RESTORE DATABASE TO point`
+    RestoreDatabase { to: AsOf },
 }

@@ -64,9 +64,13 @@ impl Parser<'_> {
     fn statement(&mut self) -> Result<Statement> {
         match self.token {
             Token::Select | Token::Values => Ok(Statement::Select(self.select()?)),
-            Token::Insert | Token::Replace | Token::Update | Token::Delete | Token::With => {
+            Token::Delete => {
+                if self.peek() == Token::Identifier {
+                    return self.delete_history();
+                }
                 self.query_or_change()
             }
+            Token::Insert | Token::Replace | Token::Update | Token::With => self.query_or_change(),
             Token::Create => self.create(),
             Token::Alter => self.alter_table(),
             Token::Drop => self.drop_object(),
@@ -97,6 +101,7 @@ impl Parser<'_> {
             Token::Vacuum => self.vacuum(),
             Token::Attach => Err(self.unsupported("ATTACH is not supported")),
             Token::Detach => Err(self.unsupported("DETACH is not supported")),
+            _ if self.at_word("RESTORE") => self.restore(),
             _ => Err(self.syntax_error()),
         }
     }

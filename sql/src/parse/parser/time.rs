@@ -111,4 +111,25 @@ impl Parser<'_> {
         }
         Ok(Statement::Time(TimeStatement::DropTag { if_exists, name: self.name()? }))
     }
+
+    /// `DELETE HISTORY [BEFORE point]`
+    pub(super) fn delete_history(&mut self) -> Result<Statement> {
+        self.expect(Token::Delete)?;
+        self.expect_word("HISTORY")?;
+        let before = if self.eat(Token::Before) { Some(self.point()?) } else { None };
+        Ok(Statement::Time(TimeStatement::DeleteHistory { before }))
+    }
+
+    /// `RESTORE TABLE table TO point | RESTORE DATABASE TO point`
+    pub(super) fn restore(&mut self) -> Result<Statement> {
+        self.expect_word("RESTORE")?;
+        if self.eat(Token::Database) {
+            self.expect(Token::To)?;
+            return Ok(Statement::Time(TimeStatement::RestoreDatabase { to: self.point()? }));
+        }
+        self.expect(Token::Table)?;
+        let table = self.qualified_name()?;
+        self.expect(Token::To)?;
+        Ok(Statement::Time(TimeStatement::RestoreTable { table, to: self.point()? }))
+    }
 }
