@@ -80,13 +80,9 @@ impl Engine {
         check_name(name)?;
         // A checkpoint under way has decided what to drop.
         let one = self.checkpointing.lock();
-        let at = match at {
-            Some(at) => {
-                self.view_at(at)?;
-                at
-            }
-            None => self.view().timestamp,
-        };
+        if let Some(at) = at {
+            self.view_at(at)?;
+        }
         let committed = {
             let mut committer = self.committer.lock();
             if find(&committer.tags, name).is_some() {
@@ -96,6 +92,9 @@ impl Engine {
             if committer.tags.len() >= MAX_TAGS {
                 return Err(Error::limit(format!("there are {MAX_TAGS} tags already; drop some")));
             }
+            // The last commit, visible or not: without retention it has taken what was before it.
+            let at = at.unwrap_or(committer.latest.timestamp);
+            self.check_horizon(&Arc::clone(&committer.latest), at)?;
             let row = TagRow { name: name.to_owned(), branch: MAIN_BRANCH, at };
             let change = SystemChange { key: TagRow::key(name), value: Some(row.encode()) };
             self.commit_system(&mut committer, &change)?

@@ -1,14 +1,22 @@
 //! Every state that the database was in, and what of it may be lost.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use dosql::Timestamp;
 
 use super::State;
+
+/// Tags by number, and what each stands for.
+pub type Tags = Arc<BTreeMap<u32, Timestamp>>;
 
 /// A commit and the state that it led to.
 #[derive(Clone, Debug)]
 pub struct Commit {
     pub at: Timestamp,
     pub state: State,
+    /// No part of the state: no transaction sees them.
+    pub tags: Tags,
 }
 
 /// The commits in order, the oldest an empty database.
@@ -18,7 +26,7 @@ pub struct History {
     /// How many of the commits no crash may take back.
     durable: usize,
     /// The state after a commit of which nobody knows whether it happened.
-    in_doubt: Option<State>,
+    in_doubt: Option<(State, Tags)>,
     /// Reads at or after this moment must be answered.
     horizon: Timestamp,
 }
@@ -27,7 +35,7 @@ impl History {
     /// Before the first commit.
     #[must_use]
     pub fn new() -> Self {
-        let first = Commit { at: Timestamp::ZERO, state: State::default() };
+        let first = Commit { at: Timestamp::ZERO, state: State::default(), tags: Tags::default() };
         History { commits: vec![first], durable: 1, in_doubt: None, horizon: Timestamp::ZERO }
     }
 
@@ -55,13 +63,34 @@ impl History {
         if at <= before {
             return Err(format!("commit {at} follows {before}: time went back"));
         }
-        self.commits.push(Commit { at, state });
+        let tags = Arc::clone(&self.head().tags);
+        self.commits.push(Commit { at, state, tags });
         Ok(())
+    }
+
+    /// Adds a commit that changes the tags alone.
+    pub fn commit_tags(&mut self, at: Timestamp, tags: Tags) -> Result<(), String> {
+        self.commit(at, self.head().state.clone())?;
+        if let Some(head) = self.commits.last_mut() {
+            head.tags = tags;
+        }
+        Ok(())
+    }
+
+    /// Whether a tag stands for a moment.
+    #[must_use]
+    pub fn is_tagged(&self, at: Timestamp) -> bool {
+        self.head().tags.values().any(|tagged| *tagged == at)
     }
 
     /// A commit failed in a way that may have left it there.
     pub fn doubt(&mut self, state: State) {
-        self.in_doubt = Some(state);
+        self.in_doubt = Some((state, Arc::clone(&self.head().tags)));
+    }
+
+    /// A change of the tags failed in a way that may have left it there.
+    pub fn doubt_tags(&mut self, tags: Tags) {
+        self.in_doubt = Some((self.head().state.clone(), tags));
     }
 
     /// Everything so far is durable.
@@ -87,10 +116,10 @@ impl History {
             self.commits[0].at = last;
         }
         let doubtful = self.in_doubt.take();
-        if let Some(state) = doubtful
+        if let Some((state, tags)) = doubtful
             && last > self.head().at
         {
-            self.commits.push(Commit { at: last, state });
+            self.commits.push(Commit { at: last, state, tags });
             self.settle();
             return Ok(());
         }

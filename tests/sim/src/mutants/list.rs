@@ -238,6 +238,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["run-merge"],
     ),
     mutant("replay-forgets-history", "src/recovery.rs", "recovery keeps no versions", &["history-run"]),
+    mutant("tag-keeps-nothing", "src/checkpoint.rs", "a tag keeps nothing past the horizon", &["tag"]),
     mutant(
         "horizon-ignored",
         "src/engine.rs",

@@ -53,6 +53,9 @@ enum Feature {
     Savepoints,
     Snapshots,
     Past,
+    Tags,
+    DeleteHistory,
+    Restore,
     Checkpoints,
     Reopen,
     Crash,
@@ -67,12 +70,15 @@ enum Feature {
     LazyDurability,
 }
 
-const FEATURES: [Feature; 17] = [
+const FEATURES: [Feature; 20] = [
     Feature::Transactions,
     Feature::Concurrent,
     Feature::Savepoints,
     Feature::Snapshots,
     Feature::Past,
+    Feature::Tags,
+    Feature::DeleteHistory,
+    Feature::Restore,
     Feature::Checkpoints,
     Feature::Reopen,
     Feature::Crash,
@@ -283,6 +289,12 @@ impl Maker {
                 Operation::FillDisk { left: self.rng.u64(..128 << 10), end: self.end() }
             }
             55 => Operation::Heal,
+            56..=58 if self.has(Feature::Tags) => Operation::Tag { number: self.rng.u32(..6) },
+            59 if self.has(Feature::Tags) => Operation::DropTag { number: self.rng.u32(..6) },
+            60 if self.has(Feature::DeleteHistory) && self.rng.bool() => {
+                Operation::DeleteHistory { which: self.rng.usize(..) }
+            }
+            61 if self.has(Feature::Restore) => Operation::Restore { which: self.rng.usize(..) },
             _ => Operation::Ask { client, ask: self.ask() },
         }
     }
@@ -312,7 +324,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations.len(), 21, "{operations:?}");
+        assert_eq!(operations.len(), 25, "{operations:?}");
         assert_eq!(asks.len(), ASKS.len());
         assert_eq!(faults.len(), 5);
     }

@@ -150,6 +150,21 @@ pub enum Operation {
         off_by: i64,
         ask: Ask,
     },
+    /// The last commit gets a name.
+    Tag {
+        number: u32,
+    },
+    DropTag {
+        number: u32,
+    },
+    /// What ended before about the commit of this number is let go.
+    DeleteHistory {
+        which: usize,
+    },
+    /// All tables and views become what they were at the commit of this number.
+    Restore {
+        which: usize,
+    },
     Checkpoint,
     Maintain {
         budget: usize,

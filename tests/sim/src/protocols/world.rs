@@ -29,6 +29,8 @@ pub(crate) struct World {
     seed: u64,
     database: Option<Database>,
     watch: Watching,
+    /// History before this was deleted, or may have been.
+    let_go: Timestamp,
 }
 
 /// What goes wrong at one call of the disk.
@@ -60,7 +62,11 @@ impl World {
 
     /// The same life on what a crash left: the database is not open yet.
     pub(crate) fn on(&self, left: CrashDirectory) -> Self {
-        World { seed: self.seed, ..Self::at(self.scenario, left, self.lived.clone(), self.now()) }
+        World {
+            seed: self.seed,
+            let_go: self.let_go,
+            ..Self::at(self.scenario, left, self.lived.clone(), self.now())
+        }
     }
 
     fn at(scenario: &'static Scenario, disk: CrashDirectory, lived: Lived, now: u64) -> Self {
@@ -76,6 +82,7 @@ impl World {
             seed: 3,
             database: None,
             watch: Watching::default(),
+            let_go: Timestamp::ZERO,
         }
     }
 
@@ -297,6 +304,24 @@ impl World {
         })
     }
 
+    /// Lets the history before `before` go.
+    pub(crate) fn delete_history(&mut self, before: Timestamp) -> Result<()> {
+        // Where it fails it may have come so far.
+        self.let_go = before;
+        self.database().delete_history(Some(before))?;
+        self.lived.all_durable();
+        Ok(())
+    }
+
+    /// Names the last commit; that is a commit too, which changes no row.
+    pub(crate) fn tag(&mut self, name: &str) -> Result<()> {
+        let state = (*self.lived.state()).clone();
+        self.commit(Durability::Sync, state, |database| {
+            database.create_tag(name, None)?;
+            Ok(database.last_commit())
+        })
+    }
+
     /// As `write_with`, acknowledged when it is durable.
     pub(crate) fn write(&mut self, edits: &Edits) -> Result<()> {
         self.write_with(Durability::Sync, edits)
@@ -338,6 +363,7 @@ impl World {
             0 => database.last_commit(),
             retention => Timestamp::from_micros(now.as_micros().saturating_sub(retention)),
         };
+        let kept = kept.max(self.let_go);
         for place in 1..self.lived.commits.len() {
             let Some(at) = self.lived.commits[place].at else { continue };
             self.compare(&database, at, place, kept)?;
@@ -345,6 +371,14 @@ impl World {
             let earlier = self.lived.commits[place - 1].at;
             if earlier.is_some_and(|earlier| before > earlier) {
                 self.compare(&database, before, place - 1, kept)?;
+            }
+        }
+        // What a tag stands for is there, however old.
+        for tag in database.tags() {
+            let place =
+                self.lived.commits.iter().rposition(|commit| commit.at.is_some_and(|at| at <= tag.at));
+            if let Some(place) = place {
+                self.compare(&database, tag.at, place, Timestamp::ZERO)?;
             }
         }
         let report = database.verify()?;

@@ -1,10 +1,12 @@
 //! The whole database against the model: present and past, tables and indexes, schema and space.
 
+use std::collections::BTreeMap;
+
 use dosql::{Code, Connection, Database, Result, Timestamp, Value};
 use fastrand::Rng;
 
 use super::client::query;
-use crate::model::{AsOf, Column, Filter, History, How, State, Statement, Table, Text, Type};
+use crate::model::{AsOf, Column, Commit, Filter, History, How, State, Statement, Table, Text, Type};
 
 /// What is checked at most of the past.
 const PAST: usize = 6;
@@ -61,7 +63,9 @@ impl Check<'_> {
         for view in head.state.views.keys() {
             compare(&connection, &head.state, &Statement::SelectView { view: view.clone() }, None)?;
         }
+        self.check_tags(&connection)?;
         self.check_past(&connection)?;
+        self.check_versions(&connection)?;
         let report = self.db.verify()?;
         if !report.is_sound() {
             return wrong(format!("verify found {:?}", report.problems));
@@ -133,6 +137,62 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// The tags that there should be, and what each keeps, however old.
+    fn check_tags(&mut self, connection: &Connection) -> std::result::Result<(), Wrong> {
+        let head = self.history.head();
+        let found: Vec<_> = self.db.tags().into_iter().map(|tag| (tag.name, tag.at)).collect();
+        let expected: Vec<_> = head.tags.iter().map(|(number, at)| (format!("tag{number}"), *at)).collect();
+        if found != expected {
+            return wrong(format!("the tags are {found:?}, and should be {expected:?}"));
+        }
+        for (name, at) in expected {
+            match self.check_moment(connection, at) {
+                Err(Wrong::Engine(error)) => return wrong(format!("reading as of {name}, {at}: {error:?}")),
+                result => result?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The versions of each table between two commits: those that the states between them show, one after the other.
+    fn check_versions(&mut self, connection: &Connection) -> std::result::Result<(), Wrong> {
+        let commits = self.history.commits();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let last = self.rng.usize(..commits.len());
+        let first = self.rng.usize(last.saturating_sub(20)..=last);
+        let span = &commits[first..=last];
+        let (from, to) = (span[0].at, span[span.len() - 1].at);
+        for (name, table) in &span[span.len() - 1].state.tables {
+            // A table that was made, changed or renamed meanwhile has another past than its name tells.
+            let same = |commit: &Commit| {
+                let then = commit.state.tables.get(name);
+                then.is_some_and(|then| {
+                    then.columns == table.columns && then.without_rowid == table.without_rowid
+                })
+            };
+            if !span.iter().all(same) {
+                continue;
+            }
+            let sql = format!(
+                "SELECT id, * FROM {name} FOR SYSTEM_TIME BETWEEN LSN {} AND LSN {} ORDER BY id, row_start_lsn",
+                from.as_micros(),
+                to.as_micros()
+            );
+            let found = match query(connection, &Text { sql, parameters: Vec::new() }) {
+                Err(error) if expired(&error, from, self.history) => return Ok(()),
+                found => found?,
+            };
+            let expected = versions(span, name);
+            if found != expected {
+                let difference = difference(&found, &expected);
+                return wrong(format!("the versions of {name} from {from} to {to}: {difference}"));
+            }
+        }
+        Ok(())
+    }
+
     fn check_moment(&mut self, connection: &Connection, at: Timestamp) -> std::result::Result<(), Wrong> {
         let state = self.history.state_at(at);
         spaces(self.db, &self.db.read_at(at)?, state, self.spaces)?;
@@ -176,6 +236,26 @@ impl Check<'_> {
     }
 }
 
+/// The rows that a table had in these states, each as long as it stayed the same, by id and then by time; the id in front.
+fn versions(span: &[Commit], table: &str) -> Vec<Vec<Value>> {
+    let mut lines: BTreeMap<i64, Vec<Option<Vec<Value>>>> = BTreeMap::new();
+    for (place, commit) in span.iter().enumerate() {
+        let Some(table) = commit.state.tables.get(table) else { continue };
+        for (id, row) in table.rows.iter() {
+            lines.entry(*id).or_default().resize(place, None);
+            lines.entry(*id).or_default().push(Some(row.to_vec()));
+        }
+    }
+    let mut versions = Vec::new();
+    for (id, mut line) in lines {
+        line.dedup();
+        for row in line.into_iter().flatten() {
+            versions.push(std::iter::once(Value::Integer(id)).chain(row).collect());
+        }
+    }
+    versions
+}
+
 /// Every keyspace, from both ends.
 pub fn spaces(
     db: &Database,
@@ -205,7 +285,7 @@ pub fn spaces(
 
 /// Whether this error is what a read of a moment before the horizon may get.
 pub fn expired(error: &dosql::Error, at: Timestamp, history: &History) -> bool {
-    error.code() == Code::AsOfExpired && at < history.horizon()
+    error.code() == Code::AsOfExpired && at < history.horizon() && !history.is_tagged(at)
 }
 
 fn check_columns(connection: &Connection, name: &str, table: &Table) -> std::result::Result<(), Wrong> {

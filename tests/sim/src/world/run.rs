@@ -27,6 +27,10 @@ impl World {
             Operation::Snapshot => self.snapshot()?,
             Operation::ReadSnapshot { which, give_up } => self.read_snapshot(*which, *give_up)?,
             Operation::ReadPast { which, off_by, ask } => self.read_past(*which, *off_by, ask)?,
+            Operation::Tag { number } => self.tag(*number, true)?,
+            Operation::DropTag { number } => self.tag(*number, false)?,
+            Operation::DeleteHistory { which } => self.delete_history(*which)?,
+            Operation::Restore { which } => self.restore(*which)?,
             Operation::Checkpoint => {
                 let done = self.db()?.checkpoint();
                 if self.allow(done, "a checkpoint")?.is_some() {
@@ -374,6 +378,95 @@ impl World {
                 Err(check::Wrong::Data(unexpected(&statement, &answer, &expected)))
             }
             None => check::spaces(db, &db.read_at(at)?, state, self.shape.spaces),
+        }
+    }
+
+    /// A tag of the last commit is made, or dropped.
+    fn tag(&mut self, number: u32, make: bool) -> Lived {
+        let name = format!("tag{number}");
+        let head = self.history.head();
+        let (mut tags, known) = ((*head.tags).clone(), head.tags.contains_key(&number));
+        if make {
+            tags.insert(number, head.at);
+        } else {
+            tags.remove(&number);
+        }
+        let db = self.db()?;
+        let done = if make { db.create_tag(&name, None) } else { db.drop_tag(&name) };
+        match done {
+            Err(error) if error.kind() == ErrorKind::InvalidInput && known == make => Ok(()),
+            Err(error) => {
+                if self.db()?.is_poisoned() {
+                    self.history.doubt_tags(tags.into());
+                }
+                self.allow::<()>(Err(error), "a tag").map(|_| ())
+            }
+            Ok(()) if known == make => Err(format!("{name} was made twice, or dropped and was not there")),
+            Ok(()) => {
+                let at = self.db()?.last_commit();
+                self.say(|| format!("tag {name}, commit {at}"));
+                self.history.commit_tags(at, tags.into())?;
+                if self.settings.durability == dosql::Durability::Sync {
+                    self.history.settle();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn delete_history(&mut self, which: usize) -> Lived {
+        let commits = self.history.commits();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let before = commits[which % commits.len()].at;
+        let done = self.db()?.delete_history(Some(before));
+        match done {
+            Err(error) if check::expired(&error, before, &self.history) => Ok(()),
+            done => {
+                // It may have come so far even where it failed.
+                self.history.expire(before);
+                self.promised = self.promised.max(before);
+                if self.allow(done, "DELETE HISTORY")?.is_some() {
+                    self.history.settle();
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// RESTORE DATABASE, in a transaction of its own.
+    fn restore(&mut self, which: usize) -> Lived {
+        let commits = self.history.commits();
+        if commits.is_empty() {
+            return Ok(());
+        }
+        let then = &commits[which % commits.len()];
+        let (at, past) = (then.at, then.state.clone());
+        let state = State { spaces: self.history.head().state.spaces.clone(), ..past };
+        let db = self.db()?;
+        let connection = db.connect();
+        let Some(connection) = self.allow(connection, "a connection")? else { return Ok(()) };
+        connection.busy_timeout(std::time::Duration::ZERO);
+        let before = self.db()?.last_commit();
+        match connection.execute(&format!("RESTORE DATABASE TO LSN {at}"), ()) {
+            Err(error) if error.kind() == ErrorKind::Busy && self.turn_may_be_taken(usize::MAX) => Ok(()),
+            Err(error) if check::expired(&error, at, &self.history) => Ok(()),
+            Err(error) => {
+                let db = self.db()?;
+                if db.is_poisoned() {
+                    self.history.doubt(state);
+                } else if db.last_commit() > before {
+                    return Err(format!("a restore to {at} failed and was committed: {error:?}"));
+                }
+                self.allow::<()>(Err(error), "RESTORE").map(|_| ())
+            }
+            Ok(_) => {
+                let after = self.db()?.last_commit();
+                self.say(|| format!("restored to {at}"));
+                self.promised = self.promised.max(at);
+                self.committed(after, state)
+            }
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::keys("retention", retention).with(SHORT),
     Scenario::keys("no-retention", no_retention).with(Settings { retention: 0, ..Settings::DEFAULT }),
     Scenario::keys("as-of", as_of),
+    Scenario::keys("tag", tag).with(SHORT),
+    Scenario::keys("delete-history", delete_history).with(SHORT),
 ];
 
 fn history_run(world: &mut World) -> Result<()> {
@@ -72,6 +74,64 @@ fn no_retention(world: &mut World) -> Result<()> {
         }
     }
     world.examine()
+}
+
+/// What was current when a tag was made stays, past the retention, and goes with the tag.
+fn tag(world: &mut World) -> Result<()> {
+    world.open()?;
+    for n in 1..7 {
+        world.write(&puts(n, n % 3..n % 3 + 4, 200))?;
+        world.write(&deletes([n % 3 + 1]))?;
+        if n % 2 == 1 {
+            world.tag(&format!("tag{n}"))?;
+        }
+        world.advance(7_000);
+        if n % 3 == 0 {
+            world.checkpoint()?;
+        }
+    }
+    world.advance(7_000);
+    world.write(&puts(20, 0..6, 40))?;
+    world.checkpoint()?;
+    let kept = world.database().tags().len();
+    world.expect(kept == 3, "a tag is gone");
+    world.examine()?;
+    let database = world.database();
+    let tag = database.tags().swap_remove(0);
+    database.drop_tag(&tag.name)?;
+    world.advance(7_000);
+    world.write(&puts(21, [0], 40))?;
+    world.checkpoint()?;
+    let gone = database.read_at(tag.at).is_err();
+    world.expect(gone, "what a tag kept is read without it");
+    world.examine()
+}
+
+/// History that was deleted is gone, but for what a tag keeps, whenever the power fails.
+fn delete_history(world: &mut World) -> Result<()> {
+    world.open()?;
+    for n in 1..5 {
+        world.write(&puts(n, n % 3..n % 3 + 4, 200))?;
+        world.advance(100);
+        world.write(&deletes([n % 3 + 1]))?;
+        if n == 2 {
+            world.tag("kept")?;
+            world.checkpoint()?;
+        }
+    }
+    let database = world.database();
+    let before = database.last_commit();
+    world.advance(10);
+    world.write(&puts(9, [1], 40))?;
+    world.delete_history(before)?;
+    let old = dosql::Timestamp::from_micros(before.as_micros() - 1);
+    let gone = database.read_at(old).is_err();
+    world.expect(gone, "deleted history is read");
+    world.write(&puts(10, [2], 40))?;
+    let tags = database.tags();
+    let kept = tags.iter().all(|tag| keys(&database, Some(tag.at)).is_ok());
+    world.expect(kept && tags.len() == 1, "what the tag keeps went with the rest");
+    Ok(())
 }
 
 /// What was read as of a moment stays as it was read, whatever is committed later.
