@@ -83,6 +83,11 @@ impl Storage for Transaction {
         Transaction::catalog_stamp(self)
     }
 
+    fn horizon(&self, _: u32) -> Timestamp {
+        let view = Arc::clone(&self.reader.sight().view);
+        self.engine.horizon(&view)
+    }
+
     fn tag(&self, name: &str) -> Result<Option<Timestamp>> {
         let view = Arc::clone(&self.reader.sight().view);
         Ok(tags::find(&view.tags, name).map(|tag| tag.at))

@@ -374,6 +374,13 @@ fn a_tag_keeps_what_was_current_at_its_moment_and_nothing_else() {
         assert_eq!(cells(&c, &old).unwrap_err().code(), Code::AsOfExpired, "round {round}");
         let then = "SELECT id, v FROM t FOR SYSTEM_TIME AS OF TAG ten ORDER BY id";
         assert_eq!(cells(&c, then).unwrap(), ["1|10", "2|0"], "round {round}");
+        // It keeps its moment, not what came after.
+        let since = format!("SELECT v FROM t FOR SYSTEM_TIME BETWEEN TAG ten AND LSN {}", c.last_commit());
+        assert_eq!(cells(&c, &since).unwrap_err().code(), Code::AsOfExpired);
+        let then = "SELECT id, v FROM t FOR SYSTEM_TIME BETWEEN TAG ten AND TAG ten ORDER BY id";
+        assert_eq!(cells(&c, then).unwrap(), ["1|10", "2|0"], "round {round}");
+        let changed = cells(&c, "SELECT count(*) FROM dosql_diff('t', 'ten')").unwrap();
+        assert_eq!(changed, ["2"], "round {round}");
     }
     assert!(database.stats().history_entries < 8, "{:?}", database.stats());
     assert_eq!(cells(&c, "SELECT kind, name FROM dosql_pins WHERE kind = 'tag'").unwrap(), ["tag|ten"]);

@@ -237,3 +237,30 @@ fn deleted_history_is_gone_but_for_what_tags_keep() {
     assert_eq!(database.read_at(third).unwrap_err().code(), Code::AsOfExpired, "nor after reopening");
     assert!(database.verify().unwrap().is_sound());
 }
+
+#[test]
+fn the_log_lists_commits_and_what_each_did() {
+    let c = connect();
+    c.execute_batch(
+        "CREATE TABLE t (id INTEGER PRIMARY KEY, v UNIQUE);
+         INSERT INTO t VALUES (1, 'a'), (2, 'b'), (3, 'c');
+         CREATE TABLE u (x);
+         BEGIN; UPDATE t SET v = 'A' WHERE id = 1; DELETE FROM t WHERE id = 2; INSERT INTO t VALUES (4, 'd'); INSERT INTO u VALUES (1); COMMIT;
+         DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'again');
+         DROP TABLE t",
+    )
+    .unwrap();
+    let last = c.last_commit();
+    let list = "SELECT tables, inserted, updated, deleted, schema_changed FROM dosql_log ORDER BY lsn";
+    let expected =
+        ["|0|0|0|1", "t|3|0|0|0", "|0|0|0|1", "t, u|2|1|1|0", "t|0|0|1|0", "t|1|0|0|0", "t|0|0|3|1"];
+    assert_eq!(cells(&c, list).unwrap(), expected);
+    c.database().checkpoint().unwrap();
+    assert_eq!(cells(&c, list).unwrap(), expected, "from runs too");
+    assert_eq!(
+        cells(&c, "SELECT max(lsn), max(time) > '2020' FROM dosql_log").unwrap(),
+        [format!("{last}|1")]
+    );
+    c.execute_batch("DELETE HISTORY").unwrap();
+    assert!(cells(&c, list).unwrap().is_empty());
+}

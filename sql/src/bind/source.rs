@@ -396,6 +396,10 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
             (function, shown, &["json", "root"])
         }
         "generate_series" => (TableFunction::GenerateSeries, &["value"], &["start", "stop", "step"]),
+        "dosql_log" => {
+            let shown = &["lsn", "time", "tables", "inserted", "updated", "deleted", "schema_changed"];
+            (TableFunction::Log, shown, &[])
+        }
         "dosql_tags" => (TableFunction::State(StateTable::Tags), &["name", "lsn", "time"], &[]),
         "dosql_pins" => (TableFunction::State(StateTable::Pins), &["kind", "name", "lsn", "time"], &[]),
         _ => return super::pragma::table_function(name),

@@ -80,6 +80,14 @@ impl<'a> Binder<'a> {
             let point = self.cx.catalog.at(from).map_err(|error| site.source.place(span, error))?.0;
             self.check_history(site, point, table, span)?;
         }
+        // A tag keeps its own moment, and nothing of what came between.
+        let horizon = self.cx.catalog.horizon(table.space);
+        if from < to && from < horizon {
+            let message =
+                format!("the versions since {from} are kept from {horizon} on; ask for a later period");
+            let error = Error::new(ErrorKind::InvalidInput, Code::AsOfExpired, message);
+            return Err(site.source.place(span, error));
+        }
         Ok(VersionPart::Versions { from, to })
     }
 

@@ -208,6 +208,15 @@ pub fn read_objects<S: Storage>(storage: &S, point: Point, catalog: SpaceId) -> 
     }
 }
 
+/// Reads an object from its complete key and its value.
+pub(crate) fn read_object(key: &[u8], value: &[u8]) -> Result<Object> {
+    let skip = self::key(CATALOG_SPACE, &[2]).len();
+    match key.get(skip..).and_then(get_ordered_u32) {
+        Some((sequence, len)) if skip + len == key.len() => decode(sequence, value),
+        _ => Err(Error::corrupt("the key of a catalog row is not a number", "catalog")),
+    }
+}
+
 /// Writes an object under its sequence.
 pub fn put_object<S: Storage>(storage: &mut S, catalog: SpaceId, object: &Object) -> Result<()> {
     storage.put(&object_key(catalog, object.sequence), &encode(object))

@@ -17,6 +17,7 @@ mod batch;
 mod calls;
 mod clock;
 mod column;
+mod commit_log;
 mod compare;
 mod compound;
 mod context;

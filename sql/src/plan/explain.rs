@@ -203,6 +203,7 @@ fn function_name(function: TableFunction) -> &'static str {
         TableFunction::GenerateSeries => "generate_series",
         TableFunction::Pragma(_) => "pragma",
         TableFunction::Schema => "sqlite_schema",
+        TableFunction::Log => "dosql_log",
         TableFunction::State(StateTable::Tags) => "dosql_tags",
         TableFunction::State(StateTable::Pins) => "dosql_pins",
     }

@@ -410,6 +410,8 @@ pub enum TableFunction {
     Schema,
     /// `dosql_tags`, `dosql_pins`.
     State(StateTable),
+    /// `dosql_log`: lsn, time, tables, inserted, updated, deleted, schema_changed.
+    Log,
 }
 
 /// How two inputs are joined.

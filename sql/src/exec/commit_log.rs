@@ -1,0 +1,123 @@
+//! `dosql_log`: the commits that history still knows, and what each did, read off the versions of all rows.
+//!
+//! A version that begins where one before it ended is an update, another an insert; one that ends where none begins, a delete.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use dosql_base::codec::get_ordered_u32;
+use dosql_base::{Result, Timestamp};
+
+use super::context::ExecContext;
+use crate::catalog::layout::{prefix_range, space_range};
+use crate::catalog::schema::SpaceId;
+use crate::catalog::store::{CATALOG_SPACE, END_OF_SPACES, ObjectKind, read_object};
+use crate::storage::{KeyRange, Storage};
+use crate::value::{Text, Value, format_instant};
+
+/// What one commit did.
+#[derive(Default)]
+struct Commit {
+    tables: BTreeSet<Text>,
+    inserted: i64,
+    updated: i64,
+    deleted: i64,
+    schema: bool,
+}
+
+/// What of a version's neighbours is needed to tell what its ends mean.
+#[derive(Default)]
+struct Newer {
+    key: Vec<u8>,
+    start: Timestamp,
+}
+
+/// The rows of `dosql_log`, the oldest commit first: lsn, time, tables, inserted, updated, deleted, schema_changed.
+pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>>> {
+    let names = table_names(cx)?;
+    let horizon = cx.storage.horizon(CATALOG_SPACE);
+    let mut commits: BTreeMap<Timestamp, Commit> = BTreeMap::new();
+    let whole = KeyRange { start: space_range(CATALOG_SPACE).start, end: space_range(END_OF_SPACES).start };
+    let mut walk = cx.storage.versions(&whole, horizon, Timestamp::MAX)?;
+    let mut newer = Newer::default();
+    // The newest version of a key comes first: whether it began as an update shows with the next.
+    let mut unsettled: Option<(Timestamp, Option<Text>)> = None;
+    let mut seen: u64 = 0;
+    while let Some(version) = walk.next()? {
+        seen += 1;
+        if seen.is_multiple_of(1024) {
+            cx.check_interrupt()?;
+        }
+        let space = get_ordered_u32(version.key).map_or(0, |(space, _)| space);
+        let name = names.get(&space);
+        if space != CATALOG_SPACE && name.is_none() {
+            continue;
+        }
+        let same = version.key == newer.key.as_slice();
+        let follows = same && version.end == newer.start;
+        if let Some((start, table)) = unsettled.take() {
+            note(&mut commits, start, table, |commit| {
+                if follows { commit.updated += 1 } else { commit.inserted += 1 }
+            });
+        }
+        if version.end != Timestamp::MAX && !follows {
+            note(&mut commits, version.end, name.cloned(), |commit| commit.deleted += 1);
+        }
+        unsettled = Some((version.start, name.cloned()));
+        if !same {
+            newer.key.clear();
+            newer.key.extend_from_slice(version.key);
+        }
+        newer.start = version.start;
+    }
+    if let Some((start, table)) = unsettled {
+        note(&mut commits, start, table, |commit| commit.inserted += 1);
+    }
+    // Of what was before, not everything is known.
+    Ok(commits.into_iter().filter(|(at, _)| *at > horizon).map(row).collect())
+}
+
+/// Counts a change of a table's row, or takes note of one of the schema.
+fn note(
+    commits: &mut BTreeMap<Timestamp, Commit>,
+    at: Timestamp,
+    table: Option<Text>,
+    count: impl FnOnce(&mut Commit),
+) {
+    let commit = commits.entry(at).or_default();
+    match table {
+        Some(table) => {
+            commit.tables.insert(table);
+            count(commit);
+        }
+        None => commit.schema = true,
+    }
+}
+
+fn row((at, commit): (Timestamp, Commit)) -> Vec<Value> {
+    let tables: Vec<&str> = commit.tables.iter().map(Text::as_str).collect();
+    vec![
+        Value::Integer(i64::try_from(at.as_micros()).unwrap_or(i64::MAX)),
+        Value::Text(Text::from(format_instant(at))),
+        Value::Text(Text::from(tables.join(", "))),
+        Value::Integer(commit.inserted),
+        Value::Integer(commit.updated),
+        Value::Integer(commit.deleted),
+        Value::Integer(i64::from(commit.schema)),
+    ]
+}
+
+/// The tables that there are or were, by their spaces, each by its last name.
+fn table_names<S: Storage>(cx: &ExecContext<'_, S>) -> Result<BTreeMap<SpaceId, Text>> {
+    let mut names = BTreeMap::new();
+    let mut prefix = space_range(CATALOG_SPACE).start;
+    prefix.push(2);
+    let mut walk =
+        cx.storage.versions(&prefix_range(prefix), cx.storage.horizon(CATALOG_SPACE), Timestamp::MAX)?;
+    while let Some(version) = walk.next()? {
+        let object = read_object(version.key, version.value)?;
+        if object.kind == ObjectKind::Table {
+            names.entry(object.space).or_insert(object.name);
+        }
+    }
+    Ok(names)
+}
