@@ -83,7 +83,7 @@ impl Storage for Transaction {
         Transaction::catalog_stamp(self)
     }
 
-    fn horizon(&self, _: u32) -> Timestamp {
+    fn horizon(&self) -> Timestamp {
         let view = Arc::clone(&self.reader.sight().view);
         self.engine.horizon(&view)
     }

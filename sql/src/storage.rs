@@ -147,16 +147,8 @@ pub trait Storage {
     /// horizon, and bounds it by the transaction's snapshot.
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
 
-    /// Fails with [`dosql_base::Code::AsOfExpired`] where the map of `space` may lack versions that were current at `point`: each
-    /// may be kept for a time of its own.
-    fn check_history(&self, point: Point, space: u32) -> Result<()> {
-        let _ = (point, space);
-        Ok(())
-    }
-
-    /// The earliest moment from which on all versions of the map of `space` are there.
-    fn horizon(&self, space: u32) -> Timestamp {
-        let _ = space;
+    /// The earliest moment from which on all versions are there.
+    fn horizon(&self) -> Timestamp {
         Timestamp::ZERO
     }
 

@@ -292,12 +292,8 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.resolve_point(wanted)
     }
 
-    fn check_history(&self, point: Point, space: u32) -> Result<()> {
-        self.main.check_history(point, space)
-    }
-
-    fn horizon(&self, space: u32) -> Timestamp {
-        self.main.horizon(space)
+    fn horizon(&self) -> Timestamp {
+        self.main.horizon()
     }
 
     fn tag(&self, name: &str) -> Result<Option<Timestamp>> {

@@ -1,6 +1,6 @@
 //! What is SQL and what is not, with the words and the place of each mistake.
 
-use dosql_sql::parse::ast::{AsOfUnit, Ast, FromSource, SelectBody, Statement};
+use dosql_sql::parse::ast::{AsOfUnit, Ast, FromSource, Period, SelectBody, Statement};
 use dosql_sql::parse::{parse_next, parse_one};
 
 #[test]
@@ -61,7 +61,9 @@ fn a_point_in_time_may_stand_before_or_behind_the_alias() {
         };
         let item = &parsed.ast.list(*from)[0];
         assert_eq!(item.alias.map(|alias| parsed.ast.text(alias)), Some("x"), "{sql}");
-        let FromSource::Table { as_of: Some(point), .. } = &item.source else { panic!("{sql}") };
+        let FromSource::Table { period: Some(Period::AsOf(point)), .. } = &item.source else {
+            panic!("{sql}")
+        };
         assert_eq!(point.unit, unit, "{sql}");
         assert_eq!(parsed.ast[point.expr].span.of(sql), "7");
     }

@@ -63,15 +63,8 @@ pub trait Catalogs {
     /// before what is kept.
     fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)>;
 
-    /// Fails where the history of this space does not reach back to a point.
-    fn check_history(&self, point: Point, space: SpaceId) -> Result<()> {
-        let _ = (point, space);
-        Ok(())
-    }
-
-    /// The earliest moment that the history of this space reaches back to.
-    fn horizon(&self, space: SpaceId) -> Timestamp {
-        let _ = space;
+    /// The earliest moment from which on all versions are there.
+    fn horizon(&self) -> Timestamp {
         Timestamp::ZERO
     }
 

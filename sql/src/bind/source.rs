@@ -219,7 +219,6 @@ impl<'a> Binder<'a> {
                     return Ok(self.schema_source(site, table, naming));
                 }
                 Some(Stored::Table(table)) => {
-                    self.check_history(site, point, table, span)?;
                     let hint = self.hint(site, table, indexed)?;
                     let columns = Columns::Table(table.clone());
                     let made = Made::Table { table: table.clone(), point, hint };

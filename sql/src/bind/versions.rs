@@ -47,7 +47,7 @@ impl<'a> Binder<'a> {
         let part = match ends {
             // The ends are not known yet: bound anew when they are.
             None => VersionPart::Versions { from: Timestamp::MAX, to: Timestamp::ZERO },
-            Some(ends) => self.versions_between(&site, &table, ends, span)?,
+            Some(ends) => self.versions_between(&site, ends, span)?,
         };
         let columns = version_columns(&table, true);
         let name = table.name.clone();
@@ -62,26 +62,19 @@ impl<'a> Binder<'a> {
     }
 
     /// The versions of a table between two moments, or all that are kept.
-    fn versions_between(
-        &mut self,
-        site: &Site<'a>,
-        table: &Table,
-        ends: Option<Ends>,
-        span: Span,
-    ) -> Result<VersionPart> {
+    fn versions_between(&mut self, site: &Site<'a>, ends: Option<Ends>, span: Span) -> Result<VersionPart> {
         let Some(Ends { from, to }) = ends else {
             let to = match self.catalogs[site.catalog].0 {
                 Point::Live => Timestamp::MAX,
                 Point::Past(at) => at,
             };
-            return Ok(VersionPart::Versions { from: self.cx.catalog.horizon(table.space), to });
+            return Ok(VersionPart::Versions { from: self.cx.catalog.horizon(), to });
         };
         if from <= to {
-            let point = self.cx.catalog.at(from).map_err(|error| site.source.place(span, error))?.0;
-            self.check_history(site, point, table, span)?;
+            self.cx.catalog.at(from).map_err(|error| site.source.place(span, error))?;
         }
         // A tag keeps its own moment, and nothing of what came between.
-        let horizon = self.cx.catalog.horizon(table.space);
+        let horizon = self.cx.catalog.horizon();
         if from < to && from < horizon {
             let message =
                 format!("the versions since {from} are kept from {horizon} on; ask for a later period");
@@ -89,23 +82,6 @@ impl<'a> Binder<'a> {
             return Err(site.source.place(span, error));
         }
         Ok(VersionPart::Versions { from, to })
-    }
-
-    /// Fails where the history of a table does not reach back to a point.
-    pub(crate) fn check_history(
-        &self,
-        site: &Site<'a>,
-        point: Point,
-        table: &Table,
-        span: Span,
-    ) -> Result<()> {
-        if table.temporary {
-            return Ok(());
-        }
-        self.cx.catalog.check_history(point, table.space).map_err(|error| {
-            let message = format!("table {}: {}", table.name, error.message());
-            site.source.place(span, Error::new(error.kind(), error.code(), message))
-        })
     }
 
     /// The table of this name at a moment, or now, and a site that sees the catalog of then.
@@ -128,10 +104,7 @@ impl<'a> Binder<'a> {
         match catalog.tables.get(&lower) {
             Some(table) if table.made_up => refused("is made up from the schema"),
             Some(table) if table.temporary => refused("is temporary"),
-            Some(table) => {
-                self.check_history(&site, point, table, span)?;
-                Ok((site, table.clone()))
-            }
+            Some(table) => Ok((site, table.clone())),
             None if catalog.views.contains_key(&lower) => refused("is a view"),
             None if self.find_cte(&site, name).is_some() => refused("is a query"),
             None => Err(super::source::no_such_table(&site.source, span, None, name, point)),
@@ -177,7 +150,7 @@ impl<'a> Binder<'a> {
             };
             (part, diff_columns(&table))
         } else {
-            (self.versions_between(&site, &table, None, span)?, version_columns(&table, false))
+            (self.versions_between(&site, None, span)?, version_columns(&table, false))
         };
         let lower = Text::from(function);
         Ok(self.made(&site, Made::Versions { table, part }, Columns::Listed(columns), lower, naming))
@@ -203,7 +176,6 @@ impl<'a> Binder<'a> {
             }
             None => return Err(super::source::no_such_table(&site.source, span, None, &table.name, point)),
         }
-        self.check_history(site, point, table, span)?;
         let from = match point {
             Point::Past(at) => at,
             Point::Live => from,

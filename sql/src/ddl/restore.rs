@@ -45,7 +45,7 @@ pub(crate) fn restore<S: Storage>(storage: &mut S, live: &Catalog, restore: &Res
         }
     }
     for object in &then {
-        if !now.iter().any(|other| *other == *object) {
+        if !now.contains(object) {
             put_object(storage, CATALOG_SPACE, object)?;
         }
         if object.space != 0 {

@@ -34,7 +34,7 @@ struct Newer {
 /// The rows of `dosql_log`, the oldest commit first: lsn, time, tables, inserted, updated, deleted, schema_changed.
 pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>>> {
     let names = table_names(cx)?;
-    let horizon = cx.storage.horizon(CATALOG_SPACE);
+    let horizon = cx.storage.horizon();
     let mut commits: BTreeMap<Timestamp, Commit> = BTreeMap::new();
     let whole = KeyRange { start: space_range(CATALOG_SPACE).start, end: space_range(END_OF_SPACES).start };
     let mut walk = cx.storage.versions(&whole, horizon, Timestamp::MAX)?;
@@ -111,8 +111,7 @@ fn table_names<S: Storage>(cx: &ExecContext<'_, S>) -> Result<BTreeMap<SpaceId, 
     let mut names = BTreeMap::new();
     let mut prefix = space_range(CATALOG_SPACE).start;
     prefix.push(2);
-    let mut walk =
-        cx.storage.versions(&prefix_range(prefix), cx.storage.horizon(CATALOG_SPACE), Timestamp::MAX)?;
+    let mut walk = cx.storage.versions(&prefix_range(prefix), cx.storage.horizon(), Timestamp::MAX)?;
     while let Some(version) = walk.next()? {
         let object = read_object(version.key, version.value)?;
         if object.kind == ObjectKind::Table {

@@ -99,7 +99,7 @@ impl Lines {
                     VersionPart::Versions { .. } => "VERSIONS",
                     VersionPart::Diff { .. } => "CHANGES",
                 };
-                self.push(parent, &format!("SCAN {what} OF {}", scan.table.name));
+                self.push(parent, format!("SCAN {what} OF {}", scan.table.name));
             }
         }
     }

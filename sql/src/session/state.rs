@@ -195,12 +195,8 @@ impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
         self.storage.estimate(&space_range(space)).ok()
     }
 
-    fn check_history(&self, point: Point, space: SpaceId) -> Result<()> {
-        self.storage.check_history(point, space)
-    }
-
-    fn horizon(&self, space: SpaceId) -> Timestamp {
-        self.storage.horizon(space)
+    fn horizon(&self) -> Timestamp {
+        self.storage.horizon()
     }
 
     fn tag(&self, name: &str) -> Result<Timestamp> {
