@@ -180,14 +180,17 @@ impl Check<'_> {
                 from.as_micros(),
                 to.as_micros()
             );
-            let found = match query(connection, &Text { sql, parameters: Vec::new() }) {
+            let mut found = match query(connection, &Text { sql, parameters: Vec::new() }) {
                 // A tag keeps its moment alone.
                 Err(error) if error.code() == Code::AsOfExpired && from < self.history.horizon() => {
                     return Ok(());
                 }
                 found => found?,
             };
-            let expected = versions(span, name);
+            // A row that is written anew as it was, though in other bytes (with a column that was added since), is one to the model.
+            let mut expected = versions(span, name);
+            found.dedup();
+            expected.dedup();
             if found != expected {
                 let difference = difference(&found, &expected);
                 return wrong(format!("the versions of {name} from {from} to {to}: {difference}"));
