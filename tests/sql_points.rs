@@ -168,9 +168,12 @@ fn a_period_is_refused_where_there_are_no_versions() {
 
 #[test]
 fn a_moment_may_be_any_scalar_without_columns() {
-    let (c, at) = script(&["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"]);
+    let (options, clock) = common::with_clock(Options::default());
+    clock.set(common::at(1_800_000_000_000_000));
+    let c = Database::open(Storage::memory(), options).unwrap().connect().unwrap();
+    let at = commits(&c, &["CREATE TABLE t (x)", "INSERT INTO t VALUES (1)"]);
     let count = |point: &str| rows(&c, &at, &format!("SELECT count(*) FROM t FOR SYSTEM_TIME AS OF {point}"));
-    std::thread::sleep(std::time::Duration::from_millis(2));
+    clock.advance(2_000);
     assert_eq!(count("LSN {1} - 1 + 1").unwrap(), ["1"]);
     assert_eq!(count("strftime('%Y-%m-%d %H:%M:%f', 'now')").unwrap(), ["1"]);
     assert_eq!(count("CAST(unixepoch('subsec') * 1000 AS INTEGER)").unwrap(), ["1"]);
