@@ -315,9 +315,18 @@ impl World {
 
     /// Names the last commit; that is a commit too, which changes no row.
     pub(crate) fn tag(&mut self, name: &str) -> Result<()> {
+        self.change_tags(|database| database.create_tag(name, None))
+    }
+
+    /// Takes a name away, which is a commit as well.
+    pub(crate) fn drop_tag(&mut self, name: &str) -> Result<()> {
+        self.change_tags(|database| database.drop_tag(name))
+    }
+
+    fn change_tags(&mut self, change: impl FnOnce(&Database) -> Result<()>) -> Result<()> {
         let state = (*self.lived.state()).clone();
         self.commit(Durability::Sync, state, |database| {
-            database.create_tag(name, None)?;
+            change(database)?;
             Ok(database.last_commit())
         })
     }

@@ -98,7 +98,7 @@ fn tag(world: &mut World) -> Result<()> {
     world.examine()?;
     let database = world.database();
     let tag = database.tags().swap_remove(0);
-    database.drop_tag(&tag.name)?;
+    world.drop_tag(&tag.name)?;
     world.advance(7_000);
     world.write(&puts(21, [0], 40))?;
     world.checkpoint()?;
