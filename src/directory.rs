@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result};
-use dosql_btree::FilePageStore;
+use dosql_btree::{FilePageStore, PageStore};
 use dosql_lsm::DirectorySegmentStore;
 use dosql_wal::FileLogStore;
 
@@ -26,13 +26,15 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
         check_contents(path)?;
     } else {
         fs::create_dir_all(path).map_err(|error| Error::io(format!("make {}", path.display()), &error))?;
-        sync_directory(parent(path))?;
     }
     let lock = lock(path)?;
     let log = FileLogStore::open(path, options.log_limit / LOG_FILES)?;
     let pages = FilePageStore::open(path.join(PAGES), options.page_size)?;
-    // The names of new files are durable before anything refers to them.
-    sync_directory(path)?;
+    // Names are durable before there is a database by them. Whoever made its first checkpoint saw to that.
+    if pages.meta()?.is_none() {
+        sync_directory(parent(path))?;
+        sync_directory(path)?;
+    }
     let segments = DirectorySegmentStore::open(path.join(SEGMENTS))?;
     let mut storage = Storage::new(Arc::new(pages), Arc::new(log), Arc::new(segments));
     storage.lock = Some(lock);

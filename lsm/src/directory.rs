@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dosql_base::{Error, Result};
 use parking_lot::Mutex;
@@ -23,21 +23,24 @@ const MAX_OPEN: usize = 64;
 #[derive(Debug)]
 pub struct DirectorySegmentStore {
     path: PathBuf,
+    /// Whether this process has synced the directory's own name.
+    named: AtomicBool,
     next_temporary: AtomicU64,
     open: Mutex<BTreeMap<String, Arc<File>>>,
 }
 
 impl DirectorySegmentStore {
-    /// The directory at `path`, made if it is missing (its parent must exist). Removes what an interrupted put left.
+    /// The directory at `path`, made if it is missing (its parent must exist); its name is durable with the first object. Removes what an interrupted put left.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
         match fs::create_dir(&path) {
-            Ok(()) => sync_directory(path.parent().filter(|parent| !parent.as_os_str().is_empty()))?,
+            Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(failed("create directory", &path, &error)),
         }
         let store = DirectorySegmentStore {
             path,
+            named: AtomicBool::new(false),
             next_temporary: AtomicU64::new(0),
             open: Mutex::new(BTreeMap::new()),
         };
@@ -144,6 +147,10 @@ impl SegmentStore for DirectorySegmentStore {
         let published = written.and_then(|()| self.publish(&path, name));
         let removed = self.remove(&temporary);
         published.and(removed)?;
+        if !self.named.load(Ordering::Acquire) {
+            sync_directory(self.path.parent().filter(|parent| !parent.as_os_str().is_empty()))?;
+            self.named.store(true, Ordering::Release);
+        }
         sync_directory(Some(&self.path))
     }
 

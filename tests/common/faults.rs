@@ -135,6 +135,10 @@ impl LogStore for FaultyLog {
         self.inner.trim(before)
     }
 
+    fn device_holds(&self, from: LogPosition, bytes: &[u8]) -> bool {
+        self.inner.device_holds(from, bytes)
+    }
+
     fn stats(&self) -> LogStats {
         self.inner.stats()
     }

@@ -139,4 +139,68 @@ impl RawFile for DiskFile {
     fn sync_data(&self) -> Result<()> {
         self.file.sync_data().map_err(|error| failed("sync", &self.path, &error))
     }
+
+    fn device_holds(&self, offset: u64, bytes: &[u8]) -> bool {
+        direct::holds(&self.file, &self.path, offset, bytes).unwrap_or(false)
+    }
+}
+
+/// Reads that pass by the system's cache.
+#[cfg(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "aarch64")
+))]
+mod direct {
+    use std::fs::{File, OpenOptions};
+    use std::io;
+    use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+    use std::path::Path;
+
+    use super::read_at;
+
+    /// As the kernel has it on these machines.
+    const O_DIRECT: i32 = if cfg!(target_arch = "aarch64") { 0o200_000 } else { 0o40_000 };
+    /// What offsets, lengths and buffers have to be multiples of; no device asks for more.
+    const BLOCK: usize = 4096;
+
+    /// Whether the device holds `bytes` at `offset` of `file`, which was opened at `path`. Fails where the file system reads by its
+    /// cache only, or the path leads elsewhere by now.
+    pub(super) fn holds(file: &File, path: &Path, offset: u64, bytes: &[u8]) -> io::Result<bool> {
+        let direct = OpenOptions::new().read(true).custom_flags(O_DIRECT).open(path)?;
+        let (ours, found) = (file.metadata()?, direct.metadata()?);
+        if (ours.dev(), ours.ino()) != (found.dev(), found.ino()) {
+            return Ok(false);
+        }
+        let skipped = (offset % BLOCK as u64) as usize;
+        let len = (skipped + bytes.len()).next_multiple_of(BLOCK);
+        let mut room = vec![0; len + BLOCK];
+        let aligned = room.as_ptr().align_offset(BLOCK);
+        let Some(block) = room.get_mut(aligned..aligned + len) else { return Ok(false) };
+        let (start, mut filled) = (offset - skipped as u64, 0);
+        while filled < skipped + bytes.len() {
+            let read = read_at(&direct, start + filled as u64, &mut block[filled..])?;
+            // It goes on from whole blocks only, and less than one is the end of the file.
+            if read == 0 || (!read.is_multiple_of(BLOCK) && filled + read < skipped + bytes.len()) {
+                return Ok(false);
+            }
+            filled += read;
+        }
+        Ok(block[skipped..skipped + bytes.len()] == *bytes)
+    }
+}
+
+/// Elsewhere nobody can tell.
+#[cfg(not(all(
+    target_os = "linux",
+    any(target_arch = "x86_64", target_arch = "x86", target_arch = "riscv64", target_arch = "aarch64")
+)))]
+mod direct {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+
+    /// That is the answer.
+    pub(super) fn holds(_: &File, _: &Path, _: u64, _: &[u8]) -> io::Result<bool> {
+        Ok(false)
+    }
 }

@@ -426,14 +426,29 @@ impl LogStore for FileLogStore {
     }
 
     fn truncate(&self, end: LogPosition) -> Result<()> {
-        {
+        let named_only = {
             let mut state = self.state.lock();
             state.segment_at(end.get())?;
             state.end = Some(end.get());
             // What an earlier process wrote but never synced becomes durable with the next sync.
             state.segments.iter_mut().for_each(|segment| segment.dirty = true);
+            state.segments.back().is_some_and(|last| end.get() <= last.header.start)
+        };
+        // Who wrote into a segment had synced its name before. Nobody has written into this one: its maker may have died in between.
+        if named_only {
+            self.close_on_failure(self.directory.sync())?;
         }
         self.tidy()
+    }
+
+    fn device_holds(&self, from: LogPosition, bytes: &[u8]) -> bool {
+        let Ok(pieces) = self.pieces(from.get(), bytes.len()) else { return false };
+        let mut rest = bytes;
+        pieces.iter().all(|piece| {
+            let (here, after) = rest.split_at(piece.len.min(rest.len()));
+            rest = after;
+            piece.file.device_holds(piece.offset, here)
+        })
     }
 
     fn trim(&self, before: LogPosition) -> Result<()> {

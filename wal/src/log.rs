@@ -80,9 +80,9 @@ impl Log {
     /// Recovers the log from position `from`, whose first record chains to `chain` (0 and 0 for a new log; later what
     /// [`Log::end`] said at the checkpoint), shows each commit to `replay` in order, and opens it for appending.
     ///
-    /// Nothing is written, but what was found is synced; [`Recovered::unproven`] says where that may not be enough. In that case a mark that
-    /// claims nothing is the first record of what follows, so that remains of a record that was dropped can't be completed where the
-    /// next checkpoint would look for its first. Fails with
+    /// Nothing is written, but what was found is synced unless the log says itself that it is durable; [`Recovered::unproven`] says where
+    /// that may not be enough, and the device can't be asked. Where the log does not say so, a mark is the first record of what follows, so that
+    /// remains of a record that was dropped can't be completed where the next checkpoint would look for its first. Fails with
     /// [`dosql_base::ErrorKind::Corrupt`] where something that had been synced is missing or damaged, with
     /// [`dosql_base::ErrorKind::Unsupported`] for a newer format, and as `replay` or the store do. What `replay` has
     /// seen before a failure must be discarded.
@@ -93,20 +93,24 @@ impl Log {
         options: LogOptions,
         mut replay: impl FnMut(&Record<'_>) -> Result<()>,
     ) -> Result<(Log, Recovered)> {
-        let found = recover(&*store, from, chain, options.generation, &mut replay)?;
+        let mut found = recover(&*store, from, chain, options.generation, &mut replay)?;
         let step = u32::from(!weakened("generation-not-raised") || found.generation == 0);
         let generation = found.generation.checked_add(step);
         let generation = generation.ok_or_else(|| {
             Error::corrupt("the log's generation is used up", format!("log position {}", found.end))
         })?;
         store.truncate(found.end)?;
-        store.sync(found.end)?;
+        let says_so = !found.unproven;
+        if !says_so {
+            store.sync(found.end)?;
+            found.unproven = !is_on_device(&*store, found.durable, found.end)?;
+        }
         let state = State {
             buffer: Vec::new(),
             end: found.end,
             chain: found.chain,
             reserved: found.end,
-            sealed: !found.unproven,
+            sealed: says_so,
         };
         let log = Log {
             store,
@@ -118,7 +122,7 @@ impl Log {
             group: Mutex::new(Group::default()),
             synced: Condvar::new(),
         };
-        if found.unproven {
+        if !says_so {
             log.append_parts(Header::of_kind(KIND_MARK), &[])?;
         }
         Ok((log, found))
@@ -356,6 +360,24 @@ impl std::fmt::Debug for Log {
             .field("durable", &self.durable())
             .finish()
     }
+}
+
+/// Whether the device itself holds the log from `from` to `end` as it reads.
+fn is_on_device(store: &dyn LogStore, from: LogPosition, end: LogPosition) -> Result<bool> {
+    const CHUNK: u64 = 1 << 20;
+    if weakened("device-not-asked") {
+        return Ok(true);
+    }
+    let (mut at, mut bytes) = (from, vec![0; end.get().saturating_sub(from.get()).min(CHUNK) as usize]);
+    while at < end {
+        let wanted = bytes.len().min((end.get() - at.get()) as usize);
+        let read = store.read_from(at, &mut bytes[..wanted])?;
+        if read == 0 || !store.device_holds(at, &bytes[..read]) {
+            return Ok(false);
+        }
+        at = at.advance(read)?;
+    }
+    Ok(true)
 }
 
 fn closed_by(group: &Group) -> Result<()> {

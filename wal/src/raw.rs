@@ -38,4 +38,11 @@ pub trait RawFile: Send + Sync {
 
     /// Makes contents and length durable (fdatasync).
     fn sync_data(&self) -> Result<()>;
+
+    /// Whether the device itself holds `bytes` at `offset`, after a sync: what it would give back, not what the system shows. `false`
+    /// where that can't be found out.
+    fn device_holds(&self, offset: u64, bytes: &[u8]) -> bool {
+        let _ = (offset, bytes);
+        false
+    }
 }

@@ -39,7 +39,7 @@ pub struct Recovered {
     pub last: Option<Timestamp>,
     /// Whether remains of records that were never synced were found after the end, and dropped.
     pub torn_tail: bool,
-    /// Whether no record says that the last commits are durable. An earlier sync of them may have failed, and after that a system
+    /// Whether neither a record nor the device says that the last commits are durable. An earlier sync of them may have failed, and after that a system
     /// may show bytes that it has given up on writing, and sync them no more. Writing them again where they stand would put at risk
     /// what may be durable and acknowledged: whoever relies on these commits makes durable elsewhere what they say.
     pub unproven: bool,

@@ -33,6 +33,13 @@ pub trait LogStore: Send + Sync {
     /// Space before `before` may be recycled. Nothing at or after it changes.
     fn trim(&self, before: LogPosition) -> Result<()>;
 
+    /// Whether what is durable, after a sync, holds `bytes` from `from` on, whatever reads show. `false` where that can't be found
+    /// out.
+    fn device_holds(&self, from: LogPosition, bytes: &[u8]) -> bool {
+        let _ = (from, bytes);
+        false
+    }
+
     /// What the store holds and has done.
     fn stats(&self) -> LogStats;
 

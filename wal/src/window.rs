@@ -112,28 +112,76 @@ impl<'s> Window<'s> {
     }
 }
 
+/// Offsets that are looked at together.
+const BLOCK: usize = 64;
+/// Where a header holds its own position, and the bytes of that.
+const FIELD: usize = 8;
+const FIELD_BYTES: usize = 8;
+
 /// The next offset from `offset` to `last` where a header could stand, of bytes whose first lies at position `at`: where the
 /// header's position field says so, which settles all but one in 2^64 places.
 fn next_place(bytes: &[u8], at: u64, mut offset: usize, last: usize) -> Option<usize> {
-    const FIELD: usize = 8;
-    const BLOCK: usize = 64;
     while offset <= last {
-        // Room that was never written is zeros, and only position 0 is written as such.
-        let zeros = |block: &[u8]| block.iter().fold(0, |any, byte| any | byte) == 0;
-        if at + offset as u64 > 0
-            && let Some(block) = bytes.get(offset + FIELD..offset + FIELD + BLOCK)
-            && zeros(block)
-        {
-            offset += BLOCK - FIELD + 1;
-            continue;
+        let from = at + offset as u64;
+        if let Some(block) = bytes.get(offset + FIELD..).and_then(|rest| rest.first_chunk()) {
+            // Room that was never written is zeros, and only position 0 is written as such.
+            let zeros = block[..BLOCK].iter().fold(0, |any, byte| any | byte) == 0;
+            if zeros && from > 0 {
+                offset += BLOCK - FIELD_BYTES + 1;
+                continue;
+            }
+            if !any_near(block, from) {
+                offset += BLOCK;
+                continue;
+            }
         }
-        let block = bytes.get(offset + FIELD..)?;
-        for (step, field) in block.windows(8).take(BLOCK.min(last + 1 - offset)).enumerate() {
-            if field == (at + (offset + step) as u64).to_le_bytes() {
+        let fields = bytes.get(offset + FIELD..)?.windows(FIELD_BYTES);
+        for (step, field) in fields.take(BLOCK.min(last + 1 - offset)).enumerate() {
+            if field == (from + step as u64).to_le_bytes() {
                 return Some(offset + step);
             }
         }
         offset += BLOCK;
     }
     None
+}
+
+/// Whether one of the fields that begin in the first [`BLOCK`] bytes could hold a position that is at most that much beyond `from`: going
+/// by all its bytes but the lowest two, for all places at once.
+fn any_near(block: &[u8; BLOCK + FIELD_BYTES - 1], from: u64) -> bool {
+    let upper = from.to_le_bytes();
+    if from >> 16 != (from + BLOCK as u64) >> 16 {
+        return true;
+    }
+    let mut any = false;
+    for step in 0..BLOCK {
+        let differs = (2..FIELD_BYTES).fold(0, |all, byte| all | (block[step + byte] ^ upper[byte]));
+        any |= differs == 0;
+    }
+    any
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_position_is_found_wherever_it_stands_and_nothing_else_is() {
+        let mut random = fastrand::Rng::with_seed(3);
+        for at in [1, 65_000, (1 << 24) - 1, (1 << 32) - 100, 1 << 40] {
+            for place in 0..400 {
+                let mut bytes: Vec<u8> = (0..600).map(|_| random.u8(..)).collect();
+                if place % 3 == 0 {
+                    bytes.fill(0);
+                }
+                let last = bytes.len() - RECORD_HEADER_BYTES;
+                assert_eq!(next_place(&bytes, at, 0, last), None);
+                let position = (at + place as u64).to_le_bytes();
+                bytes[place + FIELD..place + FIELD + FIELD_BYTES].copy_from_slice(&position);
+                let found = next_place(&bytes, at, 0, last);
+                assert_eq!(found, Some(place), "at {at}");
+                assert_eq!(next_place(&bytes, at, place + 1, last), None);
+            }
+        }
+    }
 }

@@ -167,21 +167,31 @@ fn a_disk_that_ignores_syncs_is_noticed_by_these_tests() {
 }
 
 #[test]
-fn commits_that_no_record_calls_durable_are_reported_unproven() {
-    let directory = CrashDirectory::new();
-    let mut world = World::new();
-    let log = world.recover(&directory).unwrap();
-    world.run(&log, 3).unwrap();
-    append(&log, &world.next_commit()).unwrap();
-    log.sync(log.end().0).unwrap();
+fn commits_that_no_record_calls_durable_are_unproven_unless_the_device_holds_them() {
     let open = |directory: &CrashDirectory| {
         let store =
             FileLogStore::open_in(Arc::new(directory.clone()), MIN_SEGMENT_BYTES).map(Arc::new).unwrap();
-        Log::open(store, world.from, world.chain, LogOptions::default(), |_| Ok(())).unwrap().1.unproven
+        let world = World::new();
+        Log::open(store, world.from, world.chain, LogOptions::default(), |_| Ok(())).unwrap().1
     };
-    assert!(open(&directory.killed()), "the last commit was synced, but nothing says so");
-    log.seal().unwrap();
-    assert!(!open(&directory.killed()));
+    for lost in [false, true] {
+        let directory = CrashDirectory::new();
+        let mut world = World::new();
+        let log = world.recover(&directory).unwrap();
+        world.run(&log, 3).unwrap();
+        append(&log, &world.next_commit()).unwrap();
+        if lost {
+            directory.inject(Calls::Syncs, 0, false, DiskFault::Lost);
+        }
+        assert_eq!(log.sync(log.end().0).is_err(), lost);
+        let found = open(&directory.killed());
+        assert!(found.commits >= 4, "what was given up is still shown");
+        assert_eq!(found.unproven, lost);
+        if !lost {
+            log.seal().unwrap();
+            assert!(!open(&directory.killed()).unproven);
+        }
+    }
 }
 
 #[test]

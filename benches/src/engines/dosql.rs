@@ -3,7 +3,7 @@
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 
-use dosql::{Begin, Database, Isolation, Keyspace, Options, ReadTransaction, Storage};
+use dosql::{Database, Isolation, Keyspace, Options, ReadTransaction, Storage};
 
 use crate::engine::{Change, Durability, Engine, Reader, Result, Settings, Way, incremented};
 
@@ -68,17 +68,11 @@ impl<const RETENTION: u64> Engine for Dosql<RETENTION> {
     }
 
     fn increment(&self, key: &[u8]) -> Result<()> {
-        loop {
-            let mut tx = self.database.begin(Begin::Concurrent(Isolation::Serializable))?;
+        Ok(self.database.write_concurrent(Isolation::Serializable, |tx| {
             tx.set_durability(dosql::Durability::None);
             let old = tx.get(&self.keyspace, key)?;
-            tx.put(&self.keyspace, key, incremented(old.as_deref()))?;
-            match tx.commit() {
-                Ok(_) => return Ok(()),
-                Err(error) if error.kind() == dosql::ErrorKind::Conflict => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+            tx.put(&self.keyspace, key, incremented(old.as_deref()))
+        })?)
     }
 
     fn sync(&self) -> Result<()> {

@@ -12,12 +12,11 @@ mod scarce;
 mod small;
 mod writes;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::data::{Key, Value};
 use crate::engine::{Change, Engine, Reader, Result, Settings, Way};
-use crate::measure::timed;
 use crate::report::Sheet;
 
 pub use crash::{die_writing, look_after};
@@ -89,7 +88,7 @@ pub fn session<E: Engine>(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
         load::copy(&loaded, &plan.sub(copy)?)?;
     }
     load::flush_files()?;
-    let engine: E = reopen(&loaded, sheet)?;
+    let engine = E::open(&loaded, AMPLE)?;
     let n = plan.entries();
     reads::warm(&engine, n, sheet)?;
     let engine = writes::overwrite(engine, plan, &loaded, sheet)?;
@@ -100,17 +99,6 @@ pub fn session<E: Engine>(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     engine.close()?;
     std::fs::remove_dir_all(loaded)?;
     writes::remove_half::<E>(plan, &plan.sub("removals")?, sheet)
-}
-
-/// Opens what was closed in an orderly way.
-fn reopen<E: Engine>(directory: &Path, sheet: &mut Sheet) -> Result<E> {
-    let (engine, seconds) = timed(|| {
-        let engine = E::open(directory, AMPLE)?;
-        let found = engine.reader()?.get(&crate::data::key(7), |_| ())?;
-        if found { Ok(engine) } else { Err("an entry is missing after a clean close".into()) }
-    })?;
-    sheet.less("13 open after a clean close, to the first get [ms]", seconds * 1000.0);
-    Ok(engine)
 }
 
 /// Brings every leaf into memory.

@@ -71,7 +71,14 @@ impl FilePageStore {
         let place = path.display().to_string();
         let file = super::raw::OsFile::open(path)
             .map_err(|error| Error::io("the page file can't be opened", &error).at(&place))?;
-        FilePageStore::with_file(Box::new(file), page_size, place)
+        let store = FilePageStore::with_file(Box::new(file), page_size, place)?;
+        // Whoever made the first commit had synced the name before.
+        if store.meta()?.is_none() {
+            super::raw::OsFile::sync_name(path).map_err(|error| {
+                Error::io("the page file's name can't be synced", &error).at(&store.place)
+            })?;
+        }
+        Ok(store)
     }
 
     /// As `open`, in a file that the caller provides; `place` names it in errors.

@@ -93,17 +93,24 @@ mod os {
     }
 
     impl OsFile {
-        /// Opens the file at `path`, creating it if there is none, in a way that survives a crash.
+        /// Opens the file at `path`, creating it if there is none. Its name is durable after [`OsFile::sync_name`].
         pub(crate) fn open(path: &Path) -> io::Result<Self> {
             let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            #[cfg(not(unix))]
+            let file = parking_lot::Mutex::new(file);
+            Ok(OsFile { file })
+        }
+
+        /// Makes the name of the file at `path` durable.
+        pub(crate) fn sync_name(path: &Path) -> io::Result<()> {
             #[cfg(unix)]
             if let Some(parent) = path.parent() {
                 let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
                 File::open(parent)?.sync_all()?;
             }
             #[cfg(not(unix))]
-            let file = parking_lot::Mutex::new(file);
-            Ok(OsFile { file })
+            let _ = path;
+            Ok(())
         }
     }
 

@@ -277,4 +277,16 @@ impl RawFile for CrashFile {
             .lock()
             .call(Call::Sync, &[], &[self.file as u64], |disk, course| disk.sync(course, self.file))
     }
+
+    fn device_holds(&self, offset: u64, bytes: &[u8]) -> bool {
+        let numbers = [self.file as u64, offset, bytes.len() as u64];
+        let held = self.disk.lock().call(Call::Read, &[], &numbers, |disk, course| {
+            course.result()?;
+            let mut held = vec![0; bytes.len()];
+            let offset = usize::try_from(offset).unwrap_or(usize::MAX);
+            let len = disk.files[self.file].durable.read(offset, &mut held);
+            Ok(len == bytes.len() && held == bytes)
+        });
+        held.unwrap_or(false)
+    }
 }

@@ -71,6 +71,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["process-dies", "commits"],
     ),
     mutant(
+        "device-not-asked",
+        "wal/src/log.rs",
+        "what recovery found is taken for what the device holds",
+        &["process-dies", "commits"],
+    ),
+    mutant(
         "failed-sync-forgiven",
         "wal/src/log.rs, file.rs, src/engine.rs",
         "the database goes on after a failed sync",

@@ -120,4 +120,8 @@ impl RawFile for WatchedFile {
         self.watch.look();
         self.file.sync_data()
     }
+
+    fn device_holds(&self, offset: u64, bytes: &[u8]) -> bool {
+        self.file.device_holds(offset, bytes)
+    }
 }
