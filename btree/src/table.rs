@@ -14,6 +14,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use crate::MAX_PAGE_SIZE;
 use crate::page::format::{PageHeader, seal};
 
 /// The bytes of a page, shared.
@@ -226,8 +227,9 @@ impl Table {
 
     /// A buffer to write a page into, not shared; its bytes are arbitrary.
     pub(crate) fn buffer(&self, page_size: usize) -> Image {
+        static ZEROS: [u8; MAX_PAGE_SIZE] = [0; MAX_PAGE_SIZE];
         let spare = self.pool.lock().pop();
-        spare.unwrap_or_else(|| std::iter::repeat_n(0, page_size).collect())
+        spare.unwrap_or_else(|| Image::from(&ZEROS[..page_size]))
     }
 
     /// A copy of an image, not shared.

@@ -132,6 +132,32 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The head of what is left of the tail of key `i` without its first `cut` bytes.
+    pub(crate) fn cut_head(&self, i: usize, cut: usize) -> u32 {
+        let slot = &self.slots[i];
+        let len = usize::from(slot.tail_len.get());
+        let (first, rest) = (slot.head.to_bytes(), self.slot_rest(slot));
+        let byte = |at: usize| match at {
+            at if at >= len => 0,
+            0..4 => first[at],
+            at => rest[at - 4],
+        };
+        u32::from_be_bytes([byte(cut), byte(cut + 1), byte(cut + 2), byte(cut + 3)])
+    }
+
+    /// Whether `key` belongs into this leaf, after the entry before slot `i` and before the one in it, and is neither of the two.
+    #[inline]
+    pub(crate) fn is_gap(&self, i: usize, key: &[u8]) -> bool {
+        let Some(tail) = key.strip_prefix(self.prefix()) else { return false };
+        let head = head_of(tail);
+        let order = |slot: &Slot| slot.head.get().cmp(&head).then_with(|| self.compare_rest(slot, tail));
+        let before = i.checked_sub(1).and_then(|before| self.slots.get(before));
+        before.is_some_and(|slot| order(slot).is_lt()) && match self.slots.get(i) {
+                Some(slot) => order(slot).is_gt(),
+                None => self.high().is_none_or(|high| key < high),
+            }
+    }
+
     /// Sets `out` to the whole of key `i`.
     pub(crate) fn key_into(&self, i: usize, out: &mut Vec<u8>) {
         out.clear();
@@ -271,6 +297,11 @@ impl<'a> Node<'a> {
     /// Bytes free after a compaction.
     pub(crate) fn room(&self) -> usize {
         self.free() + usize::from(self.header.garbage.get())
+    }
+
+    /// Bytes that the fences take.
+    pub(crate) fn fences(&self) -> usize {
+        usize::from(self.header.low_len.get()) + usize::from(self.header.high_len.get())
     }
 
     /// Bytes in use, headers included.

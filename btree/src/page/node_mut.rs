@@ -1,6 +1,8 @@
 //! Changing a leaf or inner page. Space in the heap is taken from its low end; what removals leave behind is garbage
 //! until a compaction.
 
+use std::ops::Range;
+
 use zerocopy::FromBytes;
 use zerocopy::byteorder::big_endian;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
@@ -159,6 +161,47 @@ impl<'a> NodeMut<'a> {
         self.push(key, [prelude.as_slice(), value.bytes])
     }
 
+    /// Appends entries of another node. False where they do not fit; then an unknown number of them was appended.
+    #[must_use]
+    pub(crate) fn append(&mut self, from: Node<'_>, range: Range<usize>, key: &mut Vec<u8>) -> bool {
+        let (header, prefix) = (self.node().header, self.node().prefix_len());
+        if from.is_leaf() && prefix >= from.prefix_len() && header.base.get() == from.header.base.get() {
+            return self.append_cut(from, range, prefix - from.prefix_len());
+        }
+        range.into_iter().all(|i| self.push_from(from, i, key))
+    }
+
+    /// Appends entries of a leaf of the same base, whose tails lose their first `cut` bytes here. All of them, or none.
+    fn append_cut(&mut self, from: Node<'_>, range: Range<usize>, cut: usize) -> bool {
+        let count = self.node().count();
+        let total = count + range.len();
+        let mut at = self.node().header.heap_start.get() as usize;
+        let slots_end = SLOTS_AT + SLOT * total;
+        if slots_end > at {
+            return false;
+        }
+        for (to, i) in (count..).zip(range) {
+            let slot = from.slots[i];
+            let tail_len = usize::from(slot.tail_len.get());
+            let gone = rest_len(tail_len) - rest_len(tail_len - cut);
+            let size = from.entry_size(i) - gone;
+            if slots_end + size > at {
+                return false;
+            }
+            at -= size;
+            let start = usize::from(slot.offset.get()) + gone;
+            self.bytes[at..at + size].copy_from_slice(&from.bytes[start..start + size]);
+            let head = if cut == 0 { slot.head } else { big_endian::U32::new(from.cut_head(i, cut)) };
+            let tail_len = U16::new((tail_len - cut) as u16);
+            self.slots(total)[to] = Slot { head, offset: U16::new(at as u16), tail_len };
+        }
+        let header = self.header();
+        header.heap_start = U32::new(at as u32);
+        header.count = U16::new(total as u16);
+        self.renew_hints(count, count);
+        true
+    }
+
     /// Removes the entry in slot `i`.
     pub(crate) fn remove(&mut self, i: usize) {
         let node = self.node();
@@ -213,8 +256,7 @@ impl<'a> NodeMut<'a> {
     fn compact(&mut self) {
         let old = self.bytes.to_vec();
         let node = Node::new(&old);
-        let fences = usize::from(node.header.low_len.get()) + usize::from(node.header.high_len.get());
-        let mut at = self.bytes.len() - fences;
+        let mut at = self.bytes.len() - node.fences();
         for i in 0..node.count() {
             let size = node.entry_size(i);
             let from = usize::from(node.slots[i].offset.get());

@@ -40,7 +40,7 @@ pub(crate) fn node_of_level(image: &[u8], level: u8) -> Result<Node<'_>> {
 
 /// Only a store whose pages or free list were tampered with leads here: it uses one page for two things.
 #[cold]
-fn lost(id: u64) -> Error {
+pub(super) fn lost(id: u64) -> Error {
     Error::corrupt("a page is used for two things at once; restore from a backup", format!("page {id}"))
 }
 

@@ -106,13 +106,9 @@ impl PageWriter<'_> {
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
-        // The leaf will change in any case: it is copied before it is searched, so that the search finds it in cache.
-        self.descend(root, key, 0)?;
-        self.touch(root)?;
-        self.check_covers(key)?;
-        let (slot, found) = match self.node_at(self.last())?.search(key) {
-            Ok(slot) => (slot, Some(self.found(slot, want)?)),
-            Err(slot) => (slot, None),
+        let (slot, found) = match self.next_of_run(root, key) {
+            Some(slot) => (slot, None),
+            None => self.seek_to_change(root, key, want)?,
         };
         let reference;
         let (kind, bytes) = match value {
@@ -139,6 +135,34 @@ impl PageWriter<'_> {
             self.retire(id, found.chain_epoch, since);
         }
         Ok((true, found.displaced))
+    }
+
+    /// Makes the leaf of `key` private, at the end of the path; where in it the key is or belongs, and what is there.
+    fn seek_to_change(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        want: bool,
+    ) -> Result<(usize, Option<Found>)> {
+        // The leaf will change in any case: it is copied before it is searched, so that the search finds it in cache.
+        self.descend(root, key, 0)?;
+        self.touch(root)?;
+        self.check_covers(key)?;
+        match self.node_at(self.last())?.search(key) {
+            Ok(slot) => Ok((slot, Some(self.found(slot, want)?))),
+            Err(slot) => Ok((slot, None)),
+        }
+    }
+
+    /// The slot after the last insert, where `key` comes next: a run of new keys goes on without a search.
+    fn next_of_run(&self, root: &Root, key: &[u8]) -> Option<usize> {
+        let (leaf, slot) = self.state.last_insert;
+        let here = self.state.path_root == root.page.get()
+            && self.state.path.last().is_some_and(|step| step.id == leaf && step.image.is_none());
+        if !here {
+            return None;
+        }
+        self.node_at(self.last()).ok().filter(|node| node.is_gap(slot + 1, key)).map(|_| slot + 1)
     }
 
     /// A tree of one empty leaf.

@@ -6,6 +6,7 @@
 use dosql_base::Result;
 
 use super::PageWriter;
+use super::path::lost;
 use crate::page::format::{SLOT, SLOTS_AT};
 use crate::page::node::{Node, child_pointer, rest_len, separator};
 use crate::page::node_mut::{NodeMut, Shape};
@@ -63,6 +64,13 @@ impl Virtual<'_> {
 
     /// The split to make. `ascending`: the entry continues a run of ascending inserts.
     fn choose(&self, ascending: bool) -> Option<Plan> {
+        if ascending && self.slot == self.node.count() && self.slot > 0 {
+            // All that is there stays, and nothing but the new entry needs to be weighed.
+            let (new, left) = (self.size(self.slot), self.node.used() - self.node.fences() - SLOTS_AT);
+            if let Some(plan) = self.plan(self.slot, left, left + new) {
+                return Some(plan);
+            }
+        }
         let sizes: Vec<usize> = (0..self.count()).map(|i| self.size(i)).collect();
         let total: usize = sizes.iter().sum();
         let left_of = |i: usize| sizes[..i].iter().sum::<usize>();
@@ -111,7 +119,9 @@ impl PageWriter<'_> {
 
     /// Moves the entries from `at` on of the page at step `d` to a new page, whose id it returns.
     fn split_at(&mut self, d: usize, at: usize, separator: &[u8]) -> Result<u64> {
-        let old = self.pages.table.copy(self.bytes_at(d)?);
+        let id = self.state.path[d].id;
+        self.private_at(d)?;
+        let old = Arc::clone(&self.state.private.get(&id).ok_or_else(|| lost(id))?.image);
         let node = Node::new(&old);
         let (id, epoch) = (self.state.path[d].id, self.state.epoch);
         let (level, base) = (node.header.level, node.header.base.get());
@@ -200,11 +210,8 @@ fn fill(
     range: std::ops::Range<usize>,
     key: &mut Vec<u8>,
 ) {
-    let mut node = NodeMut::init(bytes, shape);
-    for i in range {
-        let fits = node.push_from(from, i, key);
-        assert!(fits, "the split was chosen so that both sides fit");
-    }
+    let fits = NodeMut::init(bytes, shape).append(from, range, key);
+    assert!(fits, "the split was chosen so that both sides fit");
 }
 
 /// Makes a page of all entries of two neighbours; false where they do not fit.
@@ -212,22 +219,13 @@ pub(super) fn join(image: &mut Image, shape: Shape<'_>, left: Node<'_>, right: N
     let bytes = Arc::get_mut(image).expect("a new buffer is not shared");
     let mut node = NodeMut::init(bytes, shape);
     let mut key = Vec::new();
-    for i in 0..left.count() {
-        if !node.push_from(left, i, &mut key) {
-            return false;
-        }
+    if !node.append(left, 0..left.count(), &mut key) {
+        return false;
     }
-    for i in 0..right.count() {
-        let pushed = if i == 0 && !right.is_leaf() {
-            // The first child of an inner page has no key of its own: it starts at the low fence.
-            let (id, epoch) = right.child(0);
-            node.push(right.low(), [&child_pointer(id, epoch), &[]])
-        } else {
-            node.push_from(right, i, &mut key)
-        };
-        if !pushed {
-            return false;
-        }
+    if right.is_leaf() || right.count() == 0 {
+        return node.append(right, 0..right.count(), &mut key);
     }
-    true
+    // The first child of an inner page has no key of its own: it starts at the low fence.
+    let (id, epoch) = right.child(0);
+    node.push(right.low(), [&child_pointer(id, epoch), &[]]) && node.append(right, 1..right.count(), &mut key)
 }
