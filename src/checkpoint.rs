@@ -58,11 +58,12 @@ impl Engine {
                 return Ok(());
             }
         }
+        self.room.join();
         let result = match self.fault.get() {
             Some(_) => Ok(()),
             None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
-            None => self.make_checkpoint(None).and_then(|()| self.log.seal()),
+            None => self.make_checkpoint(None).and_then(|()| self.log.seal()).and_then(|()| self.log.shrink()),
         };
         self.lock.lock().take();
         result
@@ -162,11 +163,13 @@ impl Engine {
             self.log.trim(begun.end).map_err(|error| self.poison(error))?;
         }
         begun.frozen.write().map_err(|error| self.poison(error))?;
-        {
+        let held = {
             let mut committer = self.committer.lock();
-            self.pages.writer().settle(begun.frozen);
             committer.log_start = begun.end;
-        }
+            self.pages.writer().settle(begun.frozen)
+        };
+        // Commits go on while the images that only the checkpoint needed are given back.
+        drop(held);
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.log.trim(begun.end).map_err(|error| self.poison(error))
     }

@@ -9,14 +9,13 @@ use std::sync::atomic::Ordering;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
-use dosql_btree::{Displaced, PageWriter, Root};
+use dosql_btree::{PageWriter, Root, Was};
 use dosql_sql::catalog::store::is_catalog_key;
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
 use crate::changes::Changes;
 use crate::engine::{Committer, Engine, Pending};
-use crate::history::key;
-use crate::history::memtable::Version;
+use crate::history::displaced::Displaced;
 use crate::long_keys::KeyForm;
 use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Isolation};
@@ -36,9 +35,6 @@ pub(crate) struct Committed {
     pub(crate) timestamp: Timestamp,
     pub(crate) end: LogPosition,
 }
-
-/// Versions that a commit displaced, by history key.
-pub(crate) type DisplacedVersions = Vec<(Box<[u8]>, Version)>;
 
 impl Engine {
     /// Commits `writes`, which must not be empty. The caller holds the turn. On success `writes` is empty; after an error it is as
@@ -61,9 +57,8 @@ impl Engine {
             ));
         }
         record.set_timestamp(timestamp);
-        let (appended, root, displaced) =
-            self.apply_and_append(&committer, timestamp, writes.changes(), &record)?;
-        committer.history.memtable.add(displaced);
+        let (appended, root) = self.apply_and_append(&mut committer, timestamp, writes.changes(), &record)?;
+        committer.history.memtable.add(&committer.displaced);
         committer.last = timestamp;
         // The catalog's keys come before all others.
         if writes.changes().keys().next().is_some_and(is_catalog_key) {
@@ -95,24 +90,24 @@ impl Engine {
 
     fn apply_and_append(
         &self,
-        committer: &Committer,
+        committer: &mut Committer,
         timestamp: Timestamp,
         changes: &Changes,
         record: &RecordBuilder,
-    ) -> Result<(Appended, Root, DisplacedVersions)> {
+    ) -> Result<(Appended, Root)> {
+        let (mut root, displaced) = (committer.root, &mut committer.displaced);
+        displaced.clear();
         // Dropping the writer takes back what was not published.
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
-        let mut root = committer.root;
         let keep = self.options.retention > 0 || !committer.tags.is_empty();
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages) };
-        let mut displaced = DisplacedVersions::new();
         for (key, change) in changes.iter() {
-            apply(&mut writer, &mut root, how, key, change, &mut displaced)?;
+            apply(&mut writer, &mut root, how, key, change, displaced)?;
         }
         let appended = self.append(record)?;
         writer.publish(timestamp).map_err(|error| self.poison(error))?;
-        Ok((appended, root, displaced))
+        Ok((appended, root))
     }
 
     /// Appends a commit's record to the log.
@@ -201,7 +196,7 @@ pub(crate) fn apply(
     how: Applying,
     key: &[u8],
     value: Option<&[u8]>,
-    displaced: &mut DisplacedVersions,
+    displaced: &mut Displaced,
 ) -> Result<()> {
     if !how.form.is_long(key) {
         return apply_stored(writer, root, how, key, value, displaced);
@@ -219,36 +214,33 @@ fn apply_stored(
     how: Applying,
     key: &[u8],
     value: Option<&[u8]>,
-    displaced: &mut DisplacedVersions,
+    displaced: &mut Displaced,
 ) -> Result<()> {
     let Applying { timestamp, keep, .. } = how;
-    let before: Option<Displaced> = match (value, keep) {
-        (Some(value), true) => writer.put(root, key, timestamp, value)?,
-        (None, true) => writer.delete(root, key)?,
-        (Some(value), false) => {
-            writer.set(root, key, timestamp, value)?;
-            None
-        }
-        (None, false) => {
-            writer.remove(root, key)?;
-            None
-        }
-    };
-    let Some(before) = before.filter(|before| !before.tombstone) else {
-        return Ok(());
-    };
-    if value.is_none() && weakened("deleted-row-forgotten") {
+    if !keep {
+        match value {
+            Some(value) => writer.set(root, key, timestamp, value)?,
+            None => writer.remove(root, key)?,
+        };
         return Ok(());
     }
-    if value == Some(&*before.value) {
-        // The same again is no new version: the row goes on being what it was since it was first so.
-        writer.set(root, key, before.version, &before.value)?;
-        return Ok(());
-    }
-    let mut encoded = Vec::new();
-    key::encode(&mut encoded, key, before.version);
     let end = if weakened("version-ends-late") { timestamp.next() } else { timestamp };
-    let version = Version { end, value: before.value };
-    displaced.push((encoded.into_boxed_slice(), version));
+    let begun = displaced.begin(end);
+    let before: Option<Was> = match value {
+        Some(value) => writer.put_keeping(root, key, timestamp, value, begun)?,
+        None => writer.delete_keeping(root, key, begun)?,
+    };
+    let forgotten = value.is_none() && weakened("deleted-row-forgotten");
+    let Some(before) = before.filter(|before| !before.tombstone && !forgotten) else {
+        displaced.drop_begun();
+        return Ok(());
+    };
+    if value == Some(displaced.begun()) {
+        // The same again is no new version: the row goes on being what it was since it was first so.
+        writer.set(root, key, before.version, displaced.begun())?;
+        displaced.drop_begun();
+        return Ok(());
+    }
+    displaced.keep(key, before.version);
     Ok(())
 }

@@ -8,7 +8,7 @@ use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result};
 use dosql_btree::{FilePageStore, PageStore};
 use dosql_lsm::DirectorySegmentStore;
-use dosql_wal::FileLogStore;
+use dosql_wal::{DEFAULT_SEGMENT_BYTES, FileLogStore};
 
 use crate::options::Options;
 use crate::storage::{Lock, Storage};
@@ -16,7 +16,8 @@ use crate::storage::{Lock, Storage};
 const PAGES: &str = "pages";
 const LOCK: &str = "LOCK";
 const SEGMENTS: &str = "segments";
-/// A log file is at most a quarter of the log limit, so that a checkpoint can recycle most of it.
+/// A log file is at most a quarter of the log limit, so that a checkpoint can recycle most of it, and never so large that making one
+/// keeps the device busy for long.
 const LOG_FILES: u64 = 4;
 
 /// Opens the stores in the directory at `path`, which is made if it is missing.
@@ -28,7 +29,7 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
         fs::create_dir_all(path).map_err(|error| Error::io(format!("make {}", path.display()), &error))?;
     }
     let lock = lock(path)?;
-    let log = FileLogStore::open(path, options.log_limit / LOG_FILES)?;
+    let log = FileLogStore::open(path, (options.log_limit / LOG_FILES).min(DEFAULT_SEGMENT_BYTES))?;
     let pages = FilePageStore::open(path.join(PAGES), options.page_size)?;
     // Names are durable before there is a database by them. Whoever made its first checkpoint saw to that.
     if pages.meta()?.is_none() {

@@ -25,6 +25,8 @@ use dosql_lsm::SegmentStore;
 use dosql_wal::{Log, LogPosition};
 
 use crate::history::History;
+use crate::history::displaced::Displaced;
+use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
 use crate::options::Options;
 use crate::readers::Readers;
@@ -49,6 +51,7 @@ pub(crate) struct Engine {
     /// Whether checkpoints that fall due are made by a thread.
     pub(crate) background: bool,
     pub(crate) worker: Worker,
+    pub(crate) room: LogRoom,
     pub(crate) committer: Mutex<Committer>,
     pub(crate) window: Mutex<Window>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,
@@ -85,6 +88,7 @@ impl Deref for Handle {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.worker.join();
+        self.0.room.join();
     }
 }
 
@@ -96,6 +100,8 @@ pub(crate) struct Committer {
     pub(crate) root: Root,
     pub(crate) system: Root,
     pub(crate) history: History,
+    /// What the commit under way displaces; kept for its buffers.
+    pub(crate) displaced: Displaced,
     /// See [`View::floor`].
     pub(crate) floor: Timestamp,
     /// See [`View::catalog_changed`].

@@ -38,6 +38,7 @@ mod keyspace;
 mod known_end;
 mod kv;
 pub mod limits;
+mod log_room;
 mod long_keys;
 mod maintenance;
 mod manifest;

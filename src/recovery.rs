@@ -11,10 +11,12 @@ use dosql_base::{Env, Error, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
 use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 
-use crate::commit::{Applying, DisplacedVersions, apply};
+use crate::commit::{Applying, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::history::History;
+use crate::history::displaced::Displaced;
 use crate::history::memtable::Memtable;
+use crate::log_room::LogRoom;
 use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow};
@@ -75,6 +77,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         root: replayed.root,
         system: replayed.system,
         history,
+        displaced: Displaced::default(),
         floor,
         catalog_changed: visible_to,
         tags,
@@ -95,6 +98,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         checkpointing: Mutex::new(()),
         background,
         worker: Worker::default(),
+        room: LogRoom::default(),
         committer: Mutex::new(committer),
         window: Mutex::new(Window::new(visible_to)),
         pending: Mutex::new(VecDeque::new()),
@@ -211,7 +215,7 @@ struct Replay<'a> {
     tags: BTreeSet<Vec<u8>>,
     form: KeyForm,
     any: bool,
-    displaced: DisplacedVersions,
+    displaced: Displaced,
     memtable: Memtable,
 }
 
@@ -235,7 +239,7 @@ impl<'a> Replay<'a> {
             tags: manifest.tags.iter().map(|tag| TagRow::key(&tag.name)).collect(),
             form: KeyForm::of(pages),
             any: false,
-            displaced: DisplacedVersions::new(),
+            displaced: Displaced::default(),
             memtable: Memtable::default(),
         }
     }
@@ -270,7 +274,8 @@ impl<'a> Replay<'a> {
             let (writer, root) = (&mut self.writer, &mut self.root);
             apply(writer, root, how, key, value, &mut self.displaced)?;
         }
-        self.memtable.add(self.displaced.drain(..));
+        self.memtable.add(&self.displaced);
+        self.displaced.clear();
         Ok(())
     }
 

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! freeze (in turn)      what is dirty now belongs to this checkpoint; the next epoch begins
-//! write  (no turn)      the batch of the store, while commits go on in pages of fresh ids
-//! settle (in turn)      the pages are clean; ids that the batch before freed are free
+//! write  (no turn)      the batch of the store, while commits go on in pages of fresh ids; then its pages are clean
+//! settle (in turn)      ids that the batch before freed are free
 //! ```
 //!
 //! The meta blob, little-endian:
@@ -189,7 +189,13 @@ impl Frozen {
         images.sort_unstable_by_key(|image| PageHeader::of(image).id.get());
         let puts: Vec<(PageId, &[u8])> =
             images.iter().map(|image| (PageId::new(PageHeader::of(image).id.get()), &image[..])).collect();
-        pages.store.commit(Batch { puts: &puts, frees: &self.frees, meta: &self.meta })
+        pages.store.commit(Batch { puts: &puts, frees: &self.frees, meta: &self.meta })?;
+        // Before the first page of this checkpoint can be evicted and read again.
+        pages.gauges.checkpoints.fetch_add(1, Ordering::Release);
+        for &id in &*self.dirty {
+            pages.table.clean(id);
+        }
+        Ok(())
     }
 }
 
@@ -211,7 +217,9 @@ impl PageWriter<'_> {
             state.epoch -= 1;
             return Err(error);
         }
-        self.settle(frozen);
+        let held = self.settle(frozen);
+        drop(held);
+        self.pages.table.evict();
         Ok(())
     }
 
@@ -268,21 +276,16 @@ impl PageWriter<'_> {
         Ok(Frozen { snapshot, dirty, list, frees, meta: meta.encode(pages.page_size) })
     }
 
-    /// Ends a checkpoint whose batch is durable: its pages are clean, and what the one before it freed may be used again.
-    pub fn settle(&mut self, frozen: Frozen) {
+    /// Ends a checkpoint whose batch is durable: what the one before it freed may be used again. Drop what it returns without the
+    /// turn: that gives back the images that commits superseded meanwhile.
+    pub fn settle(&mut self, frozen: Frozen) -> PageSnapshot {
         let pages = self.pages;
         let state = &mut *self.state;
         state.frozen = None;
         state.alloc.committed();
-        // Before the first page of this checkpoint can be evicted and read again.
-        pages.gauges.checkpoints.fetch_add(1, Ordering::Release);
-        for &id in &*frozen.dirty {
-            pages.table.clean(id);
-        }
-        drop(frozen);
         state.collect_released(pages);
         state.update_gauges(pages);
-        pages.table.evict();
+        frozen.snapshot
     }
 }
 

@@ -75,8 +75,23 @@ pub struct Item<'a> {
 pub struct Displaced {
     /// The version that had written it.
     pub version: Timestamp,
-    /// The value; empty for a tombstone. Shared, since it goes on living in history.
+    /// The value; empty for a tombstone.
     pub value: Arc<[u8]>,
     /// Whether it said "deleted".
     pub tombstone: bool,
+}
+
+/// What a put or a delete displaced, but for its value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Was {
+    /// The version that had written it.
+    pub version: Timestamp,
+    /// Whether it said "deleted".
+    pub tombstone: bool,
+}
+
+impl Was {
+    pub(crate) fn with(self, value: Vec<u8>) -> Displaced {
+        Displaced { version: self.version, value: value.into(), tombstone: self.tombstone }
+    }
 }

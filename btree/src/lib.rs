@@ -34,7 +34,7 @@ mod writer;
 pub use check::TreeCheck;
 pub use checkpoint::Frozen;
 pub use cursor::{Cursor, Stop, Way};
-pub use entry::{Displaced, Entry, Item};
+pub use entry::{Displaced, Entry, Item, Was};
 pub use pages::{Pages, PagesOptions, PagesStats};
 pub use root::Root;
 pub use snapshot::PageSnapshot;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
 
-use super::memtable::{Memtable, Version};
+use super::displaced::{Displaced, split};
+use super::memtable::Memtable;
 
 /// A position among superseded versions. Moves answer whether there is a version to stand on.
 pub(crate) trait Versions {
@@ -56,8 +57,10 @@ impl Versions for Cursor {
 /// owner works.
 pub(crate) struct MemtableCursor {
     table: Arc<Memtable>,
-    /// Entries from the current one on in the direction of travel, reversed: the current one is last.
-    ahead: Vec<(Box<[u8]>, Version)>,
+    /// Entries in the direction of travel.
+    copied: Displaced,
+    /// The one of them that it stands on.
+    at: usize,
     backward: bool,
 }
 
@@ -66,24 +69,25 @@ const BATCH: usize = 32;
 
 impl MemtableCursor {
     pub(crate) fn new(table: Arc<Memtable>) -> Self {
-        MemtableCursor { table, ahead: Vec::new(), backward: false }
+        MemtableCursor { table, copied: Displaced::default(), at: 0, backward: false }
     }
 
     fn fill(&mut self, from: Bound<&[u8]>, backward: bool, limit: usize) -> bool {
         let (start, end) = if backward { (Bound::Unbounded, from) } else { (from, Bound::Unbounded) };
-        self.backward = backward;
-        self.ahead = self.table.copy(start, end, backward, limit);
-        self.ahead.reverse();
-        !self.ahead.is_empty()
+        (self.backward, self.at) = (backward, 0);
+        self.table.copy(start, end, backward, limit, &mut self.copied);
+        !self.copied.is_empty()
     }
 
     fn step(&mut self, backward: bool) -> bool {
-        let Some((current, _)) = self.ahead.pop() else {
+        if self.at >= self.copied.len() {
             return false;
-        };
-        if self.backward == backward && !self.ahead.is_empty() {
+        }
+        if self.backward == backward && self.at + 1 < self.copied.len() {
+            self.at += 1;
             return true;
         }
+        let current = self.copied.get(self.at).0.to_vec();
         self.fill(Bound::Excluded(&current), backward, BATCH)
     }
 }
@@ -106,31 +110,33 @@ impl Versions for MemtableCursor {
     }
 
     fn key(&self) -> &[u8] {
-        self.ahead.last().map_or(&[], |(key, _)| key)
+        self.copied.get(self.at).0
     }
 
     fn end(&self) -> Timestamp {
-        self.ahead.last().map_or(Timestamp::ZERO, |(_, version)| version.end)
+        split(self.copied.get(self.at).1).0
     }
 
     fn value(&self) -> Result<&[u8]> {
-        Ok(self.ahead.last().map_or(&[], |(_, version)| &version.value))
+        Ok(split(self.copied.get(self.at).1).1)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::history::key;
-
     #[test]
     fn a_memtable_cursor_goes_both_ways_and_turns_around() {
         let table = Arc::new(Memtable::default());
         for n in 0..100u64 {
-            let mut encoded = Vec::new();
-            key::encode(&mut encoded, &n.to_be_bytes(), Timestamp::from_micros(1));
-            let version = Version { end: Timestamp::from_micros(n + 2), value: Arc::from([n as u8]) };
-            table.add([(encoded.into_boxed_slice(), version)]);
+            let mut displaced = Displaced::default();
+            displaced.add(
+                &n.to_be_bytes(),
+                Timestamp::from_micros(1),
+                Timestamp::from_micros(n + 2),
+                &[n as u8],
+            );
+            table.add(&displaced);
         }
         let mut cursor = MemtableCursor::new(table);
         assert!(cursor.seek(&[]).unwrap());

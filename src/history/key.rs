@@ -24,6 +24,11 @@ fn put_escaped(out: &mut Vec<u8>, key: &[u8]) {
 /// Replaces `out` by the history key of the version of `key` that began at `start`.
 pub(crate) fn encode(out: &mut Vec<u8>, key: &[u8], start: Timestamp) {
     out.clear();
+    append(out, key, start);
+}
+
+/// Appends the history key of the version of `key` that began at `start` to `out`.
+pub(crate) fn append(out: &mut Vec<u8>, key: &[u8], start: Timestamp) {
     put_escaped(out, key);
     out.push(0);
     out.extend_from_slice(&(!start.as_micros()).to_be_bytes());

@@ -10,6 +10,7 @@
 
 pub(crate) mod compaction;
 pub(crate) mod cursor;
+pub(crate) mod displaced;
 pub(crate) mod key;
 pub(crate) mod memtable;
 pub(crate) mod past;
@@ -39,7 +40,7 @@ pub(crate) struct History {
 impl History {
     /// Sets the memtable aside, if it holds anything, for the next run; commits go on in a new one.
     pub(crate) fn set_aside(&mut self) {
-        if self.memtable.len() > 0 {
+        if !self.memtable.is_empty() {
             let full = std::mem::take(&mut self.memtable);
             self.aside = self.aside.iter().cloned().chain([full]).collect();
         }
@@ -62,8 +63,9 @@ impl History {
 
     /// The version of `key` that was current at `at`, if it has been displaced since.
     pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
-        if let Some(version) = self.memtables().find_map(|memtable| memtable.get(key, at)) {
-            return Ok(Some(Bytes::shared(version.value)));
+        let found = self.memtables().find_map(|memtable| memtable.get(key, at, |value| Arc::from(value)));
+        if let Some(value) = found {
+            return Ok(Some(Bytes::shared(value)));
         }
         let (mut from, mut before) = (Vec::new(), Vec::new());
         key::encode(&mut from, key, at);

@@ -42,7 +42,7 @@ pub const MIN_SEGMENT_BYTES: u64 = SEGMENT_HEADER_BYTES + 4096;
 const FIRST_SEGMENT_BYTES: u64 = 64 << 10;
 
 /// How many trimmed segments are kept for reuse.
-const MAX_SPARES: usize = 4;
+const MAX_SPARES: usize = 8;
 
 /// The name of a segment that is being made.
 const NEW_NAME: &str = "log-new";
@@ -200,15 +200,15 @@ impl FileLogStore {
         })
     }
 
-    /// Removes spares that are unfit or too many, lowest first.
-    fn tidy(&self) -> Result<()> {
+    /// Removes spares that are unfit or more than so many, lowest first.
+    fn tidy(&self, most: usize) -> Result<()> {
         let surplus: Vec<Spare> = {
             let mut state = self.state.lock();
             let (fit, mut unfit): (Vec<_>, Vec<_>) =
                 state.spares.drain(..).partition(|spare| self.fits(spare));
             state.spares = fit;
             state.spares.sort_by_key(|spare| spare.sequence);
-            let over = state.spares.len().saturating_sub(MAX_SPARES);
+            let over = state.spares.len().saturating_sub(most);
             unfit.extend(state.spares.drain(..over));
             unfit
         };
@@ -438,7 +438,7 @@ impl LogStore for FileLogStore {
         if named_only {
             self.close_on_failure(self.directory.sync())?;
         }
-        self.tidy()
+        self.tidy(MAX_SPARES)
     }
 
     fn device_holds(&self, from: LogPosition, bytes: &[u8]) -> bool {
@@ -464,7 +464,11 @@ impl LogStore for FileLogStore {
                 state.spares.push(Spare::from(first));
             }
         }
-        self.tidy()
+        self.tidy(MAX_SPARES)
+    }
+
+    fn shrink(&self) -> Result<()> {
+        self.tidy(0)
     }
 
     fn stats(&self) -> LogStats {

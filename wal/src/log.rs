@@ -220,23 +220,45 @@ impl Log {
         self.sync(mark.end)
     }
 
-    /// Makes room for `bytes` more, so that no append has to until they are used up: for quiet moments.
+    /// Gives back the storage that is kept for records to come: for a clean shutdown, after [`Log::seal`].
+    pub fn shrink(&self) -> Result<()> {
+        self.check_usable()?;
+        self.store.shrink()
+    }
+
+    /// Makes room for `bytes` more, so that no append has to until they are used up. Appends that have room go on meanwhile.
     pub fn reserve(&self, bytes: usize) -> Result<()> {
         self.check_usable()?;
-        let mut state = self.state.lock();
-        let upto = state.end.advance(bytes)?;
-        self.make_room(&mut state, upto)
+        let (upto, reserved) = {
+            let state = self.state.lock();
+            (state.end.advance(bytes)?, state.reserved)
+        };
+        if upto > reserved {
+            let room = self.room(upto)?;
+            let mut state = self.state.lock();
+            state.reserved = state.reserved.max(room);
+        }
+        Ok(())
+    }
+
+    /// How many bytes appends can take before they have to make room.
+    #[must_use]
+    pub fn room_left(&self) -> u64 {
+        let state = self.state.lock();
+        state.reserved.get().saturating_sub(state.end.get())
     }
 
     fn make_room(&self, state: &mut State, upto: LogPosition) -> Result<()> {
-        if upto <= state.reserved {
-            return Ok(());
+        if upto > state.reserved {
+            state.reserved = self.room(upto)?;
         }
+        Ok(())
+    }
+
+    /// Has the store make room up to `upto`; how far it reaches.
+    fn room(&self, upto: LogPosition) -> Result<LogPosition> {
         match self.store.reserve(upto) {
-            Ok(room) => {
-                state.reserved = room.max(upto);
-                Ok(())
-            }
+            Ok(room) => Ok(room.max(upto)),
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(error),
             Err(error) => Err(self.poison(error)),
         }

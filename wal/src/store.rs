@@ -40,6 +40,11 @@ pub trait LogStore: Send + Sync {
         false
     }
 
+    /// Gives back what is kept only to be used again. Nothing that could be read changes.
+    fn shrink(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// What the store holds and has done.
     fn stats(&self) -> LogStats;
 

@@ -152,7 +152,8 @@ impl<'a> Node<'a> {
         let head = head_of(tail);
         let order = |slot: &Slot| slot.head.get().cmp(&head).then_with(|| self.compare_rest(slot, tail));
         let before = i.checked_sub(1).and_then(|before| self.slots.get(before));
-        before.is_some_and(|slot| order(slot).is_lt()) && match self.slots.get(i) {
+        before.is_some_and(|slot| order(slot).is_lt())
+            && match self.slots.get(i) {
                 Some(slot) => order(slot).is_gt(),
                 None => self.high().is_none_or(|high| key < high),
             }

@@ -8,7 +8,7 @@ use crate::page::format::SLOTS_AT;
 use crate::page::node::Node;
 use crate::page::node_mut::Shape;
 use crate::table::{Image, version_of};
-use crate::{Displaced, PageId, Root};
+use crate::{Displaced, PageId, Root, Was};
 use std::sync::Arc;
 
 impl PageWriter<'_> {
@@ -17,7 +17,21 @@ impl PageWriter<'_> {
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io`.
     pub fn delete(&mut self, root: &mut Root, key: &[u8]) -> Result<Option<Displaced>> {
-        Ok(self.take_out(root, key, true)?.1)
+        let mut displaced = Vec::new();
+        Ok(self.delete_keeping(root, key, &mut displaced)?.map(|was| was.with(displaced)))
+    }
+
+    /// As [`PageWriter::delete`]; the value of the entry is appended to `displaced`.
+    ///
+    /// # Errors
+    /// As [`PageWriter::delete`].
+    pub fn delete_keeping(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        displaced: &mut Vec<u8>,
+    ) -> Result<Option<Was>> {
+        self.take_out(root, key, Some(displaced))
     }
 
     /// As [`PageWriter::delete`] where nobody needs the value; returns whether there was one.
@@ -25,16 +39,21 @@ impl PageWriter<'_> {
     /// # Errors
     /// As [`PageWriter::delete`].
     pub fn remove(&mut self, root: &mut Root, key: &[u8]) -> Result<bool> {
-        Ok(self.take_out(root, key, false)?.0)
+        Ok(self.take_out(root, key, None)?.is_some())
     }
 
-    fn take_out(&mut self, root: &mut Root, key: &[u8], want: bool) -> Result<(bool, Option<Displaced>)> {
+    fn take_out(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        displaced: Option<&mut Vec<u8>>,
+    ) -> Result<Option<Was>> {
         if root.page.is_none() {
-            return Ok((false, None));
+            return Ok(None);
         }
         self.locate(root, key, 0)?;
-        let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok((false, None)) };
-        let found = self.found(slot, want)?;
+        let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
+        let found = self.found(slot, displaced)?;
         self.touch(root)?;
         let d = self.last();
         self.private_at(d)?.remove(found.slot);
@@ -43,7 +62,7 @@ impl PageWriter<'_> {
             self.retire(id, found.chain_epoch, since);
         }
         self.shrink(root)?;
-        Ok((true, found.displaced))
+        Ok(Some(found.was))
     }
 
     /// Merges the last page of the path with a neighbour where it is nearly empty, then its parent, and so on.

@@ -2,18 +2,16 @@
 
 use dosql_base::{Result, Timestamp};
 
-use std::sync::Arc;
-
 use super::PageWriter;
 use super::overflow::write_overflow;
 use crate::page::leaf::{Kind, OverflowRef, Prelude};
 use crate::page::node_mut::{NodeMut, Shape};
-use crate::{Displaced, Entry, Root};
+use crate::{Displaced, Entry, Root, Was};
 
 /// What a change found in place of the key.
 pub(super) struct Found {
     pub(super) slot: usize,
-    pub(super) displaced: Option<Displaced>,
+    pub(super) was: Was,
     /// The overflow pages of its value.
     pub(super) chain: Vec<(u64, Timestamp)>,
     pub(super) chain_epoch: u64,
@@ -30,12 +28,9 @@ impl PageWriter<'_> {
         }
         self.locate(&root, key, 0)?;
         let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
-        let found = self.found(slot, true)?;
-        Ok(found.displaced.map(|displaced| Entry {
-            version: displaced.version,
-            tombstone: displaced.tombstone,
-            value: crate::entry::Value::Owned(displaced.value),
-        }))
+        let mut value = Vec::new();
+        let Was { version, tombstone } = self.found(slot, Some(&mut value))?.was;
+        Ok(Some(Entry { version, tombstone, value: crate::entry::Value::Owned(value.into()) }))
     }
 
     /// Sets `key` to `value`; returns what that displaced. After `WouldBlock` the tree holds what it held
@@ -50,7 +45,24 @@ impl PageWriter<'_> {
         version: Timestamp,
         value: &[u8],
     ) -> Result<Option<Displaced>> {
-        Ok(self.upsert(root, key, version, Some(value), true)?.1)
+        let mut displaced = Vec::new();
+        let was = self.put_keeping(root, key, version, value, &mut displaced)?;
+        Ok(was.map(|was| was.with(displaced)))
+    }
+
+    /// As [`PageWriter::put`]; the displaced value is appended to `displaced`.
+    ///
+    /// # Errors
+    /// As [`PageWriter::put`].
+    pub fn put_keeping(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        version: Timestamp,
+        value: &[u8],
+        displaced: &mut Vec<u8>,
+    ) -> Result<Option<Was>> {
+        self.upsert(root, key, version, Some(value), Some(displaced))
     }
 
     /// As [`PageWriter::put`] where nobody needs the displaced value; returns whether there was one.
@@ -58,7 +70,7 @@ impl PageWriter<'_> {
     /// # Errors
     /// As [`PageWriter::put`].
     pub fn set(&mut self, root: &mut Root, key: &[u8], version: Timestamp, value: &[u8]) -> Result<bool> {
-        Ok(self.upsert(root, key, version, Some(value), false)?.0)
+        Ok(self.upsert(root, key, version, Some(value), None)?.is_some())
     }
 
     /// Sets `key` to a tombstone: an entry that says "deleted".
@@ -71,36 +83,36 @@ impl PageWriter<'_> {
         key: &[u8],
         version: Timestamp,
     ) -> Result<Option<Displaced>> {
-        Ok(self.upsert(root, key, version, None, true)?.1)
+        let mut displaced = Vec::new();
+        let was = self.upsert(root, key, version, None, Some(&mut displaced))?;
+        Ok(was.map(|was| was.with(displaced)))
     }
 
-    /// What stands in `slot` of the leaf at the end of the path; its value only where it is wanted.
-    pub(super) fn found(&self, slot: usize, want: bool) -> Result<Found> {
+    /// What stands in `slot` of the leaf at the end of the path; its value is appended to `value` where it is wanted.
+    pub(super) fn found(&self, slot: usize, value: Option<&mut Vec<u8>>) -> Result<Found> {
         let entry = self.node_at(self.last())?.leaf_value(slot);
-        let mut found = Found { slot, displaced: None, chain: Vec::new(), chain_epoch: 0 };
-        let mut long = Vec::new();
+        let was = Was { version: entry.version, tombstone: entry.kind == Kind::Tombstone };
+        let mut found = Found { slot, was, chain: Vec::new(), chain_epoch: 0 };
         let reference = OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow);
         if let Some(reference) = reference {
             found.chain_epoch = reference.epoch;
-            found.chain = self.read_overflow(reference, want.then_some(&mut long))?;
-        }
-        if want {
-            let value = if reference.is_some() { Arc::from(long) } else { Arc::from(entry.bytes) };
-            let tombstone = entry.kind == Kind::Tombstone;
-            found.displaced = Some(Displaced { version: entry.version, value, tombstone });
+            found.chain = self.read_overflow(reference, value)?;
+        } else if let Some(value) = value {
+            value.extend_from_slice(entry.bytes);
         }
         Ok(found)
     }
 
-    /// Sets `key` to `value`, or to a tombstone. Whether there was an entry, and what it was where it is wanted.
+    /// Sets `key` to `value`, or to a tombstone. What it was, if it was there; its value is appended to `displaced` where it is
+    /// wanted.
     fn upsert(
         &mut self,
         root: &mut Root,
         key: &[u8],
         version: Timestamp,
         value: Option<&[u8]>,
-        want: bool,
-    ) -> Result<(bool, Option<Displaced>)> {
+        displaced: Option<&mut Vec<u8>>,
+    ) -> Result<Option<Was>> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
         if root.page.is_none() {
@@ -108,7 +120,7 @@ impl PageWriter<'_> {
         }
         let (slot, found) = match self.next_of_run(root, key) {
             Some(slot) => (slot, None),
-            None => self.seek_to_change(root, key, want)?,
+            None => self.seek_to_change(root, key, displaced)?,
         };
         let reference;
         let (kind, bytes) = match value {
@@ -125,7 +137,7 @@ impl PageWriter<'_> {
         let Some(found) = found else {
             self.insert(root, key, slot, parts)?;
             root.entries += 1;
-            return Ok((false, None));
+            return Ok(None);
         };
         if !self.private_at(d)?.replace(slot, parts) {
             self.private_at(d)?.remove(slot);
@@ -134,7 +146,7 @@ impl PageWriter<'_> {
         for (id, since) in found.chain {
             self.retire(id, found.chain_epoch, since);
         }
-        Ok((true, found.displaced))
+        Ok(Some(found.was))
     }
 
     /// Makes the leaf of `key` private, at the end of the path; where in it the key is or belongs, and what is there.
@@ -142,14 +154,14 @@ impl PageWriter<'_> {
         &mut self,
         root: &mut Root,
         key: &[u8],
-        want: bool,
+        displaced: Option<&mut Vec<u8>>,
     ) -> Result<(usize, Option<Found>)> {
         // The leaf will change in any case: it is copied before it is searched, so that the search finds it in cache.
         self.descend(root, key, 0)?;
         self.touch(root)?;
         self.check_covers(key)?;
         match self.node_at(self.last())?.search(key) {
-            Ok(slot) => Ok((slot, Some(self.found(slot, want)?))),
+            Ok(slot) => Ok((slot, Some(self.found(slot, displaced)?))),
             Err(slot) => Ok((slot, None)),
         }
     }
