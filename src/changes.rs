@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! arena    blocks of bytes            key value key value ..   (never moved, so that places stay good)
-//! entry    head | key | value         head: the first 8 bytes of the key, big-endian, so that most comparisons touch no arena
+//! entry    head | key | value         head: the first 16 bytes of the key, big-endian, so that most comparisons touch no arena
 //! chunks   [entry ..] [entry ..] ..   each sorted, at most CHUNK long, none empty; heads of their first keys in an array
 //! ```
 //!
@@ -45,7 +45,7 @@ impl Stored {
 
 #[derive(Clone, Copy, Debug)]
 struct Entry {
-    head: u64,
+    head: u128,
     key: Span,
     value: Stored,
 }
@@ -93,13 +93,13 @@ impl Arena {
 
 /// The first bytes of a key as a number that orders as they do.
 #[inline]
-fn head_of(key: &[u8]) -> u64 {
-    match key.first_chunk::<8>() {
-        Some(head) => u64::from_be_bytes(*head),
+fn head_of(key: &[u8]) -> u128 {
+    match key.first_chunk::<16>() {
+        Some(head) => u128::from_be_bytes(*head),
         None => {
-            let mut head = [0; 8];
+            let mut head = [0; 16];
             head[..key.len()].copy_from_slice(key);
-            u64::from_be_bytes(head)
+            u128::from_be_bytes(head)
         }
     }
 }
@@ -110,7 +110,7 @@ pub(crate) struct Changes {
     arena: Arena,
     chunks: Vec<Vec<Entry>>,
     /// The head of each chunk's first key.
-    firsts: Vec<u64>,
+    firsts: Vec<u128>,
     len: usize,
     /// Bytes of the arena that nobody refers to.
     waste: usize,
@@ -136,13 +136,13 @@ impl Changes {
     }
 
     #[inline]
-    fn compare(&self, entry: &Entry, head: u64, key: &[u8]) -> Ordering {
+    fn compare(&self, entry: &Entry, head: u128, key: &[u8]) -> Ordering {
         entry.head.cmp(&head).then_with(|| self.arena.get(entry.key).cmp(key))
     }
 
     /// Whether a key belongs into this chunk, or would be put there.
     #[inline]
-    fn belongs(&self, chunk: usize, head: u64, key: &[u8]) -> bool {
+    fn belongs(&self, chunk: usize, head: u128, key: &[u8]) -> bool {
         let after_first = |chunk: usize| match (self.firsts.get(chunk), self.chunks.get(chunk)) {
             (Some(first), Some(entries)) => match first.cmp(&head) {
                 Ordering::Less => true,
@@ -158,7 +158,7 @@ impl Changes {
 
     /// The last chunk whose first key is at or before `key`; the first chunk where there is none.
     #[inline]
-    fn chunk_of(&self, head: u64, key: &[u8]) -> usize {
+    fn chunk_of(&self, head: u128, key: &[u8]) -> usize {
         if self.belongs(self.last, head, key) {
             return self.last;
         }
