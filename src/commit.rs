@@ -40,7 +40,7 @@ impl Engine {
     /// Commits `writes`, which must not be empty. The caller holds the turn. On success `writes` is empty; after an error it is as
     /// it was, and nothing has changed.
     pub(crate) fn commit(&self, writes: &mut Writes, check: Option<Validation<'_>>) -> Result<Committed> {
-        let mut record = RecordBuilder::new();
+        let mut record = self.record.lock();
         encode(&mut record, writes.changes())?;
         let mut committer = self.committer.lock();
         if !weakened("closed-unchecked") {
@@ -71,7 +71,7 @@ impl Engine {
         let view = self.publish_view(&mut committer, timestamp);
         self.pending.lock().push_back(Pending { end: appended.end, view });
         let bytes = writes.bytes();
-        let changes = Arc::new(writes.take());
+        let changes = writes.take();
         let visible = self.visible.read().timestamp;
         let budget = self.options.limits.conflict_window_bytes;
         self.window.lock().push(timestamp, bytes, changes, visible, budget);

@@ -2,13 +2,14 @@
 //!
 //! ```text
 //! turn           who may write: held by a write transaction from its begin, by an optimistic one only while it commits
+//! record         the record of the commit under way, by whoever has the turn
 //! checkpointing  who makes a checkpoint: held from its first step to its last
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
 //! pending        commits that are in the tree but not yet durable, oldest first
 //! visible        the view that new readers get: the newest commit that is durable (or need not be)
 //! ```
 //!
-//! Always taken in this order: turn, checkpointing, committer, then any one of window, pending, visible, or the locks of the
+//! Always taken in this order: turn, record or checkpointing, committer, then any one of window, pending, visible, or the locks of the
 //! layers below. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
 use std::collections::VecDeque;
@@ -22,7 +23,9 @@ use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
-use dosql_wal::{Log, LogPosition};
+use dosql_wal::{Log, LogPosition, RecordBuilder};
+
+use smallvec::SmallVec;
 
 use crate::history::History;
 use crate::history::displaced::Displaced;
@@ -47,6 +50,8 @@ pub(crate) struct Engine {
     #[allow(dead_code, reason = "compaction moves history there")]
     pub(crate) segments: Arc<dyn SegmentStore>,
     pub(crate) turn: Arc<Turn>,
+    /// Kept for its buffer.
+    pub(crate) record: Mutex<RecordBuilder>,
     pub(crate) checkpointing: Mutex<()>,
     /// Whether checkpoints that fall due are made by a thread.
     pub(crate) background: bool,
@@ -186,7 +191,7 @@ impl Engine {
 
     /// Makes visible every pending commit whose record ends at or before `durable`.
     pub(crate) fn make_visible(&self, durable: LogPosition) {
-        let mut replaced = Vec::new();
+        let mut replaced = SmallVec::<[Arc<View>; 4]>::new();
         {
             let mut pending = self.pending.lock();
             while pending.front().is_some_and(|first| first.end <= durable) {

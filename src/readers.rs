@@ -118,7 +118,7 @@ impl Readers {
 impl Engine {
     /// Turns readers of old views into readers of the past where old images take more memory than they may.
     pub(crate) fn relieve(&self) {
-        if self.options.retention == 0 || self.pages.stats().pinned_bytes <= self.options.pinned_bytes {
+        if self.options.retention == 0 || self.pages.pinned_bytes() <= self.options.pinned_bytes {
             return;
         }
         let newest = self.view();

@@ -9,7 +9,7 @@ use dosql_base::sync::atomic::{AtomicBool, Ordering};
 use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Env, Error, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
-use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
+use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record, RecordBuilder};
 
 use crate::commit::{Applying, apply};
 use crate::engine::{Committer, Counters, Engine};
@@ -95,6 +95,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         log,
         segments: storage.segments,
         turn: Arc::new(Turn::default()),
+        record: Mutex::new(RecordBuilder::new()),
         checkpointing: Mutex::new(()),
         background,
         worker: Worker::default(),

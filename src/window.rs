@@ -2,7 +2,6 @@
 //! Robinson, "On Optimistic Methods for Concurrency Control", 1981).
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
@@ -24,7 +23,7 @@ pub(crate) struct Window {
 struct Recent {
     at: Timestamp,
     bytes: usize,
-    changes: Arc<Changes>,
+    changes: Changes,
 }
 
 impl Window {
@@ -53,7 +52,7 @@ impl Window {
         &mut self,
         at: Timestamp,
         bytes: usize,
-        changes: Arc<Changes>,
+        changes: Changes,
         visible: Timestamp,
         budget: usize,
     ) {
@@ -131,8 +130,8 @@ mod tests {
     fn only_commits_after_the_snapshot_conflict() {
         let mut window = Window::new(at(1));
         window.enter(at(1));
-        window.push(at(2), 1, Arc::new(changes(&["a"])), at(2), 100);
-        window.push(at(3), 1, Arc::new(changes(&["b"])), at(3), 100);
+        window.push(at(2), 1, changes(&["a"]), at(2), 100);
+        window.push(at(3), 1, changes(&["b"]), at(3), 100);
         assert!(window.check(at(1), None, &changes(&["a"])).is_err());
         assert!(window.check(at(2), None, &changes(&["a"])).is_ok());
         let mut reads = ReadSet::default();
@@ -146,8 +145,8 @@ mod tests {
     fn a_transaction_older_than_the_window_is_refused() {
         let mut window = Window::new(at(1));
         window.enter(at(1));
-        window.push(at(2), 60, Arc::new(changes(&["a"])), at(2), 100);
-        window.push(at(3), 60, Arc::new(changes(&["b"])), at(3), 100);
+        window.push(at(2), 60, changes(&["a"]), at(2), 100);
+        window.push(at(3), 60, changes(&["b"]), at(3), 100);
         assert!(window.check(at(1), None, &changes(&["z"])).is_err());
         assert!(window.check(at(2), None, &changes(&["z"])).is_ok());
     }
@@ -155,12 +154,12 @@ mod tests {
     #[test]
     fn nothing_is_remembered_that_nobody_can_ask_about() {
         let mut window = Window::new(at(1));
-        window.push(at(2), 1, Arc::new(changes(&["a"])), at(1), 100);
+        window.push(at(2), 1, changes(&["a"]), at(1), 100);
         assert_eq!(window.commits.len(), 1, "a snapshot at 1 may still begin");
-        window.push(at(3), 1, Arc::new(changes(&["b"])), at(3), 100);
+        window.push(at(3), 1, changes(&["b"]), at(3), 100);
         assert!(window.commits.is_empty());
         window.enter(at(3));
-        window.push(at(4), 1, Arc::new(changes(&["a"])), at(4), 100);
+        window.push(at(4), 1, changes(&["a"]), at(4), 100);
         assert_eq!(window.commits.len(), 1);
         window.leave(at(3));
         window.forget(at(4), 100);

@@ -11,7 +11,7 @@ use dosql_base::{Error, Result, Timestamp};
 use crate::checkpoint::Meta;
 use crate::page::format::PageHeader;
 use crate::page::verify;
-use crate::pins::{Held, Pins, What};
+use crate::pins::{Held, HeldList, Pins, What};
 use crate::table::{Found, Image, Table, version_of};
 use crate::writer::WriterState;
 use crate::{Limits, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, PageSnapshot, PageStore, PageWriter};
@@ -163,13 +163,19 @@ impl Pages {
         self.gauges.dirty.load(Ordering::Relaxed) * self.page_size
     }
 
+    /// Bytes of older images in memory that snapshots pin.
+    #[must_use]
+    pub fn pinned_bytes(&self) -> usize {
+        self.table.pinned() * self.page_size
+    }
+
     /// What it holds and has done.
     #[must_use]
     pub fn stats(&self) -> PagesStats {
         PagesStats {
             resident_bytes: self.table.resident() * self.page_size,
             dirty_bytes: self.dirty_bytes(),
-            pinned_bytes: self.table.pinned() * self.page_size,
+            pinned_bytes: self.pinned_bytes(),
             spare_bytes: self.table.spare() * self.page_size,
             pages_used: self.gauges.used.load(Ordering::Relaxed),
             pages_free: self.gauges.free.load(Ordering::Relaxed),
@@ -249,7 +255,7 @@ impl Pages {
 
     /// Takes one pin of `version` back.
     pub(crate) fn unpin(&self, version: Timestamp) {
-        let mut held = Vec::new();
+        let mut held = HeldList::new();
         self.pins.lock().unpin(version, &mut held);
         self.release(&held);
     }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
+use smallvec::SmallVec;
 
 /// What is kept for snapshots.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,10 +28,13 @@ pub(crate) struct Held {
     pub(crate) what: What,
 }
 
+/// A small commit supersedes an image or two.
+pub(crate) type HeldList = SmallVec<[Held; 4]>;
+
 #[derive(Default)]
 struct Pin {
     count: usize,
-    held: Vec<Held>,
+    held: HeldList,
 }
 
 /// See the module's description.
@@ -61,12 +65,12 @@ impl Pins {
     }
 
     /// Hangs what stopped being current after `version`, which must be pinned, on that pin.
-    pub(crate) fn hold(&mut self, version: Timestamp, held: &mut Vec<Held>) {
+    pub(crate) fn hold(&mut self, version: Timestamp, held: &mut HeldList) {
         self.active.entry(version).or_default().held.append(held);
     }
 
     /// Takes one pin of `version` back; what nobody needs now is appended to `released`.
-    pub(crate) fn unpin(&mut self, version: Timestamp, released: &mut Vec<Held>) {
+    pub(crate) fn unpin(&mut self, version: Timestamp, released: &mut HeldList) {
         let Some(pin) = self.active.get_mut(&version) else { return };
         pin.count -= 1;
         if pin.count > 0 {
@@ -106,12 +110,12 @@ mod tests {
         assert!(pins.pin(at(5)));
         let young = Held { id: 1, since: at(4), what: What::Image };
         let old = Held { id: 2, since: at(1), what: What::Page };
-        pins.hold(at(5), &mut vec![young, old]);
-        let mut released = Vec::new();
+        pins.hold(at(5), &mut smallvec::smallvec![young, old]);
+        let mut released = HeldList::new();
         pins.unpin(at(5), &mut released);
-        assert_eq!(released, [young]);
+        assert_eq!(released[..], [young]);
         pins.unpin(at(1), &mut released);
-        assert_eq!(released, [young, old]);
+        assert_eq!(released[..], [young, old]);
     }
 
     #[test]

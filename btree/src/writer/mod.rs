@@ -24,7 +24,7 @@ use zerocopy::byteorder::little_endian::U64;
 
 use crate::alloc::Allocator;
 use crate::page::format::PageHeader;
-use crate::pins::{Held, What};
+use crate::pins::{Held, HeldList, What};
 use crate::table::Image;
 use crate::{Pages, Root};
 
@@ -68,7 +68,7 @@ pub(crate) struct WriterState {
     retired: Vec<Retired>,
     /// The way from the root to the page last worked on.
     path: SmallVec<[Step; 8]>,
-    /// The root page that `path` starts from, while it ends at a leaf and still holds; else 0.
+    /// The root page that `path` starts from, while it leads to a leaf, or did before a commit ended, and still holds; else 0.
     path_root: u64,
     /// Where the last insert went: leaf and slot, to notice ascending runs.
     last_insert: (u64, usize),
@@ -105,9 +105,18 @@ impl WriterState {
         self.path_root = 0;
     }
 
+    /// Keeps what the path holds of pages that this commit has not changed: the next one often goes the same way.
+    fn keep_published_path(&mut self) {
+        let published = self.path.iter().take_while(|step| step.image.is_some()).count();
+        self.path.truncate(published);
+        if published == 0 {
+            self.path_root = 0;
+        }
+    }
+
     /// Takes in the freed pages that no snapshot can read any more.
     pub(crate) fn collect_released(&mut self, pages: &Pages) {
-        for id in std::mem::take(&mut *pages.released.lock()) {
+        for id in pages.released.lock().drain(..) {
             self.alloc.release(id);
         }
     }
@@ -122,6 +131,9 @@ impl WriterState {
     }
 
     fn rollback(&mut self) {
+        if self.is_settled() && self.taken.is_empty() {
+            return;
+        }
         self.forget_path();
         self.private.clear();
         self.retired.clear();
@@ -154,7 +166,7 @@ impl PageWriter<'_> {
     pub fn publish(&mut self, version: Timestamp) -> Result<()> {
         let pages = self.pages;
         let state = &mut *self.state;
-        state.forget_path();
+        state.keep_published_path();
         let before = {
             let mut pins = pages.pins.lock();
             let before = pins.published;
@@ -171,7 +183,7 @@ impl PageWriter<'_> {
             }
             before
         };
-        let mut held = Vec::new();
+        let mut held = HeldList::new();
         let changed = state.private.len();
         for (id, mut private) in state.private.drain() {
             let bytes = Arc::get_mut(&mut private.image).expect("a private image is not shared");
@@ -192,7 +204,7 @@ impl PageWriter<'_> {
             state.alloc.give_back(id);
         }
         state.taken.clear();
-        let mut released = Vec::new();
+        let mut released = HeldList::new();
         {
             let mut pins = pages.pins.lock();
             pins.published = version;

@@ -82,7 +82,7 @@ impl PageWriter<'_> {
     /// As [`PageWriter::locate`], without looking whether the page is the right one: that is cheaper once it was copied.
     pub(super) fn descend(&mut self, root: &Root, key: &[u8], level: u8) -> Result<()> {
         let kept = if level == 0 { self.still_right(root, key) } else { 0 };
-        if kept > 0 && kept == self.state.path.len() {
+        if kept > 0 && kept == usize::from(root.height) {
             return Ok(());
         }
         self.state.path_root = 0;
