@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use dosql_base::sync::Mutex;
-use dosql_base::sync::atomic::{AtomicBool, Ordering};
+use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use crate::engine::Engine;
 
@@ -25,6 +25,8 @@ const PART: u64 = 8;
 pub(crate) struct LogRoom {
     working: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// After a failure the next attempt waits until the log has reached this position.
+    retry_at: AtomicU64,
 }
 
 impl Engine {
@@ -32,7 +34,8 @@ impl Engine {
     /// last checkpoint.
     pub(crate) fn make_room_ahead(self: &Arc<Self>, logged: u64) {
         let wanted = logged.min(self.options.log_limit / PART);
-        if self.background && self.log.room_left() < wanted {
+        let (left, end) = self.log.room_left();
+        if self.background && left < wanted && end.get() >= self.room.retry_at.load(Ordering::Relaxed) {
             self.room.start(self, wanted);
         }
     }
@@ -53,8 +56,11 @@ impl LogRoom {
         }
         let shared = Arc::clone(engine);
         let started = Builder::new().name("dosql-log".to_owned()).spawn(move || {
-            // Where there is no room to be had, the commit that needs it says so.
-            let _ = shared.log.reserve(usize::try_from(wanted).unwrap_or(usize::MAX));
+            if shared.log.reserve(usize::try_from(wanted).unwrap_or(usize::MAX)).is_err() {
+                // The commit that needs the room will say so.
+                let later = shared.log.end().0.get().saturating_add(wanted);
+                shared.room.retry_at.store(later, Ordering::Relaxed);
+            }
             shared.room.working.store(false, Ordering::Release);
         });
         match started {

@@ -241,11 +241,11 @@ impl Log {
         Ok(())
     }
 
-    /// How many bytes appends can take before they have to make room.
+    /// How many bytes appends can take before they have to make room, and where the next record will begin.
     #[must_use]
-    pub fn room_left(&self) -> u64 {
+    pub fn room_left(&self) -> (u64, LogPosition) {
         let state = self.state.lock();
-        state.reserved.get().saturating_sub(state.end.get())
+        (state.reserved.get().saturating_sub(state.end.get()), state.end)
     }
 
     fn make_room(&self, state: &mut State, upto: LogPosition) -> Result<()> {
