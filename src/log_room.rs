@@ -1,7 +1,7 @@
 //! Room in the log, made ahead of the commits that will need it, so that none of them waits for a file to be made.
 //!
 //! ```text
-//! room left, against what was logged since the last checkpoint (at most an eighth of the log's limit)
+//! room left, against all that was ever logged (at most an eighth of the log's limit)
 //! more        commits take of it
 //! less        a thread makes as much, and ends
 //! none        the commit that needs it makes it
@@ -30,11 +30,10 @@ pub(crate) struct LogRoom {
 }
 
 impl Engine {
-    /// Sees to it that there is room in the log for commits to come, where there are threads to make it. `logged`: bytes since the
-    /// last checkpoint.
-    pub(crate) fn make_room_ahead(self: &Arc<Self>, logged: u64) {
-        let wanted = logged.min(self.options.log_limit / PART);
+    /// Sees to it that there is room in the log for commits to come, where there are threads to make it.
+    pub(crate) fn make_room_ahead(self: &Arc<Self>) {
         let (left, end) = self.log.room_left();
+        let wanted = end.get().min(self.options.log_limit / PART);
         if self.background && left < wanted && end.get() >= self.room.retry_at.load(Ordering::Relaxed) {
             self.room.start(self, wanted);
         }

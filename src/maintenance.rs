@@ -37,21 +37,19 @@ pub(crate) struct Worker {
 }
 
 impl Engine {
-    /// How much has gathered for a checkpoint, in thousandths of what may, and the bytes logged since the last; `None` where that
-    /// can't be told without waiting.
-    fn pressure(&self) -> Option<(u64, u64)> {
+    /// How much has gathered for a checkpoint, in thousandths of what may; `None` where that can't be told without waiting.
+    fn pressure(&self) -> Option<u64> {
         let committer = self.committer.try_lock()?;
         let held = self.pages.dirty_bytes().saturating_add(committer.history.memory()) as u64;
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
         drop(committer);
         let part = |what: u64, limit: u64| what.saturating_mul(FULL) / limit.max(1);
-        let pressure = part(held, self.options.dirty_bytes as u64).max(part(logged, self.options.log_limit));
-        Some((pressure, logged))
+        Some(part(held, self.options.dirty_bytes as u64).max(part(logged, self.options.log_limit)))
     }
 
     /// Whether as much has gathered as may.
     pub(crate) fn checkpoint_is_due(&self) -> bool {
-        self.pressure().is_some_and(|(pressure, _)| pressure >= FULL)
+        self.pressure().is_some_and(|pressure| pressure >= FULL)
     }
 
     /// Sees to the checkpoint that may be due. Called after every commit, with no lock held.
@@ -59,8 +57,8 @@ impl Engine {
     /// The commit stands whatever becomes of the checkpoint: a failure that matters closes the database, and the next call says
     /// so.
     pub(crate) fn after_commit(self: &Arc<Self>) {
-        let Some((pressure, logged)) = self.pressure() else { return };
-        self.make_room_ahead(logged);
+        self.make_room_ahead();
+        let Some(pressure) = self.pressure() else { return };
         if self.background && pressure >= FULL / 2 {
             self.worker.start(self);
             if pressure < FULL {
