@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, ThreadId};
-use std::time::Duration;
 
 use dosql::stores::{Batch, Caps, LogCaps, LogPosition, LogStats, LogStore, PageId, PageStore, StoreStats};
 use dosql::{Database, Durability, Maintenance, Options, Result, Storage};
@@ -115,11 +114,11 @@ impl LogStore for Log {
 
 /// Waits as a device that keeps pace would have it: until no more than so much is left to do, or too long.
 fn keep_pace(settled: impl Fn() -> bool) {
-    for _ in 0..2000 {
+    for _ in 0..2_000_000 {
         if settled() {
             return;
         }
-        thread::sleep(Duration::from_millis(1));
+        thread::yield_now();
     }
 }
 
