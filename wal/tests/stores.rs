@@ -152,6 +152,29 @@ fn trimmed_segments_are_recycled_and_not_piled_up() {
 }
 
 #[test]
+fn shrinking_removes_the_files_that_were_kept_to_be_used_again_and_nothing_else() {
+    let directory = CrashDirectory::new();
+    let store = Arc::new(FileLogStore::open_in(Arc::new(directory.clone()), MIN_SEGMENT_BYTES).unwrap());
+    let (log, _) = open_from(store, LogPosition::ZERO, 0).unwrap();
+    for commit in commits(600) {
+        append(&log, &commit).unwrap();
+    }
+    let (end, chain) = log.end();
+    log.sync(end).unwrap();
+    log.trim(end).unwrap();
+    log.seal().unwrap();
+    assert!(segment_names(&directory).len() > 2);
+    log.shrink().unwrap();
+    assert_eq!(segment_names(&directory).len(), 1);
+    drop(log);
+    let store = Arc::new(FileLogStore::open_in(Arc::new(directory.clone()), MIN_SEGMENT_BYTES).unwrap());
+    let (log, found) = open_from(store, end, chain).unwrap();
+    assert!(found.is_empty());
+    append(&log, &commits(1)[0]).unwrap();
+    log.sync(log.end().0).unwrap();
+}
+
+#[test]
 fn another_segment_size_applies_to_new_segments_only() {
     let directory = CrashDirectory::new();
     log_in(&directory, 100);
