@@ -63,7 +63,9 @@ impl Engine {
             Some(_) => Ok(()),
             None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
-            None => self.make_checkpoint(None).and_then(|()| self.log.seal()).and_then(|()| self.log.shrink()),
+            None => {
+                self.make_checkpoint(None).and_then(|()| self.log.seal()).and_then(|()| self.log.shrink())
+            }
         };
         self.lock.lock().take();
         result
