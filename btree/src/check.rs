@@ -8,7 +8,6 @@ use crate::chain_io;
 use crate::page::format::{OVERFLOW, PageHeader};
 use crate::page::node::Node;
 use crate::page::verify;
-use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{PageSnapshot, Root};
 
@@ -98,7 +97,7 @@ impl PageSnapshot {
         for reference in (0..node.count()).filter_map(|i| node.overflow(i)) {
             let mut twice = None;
             let fetch = |id, epoch| self.image(id, epoch, false);
-            chain_io::walk(reference, OVERFLOW, self.pages().page_size(), fetch, |id, _: &Image, _| {
+            chain_io::walk(reference, OVERFLOW, self.pages().page_size(), fetch, |id, _, _| {
                 pages += 1;
                 if !visit(id) {
                     twice = Some(id);

@@ -146,14 +146,13 @@ impl WriterState {
         bytes.resize(bytes.len().max((count - 1) * chain::capacity(size) + 1), 0);
         let mut images = Vec::with_capacity(count);
         for (index, payload) in bytes.chunks(chain::capacity(size)).enumerate() {
-            let mut image = pages.table.buffer(size);
-            let page = Arc::get_mut(&mut image).expect("a new buffer is not shared");
+            let mut page = pages.table.buffer();
             let next = ids.get(index + 1).copied().unwrap_or(0);
             let link = Link { kind: FREE_LIST, id: ids[index], epoch: self.epoch, index: index as u32, next };
-            chain::fill(page, link, payload);
-            PageHeader::of_mut(page).version = U64::new(published.as_micros());
-            seal(page);
-            images.push(image);
+            chain::fill(&mut page, link, payload);
+            PageHeader::of_mut(&mut page).version = U64::new(published.as_micros());
+            seal(&mut page);
+            images.push(page.share());
         }
         let len = u32::try_from(bytes.len()).map_err(|_| Error::limit("the free list is over 4 GiB"))?;
         Ok((OverflowRef { first: ids[0], epoch: self.epoch, len }, images))

@@ -5,7 +5,6 @@
 
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
-use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
 use smallvec::SmallVec;
@@ -112,7 +111,7 @@ impl Cursor {
         for level in (0..=level).rev() {
             let image = match level {
                 0 => self.snapshot.image(id, epoch, false)?,
-                _ => self.snapshot.inner_page(id, epoch)?.into_image(),
+                _ => self.snapshot.inner_page(self.root, id, epoch)?.into_image(),
             };
             let node = node_of_level(&image, level)?;
             let slot = match aim {
@@ -391,7 +390,7 @@ impl Cursor {
         F: FnMut(Item<'_>) -> ControlFlow<()>,
     {
         let Some(step) = self.steps.last() else { return Ok(Some(Stop::Bound)) };
-        let image = Arc::clone(&step.image);
+        let image = step.image.clone();
         let node = Node::new(&image);
         let from = step.slot;
         let inside = node.inside(way, bound);

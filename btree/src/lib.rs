@@ -22,6 +22,8 @@ mod cursor;
 mod entry;
 mod estimate;
 pub mod fault;
+mod frame;
+mod front;
 mod page;
 mod pages;
 mod pins;

@@ -9,10 +9,11 @@ use dosql_base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::checkpoint::Meta;
+use crate::frame::Draft;
 use crate::page::format::PageHeader;
 use crate::page::verify;
 use crate::pins::{Held, HeldList, Pins, What};
-use crate::table::{Found, Image, Table, version_of};
+use crate::table::{Found, Image, Table};
 use crate::writer::WriterState;
 use crate::{Limits, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, PageSnapshot, PageStore, PageWriter};
 
@@ -104,7 +105,7 @@ impl Pages {
         };
         let pages = Pages {
             page_size,
-            table: Table::new(options.cache_bytes / page_size),
+            table: Table::new(options.cache_bytes / page_size, page_size),
             pins: Mutex::new(Pins::new(meta.published)),
             released: Mutex::default(),
             gauges: Gauges::default(),
@@ -222,33 +223,31 @@ impl Pages {
     }
 
     /// Reads page `id` from the store and verifies it.
-    pub(crate) fn read_page(&self, id: u64, epoch: u64) -> Result<Image> {
+    pub(crate) fn read_page(&self, id: u64, epoch: u64) -> Result<Draft> {
         if id == 0 || id > PageId::MAX.get() {
             return Err(Error::corrupt(
                 "a page number is impossible; restore from a backup",
                 format!("page {id}"),
             ));
         }
-        let mut image = self.table.buffer(self.page_size);
-        let bytes = Arc::get_mut(&mut image).expect("a new buffer is not shared");
-        self.store.read(PageId::new(id), bytes)?;
-        verify::page(bytes, id, epoch)?;
-        Ok(image)
+        let mut page = self.table.buffer();
+        self.store.read(PageId::new(id), &mut page)?;
+        verify::page(&page, id, epoch)?;
+        Ok(page)
     }
 
     #[cold]
     fn load(&self, id: u64, epoch: u64, version: Timestamp) -> Result<Image> {
         self.gauges.misses.fetch_add(1, Ordering::Relaxed);
-        let image = self.read_page(id, epoch)?;
-        let image = self.table.admit(id, image);
-        if !is_of(&image, epoch) || version_of(&image) > version {
+        let image = self.table.admit(id, self.read_page(id, epoch)?);
+        if !is_of(&image, epoch) || image.version() > version {
             return Err(foreign(id, version));
         }
         Ok(image)
     }
 
     /// A copy of an image, to be changed.
-    pub(crate) fn copied(&self, image: &[u8]) -> Image {
+    pub(crate) fn copied(&self, image: &[u8]) -> Draft {
         self.gauges.copies.fetch_add(1, Ordering::Relaxed);
         self.table.copy(image)
     }

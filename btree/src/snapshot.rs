@@ -17,8 +17,10 @@ use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{Cursor, Entry, Pages, Root};
 
-/// How many inner pages a snapshot keeps.
-const KEPT: usize = 256;
+/// A snapshot keeps an inner page for so many entries of the tree: some times what there are.
+const ENTRIES_PER_KEPT: u64 = 2048;
+/// At most this part of the cache is inner pages that a snapshot keeps.
+const KEPT_PART: usize = 16;
 /// After how many inner pages read it starts to keep them.
 const KEEP_AFTER: u32 = 64;
 
@@ -53,7 +55,7 @@ impl Lent<'_> {
     /// An image of its own.
     pub(crate) fn into_image(self) -> Image {
         match self {
-            Lent::Kept(image) => Arc::clone(image),
+            Lent::Kept(image) => image.clone(),
             Lent::Own(image) => image,
         }
     }
@@ -110,13 +112,13 @@ impl PageSnapshot {
 
     /// A page above the leaves as of this version.
     #[inline]
-    pub(crate) fn inner_page(&self, id: u64, epoch: u64) -> Result<Lent<'_>> {
+    pub(crate) fn inner_page(&self, root: Root, id: u64, epoch: u64) -> Result<Lent<'_>> {
         if let Some(image) = self.inner.root.get()
             && is(image, id, epoch)
         {
             return Ok(Lent::Kept(image));
         }
-        let kept = self.inner.kept.get().map(|kept| &kept[id as usize % KEPT]);
+        let kept = self.inner.kept.get().map(|kept| &kept[id as usize & (kept.len() - 1)]);
         if let Some(image) = kept.and_then(OnceLock::get)
             && is(image, id, epoch)
         {
@@ -124,14 +126,20 @@ impl PageSnapshot {
         }
         let image = self.image(id, epoch, true)?;
         if let Some(kept) = kept {
-            let _ = kept.set(Arc::clone(&image));
+            let _ = kept.set(image.clone());
         } else {
-            let _ = self.inner.root.set(Arc::clone(&image));
+            let _ = self.inner.root.set(image.clone());
             if self.inner.inner_reads.fetch_add(1, Ordering::Relaxed) == KEEP_AFTER {
-                let _ = self.inner.kept.set((0..KEPT).map(|_| OnceLock::new()).collect());
+                let _ = self.inner.kept.set((0..self.room_for(root)).map(|_| OnceLock::new()).collect());
             }
         }
         Ok(Lent::Own(image))
+    }
+
+    /// How many inner pages are worth keeping; a power of two.
+    fn room_for(&self, root: Root) -> usize {
+        let most = (self.inner.pages.table.budget() / KEPT_PART).next_power_of_two();
+        ((root.entries / ENTRIES_PER_KEPT) as usize).next_power_of_two().clamp(8, most.max(8))
     }
 
     /// The leaf that `key` belongs to, in a tree that is not empty.
@@ -139,7 +147,7 @@ impl PageSnapshot {
     fn leaf(&self, root: Root, key: &[u8]) -> Result<Image> {
         let (mut id, mut epoch) = (root.page.get(), root.epoch);
         for level in (1..root.height).rev() {
-            let page = self.inner_page(id, epoch)?;
+            let page = self.inner_page(root, id, epoch)?;
             let node = node_of_level(&page, level)?;
             (id, epoch) = node.child(node.child_index(key));
         }

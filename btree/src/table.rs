@@ -1,32 +1,37 @@
 //! The page table: which images of which pages are in memory.
 //!
+//! ```text
+//! front   page number -> where its newest image probably is      no lock; may be out of date
+//! shards  page number -> its newest image, older ones            a lock each; what is true
+//! frames  the images' memory, counted
+//! ```
+//!
 //! An image is immutable once it is here. A slot holds the newest image of a page and those before it that a snapshot
-//! pins; each image carries the version that published it in its page header. Clean pages stand in the ring of their
+//! pins; each image carries the version that published it. A reader looks at the front, and goes to the shard only where that
+//! does not show the page at a version that it may see. Clean pages stand in the ring of their
 //! shard and are evicted by second chance (CLOCK): a page is admitted without the reference bit, so that a scan that
 //! reads each page once drives out its own pages first. Dirty pages stand in no ring.
 
 use std::sync::Arc;
 
 use dosql_base::Timestamp;
-use dosql_base::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use dosql_base::sync::{Mutex, RwLock};
+use dosql_base::mutant::weakened;
+use dosql_base::sync::RwLock;
+use dosql_base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
-use crate::MAX_PAGE_SIZE;
+pub(crate) use crate::frame::Image;
+use crate::frame::{Draft, Frames};
+use crate::front::Front;
 use crate::page::format::{PageHeader, seal};
 
-/// The bytes of a page, shared.
-pub(crate) type Image = Arc<[u8]>;
-
 const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
-/// How many spare buffers are kept for reuse at least, and which part of the budget.
-const POOL: (usize, usize) = (64, 32);
 /// How many ring entries one eviction looks at in a shard.
 const SWEEP: usize = 32;
 
-/// The version that published an image.
+/// The version in the header of a page.
 #[inline]
 pub(crate) fn version_of(image: &[u8]) -> Timestamp {
     Timestamp::from_micros(PageHeader::of(image).version.get())
@@ -46,7 +51,6 @@ pub(crate) enum Found {
 struct Slot {
     newest: Option<Image>,
     older: SmallVec<[Image; 1]>,
-    referenced: AtomicBool,
     in_ring: bool,
 }
 
@@ -59,32 +63,40 @@ struct Shard {
 
 /// See the module's description.
 pub(crate) struct Table {
+    front: Front,
     shards: Box<[RwLock<Shard>]>,
     budget: usize,
     resident: AtomicUsize,
     pinned: AtomicUsize,
     evictions: AtomicU64,
     next_shard: AtomicUsize,
-    pool: Mutex<Vec<Image>>,
+    frames: Arc<Frames>,
 }
 
 impl Table {
-    /// A table that holds about `budget` images.
-    pub(crate) fn new(budget: usize) -> Self {
+    /// A table that holds about `budget` images of `page_size` bytes.
+    pub(crate) fn new(budget: usize, page_size: usize) -> Self {
+        let frames = Frames::new(page_size);
         Table {
+            front: Front::new(budget, SHARDS, Arc::clone(&frames)),
             shards: (0..SHARDS).map(|_| RwLock::default()).collect(),
             budget,
             resident: AtomicUsize::new(0),
             pinned: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             next_shard: AtomicUsize::new(0),
-            pool: Mutex::default(),
+            frames,
         }
     }
 
     #[inline]
     fn shard(&self, id: u64) -> &RwLock<Shard> {
         &self.shards[id as usize % SHARDS]
+    }
+
+    /// How many images it holds, about.
+    pub(crate) fn budget(&self) -> usize {
+        self.budget
     }
 
     /// Images in memory.
@@ -99,7 +111,7 @@ impl Table {
 
     /// Buffers kept for reuse.
     pub(crate) fn spare(&self) -> usize {
-        self.pool.lock().len()
+        self.frames.spare()
     }
 
     /// Pages evicted so far.
@@ -110,51 +122,73 @@ impl Table {
     /// The image of page `id` as of `version`. `touch`: remember that it was used (a scan does not).
     #[inline]
     pub(crate) fn lookup(&self, id: u64, version: Timestamp, touch: bool) -> Found {
+        match self.front.image(id, version) {
+            Some(image) => {
+                if touch {
+                    image.touch();
+                }
+                Found::Image(image)
+            }
+            None => self.lookup_slot(id, version, touch),
+        }
+    }
+
+    /// What is true of page `id` as of `version`.
+    #[cold]
+    fn lookup_slot(&self, id: u64, version: Timestamp, touch: bool) -> Found {
         let shard = self.shard(id).read();
         let Some(slot) = shard.slots.get(&id) else { return Found::Absent };
         if let Some(newest) = &slot.newest
-            && version_of(newest) <= version
+            && newest.version() <= version
         {
-            if touch && !slot.referenced.load(Ordering::Relaxed) {
-                slot.referenced.store(true, Ordering::Relaxed);
+            if touch {
+                newest.touch();
             }
-            return Found::Image(Arc::clone(newest));
+            self.front.show(id, newest);
+            return Found::Image(newest.clone());
         }
-        match slot.older.iter().rev().find(|image| version_of(image) <= version) {
-            Some(image) => Found::Image(Arc::clone(image)),
+        match slot.older.iter().rev().find(|image| image.version() <= version) {
+            Some(image) => Found::Image(image.clone()),
             None if slot.newest.is_some() => Found::TooNew,
             None => Found::Absent,
         }
     }
 
     /// Takes in an image that was read from the store, unless another reader was faster; returns the one to use.
-    pub(crate) fn admit(&self, id: u64, image: Image) -> Image {
-        {
+    pub(crate) fn admit(&self, id: u64, page: Draft) -> Image {
+        let image = {
             let mut shard = self.shard(id).write();
             let shard = &mut *shard;
             let slot = shard.slots.entry(id).or_default();
             if let Some(newest) = &slot.newest {
-                return Arc::clone(newest);
+                return newest.clone();
             }
-            slot.newest = Some(Arc::clone(&image));
+            let image = page.share();
+            self.front.show(id, &image);
+            slot.newest = Some(image.clone());
             if !slot.in_ring {
                 slot.in_ring = true;
                 shard.ring.push(id);
             }
-        }
+            image
+        };
         self.resident.fetch_add(1, Ordering::Relaxed);
         self.evict();
         image
     }
 
-    /// Makes `image` the newest of page `id`, which is dirty. The one that it supersedes is kept as an older image; returns its
+    /// Makes `page` the newest image of page `id`, which is dirty. The one that it supersedes is kept as an older image; returns its
     /// version.
-    pub(crate) fn install(&self, id: u64, image: Image) -> Option<Timestamp> {
+    pub(crate) fn install(&self, id: u64, page: Draft) -> Option<Timestamp> {
         let superseded = {
             let mut shard = self.shard(id).write();
             let slot = shard.slots.entry(id).or_default();
+            let image = page.share();
+            if !weakened("front-out-of-date") {
+                self.front.show(id, &image);
+            }
             let superseded = slot.newest.replace(image);
-            let version = superseded.as_deref().map(version_of);
+            let version = superseded.as_ref().map(Image::version);
             slot.older.extend(superseded);
             slot.in_ring = false;
             version
@@ -171,7 +205,7 @@ impl Table {
         let dropped = {
             let mut shard = self.shard(id).write();
             let Some(slot) = shard.slots.get_mut(&id) else { return };
-            let Some(at) = slot.older.iter().position(|image| version_of(image) == version) else { return };
+            let Some(at) = slot.older.iter().position(|image| image.version() == version) else { return };
             let image = slot.older.remove(at);
             if slot.older.is_empty() && slot.newest.is_none() {
                 shard.slots.remove(&id);
@@ -180,7 +214,7 @@ impl Table {
         };
         self.resident.fetch_sub(1, Ordering::Relaxed);
         self.pinned.fetch_sub(1, Ordering::Relaxed);
-        self.recycle(dropped);
+        drop(dropped);
     }
 
     /// Drops the newest image of page `id`, which nobody can reach any more.
@@ -190,27 +224,26 @@ impl Table {
             let Some(slot) = shard.slots.get_mut(&id) else { return };
             slot.in_ring = false;
             let Some(image) = slot.newest.take() else { return };
+            self.front.hide(id, &image);
             if slot.older.is_empty() {
                 shard.slots.remove(&id);
             }
             image
         };
         self.resident.fetch_sub(1, Ordering::Relaxed);
-        self.recycle(dropped);
+        drop(dropped);
     }
 
     /// The newest image of page `id` with its checksum in place; `None` where there is none.
     pub(crate) fn sealed(&self, id: u64) -> Option<Image> {
         let mut shard = self.shard(id).write();
-        let newest = shard.slots.get_mut(&id)?.newest.as_mut()?;
-        if let Some(bytes) = Arc::get_mut(newest) {
-            seal(bytes);
-        } else {
-            let mut copy = Image::from(&newest[..]);
-            seal(Arc::get_mut(&mut copy).expect("a new image is not shared"));
-            *newest = copy;
-        }
-        Some(Arc::clone(newest))
+        let newest = &mut shard.slots.get_mut(&id)?.newest;
+        let mut page = newest.take()?.unshare().unwrap_or_else(|shared| self.copy(&shared));
+        seal(&mut page);
+        let sealed = page.share();
+        self.front.show(id, &sealed);
+        *newest = Some(sealed.clone());
+        Some(sealed)
     }
 
     /// Lets page `id` be evicted: its newest image is in the store.
@@ -225,29 +258,16 @@ impl Table {
         }
     }
 
-    /// A buffer to write a page into, not shared; its bytes are arbitrary.
-    pub(crate) fn buffer(&self, page_size: usize) -> Image {
-        static ZEROS: [u8; MAX_PAGE_SIZE] = [0; MAX_PAGE_SIZE];
-        let spare = self.pool.lock().pop();
-        spare.unwrap_or_else(|| Image::from(&ZEROS[..page_size]))
+    /// A buffer to write a page into; its bytes are arbitrary.
+    pub(crate) fn buffer(&self) -> Draft {
+        self.frames.take()
     }
 
-    /// A copy of an image, not shared.
-    pub(crate) fn copy(&self, image: &[u8]) -> Image {
-        let spare = self.pool.lock().pop();
-        let Some(mut spare) = spare else { return Image::from(image) };
-        Arc::get_mut(&mut spare).expect("a pooled buffer is not shared").copy_from_slice(image);
-        spare
-    }
-
-    /// Keeps the buffer of a dropped image for the next copy, where nobody else holds it.
-    pub(crate) fn recycle(&self, mut image: Image) {
-        if Arc::get_mut(&mut image).is_some() {
-            let mut pool = self.pool.lock();
-            if pool.len() < POOL.0.max(self.budget / POOL.1) {
-                pool.push(image);
-            }
-        }
+    /// A copy of a page, to change.
+    pub(crate) fn copy(&self, page: &[u8]) -> Draft {
+        let mut copy = self.frames.take();
+        copy.copy_from_slice(page);
+        copy
     }
 
     /// Evicts clean pages until the budget is kept or none is left to evict.
@@ -255,7 +275,7 @@ impl Table {
         let mut fruitless = 0;
         while self.resident.load(Ordering::Relaxed) > self.budget && fruitless < SHARDS {
             let at = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let evicted = self.shards[at].try_write().and_then(|mut shard| shard.evict_one());
+            let evicted = self.shards[at].try_write().and_then(|mut shard| shard.evict_one(&self.front));
             let Some(image) = evicted else {
                 fruitless += 1;
                 continue;
@@ -263,14 +283,14 @@ impl Table {
             fruitless = 0;
             self.resident.fetch_sub(1, Ordering::Relaxed);
             self.evictions.fetch_add(1, Ordering::Relaxed);
-            self.recycle(image);
+            drop(image);
         }
     }
 }
 
 impl Shard {
-    /// Moves the hand to a clean page that was not used since the hand last passed, and drops it.
-    fn evict_one(&mut self) -> Option<Image> {
+    /// Moves the hand to a clean page that was not used since the hand last passed and that nobody holds, and drops it.
+    fn evict_one(&mut self, front: &Front) -> Option<Image> {
         for _ in 0..SWEEP.min(2 * self.ring.len()) {
             if self.ring.is_empty() {
                 return None;
@@ -281,12 +301,15 @@ impl Shard {
                 self.ring.swap_remove(self.hand);
                 continue;
             };
-            if slot.referenced.swap(false, Ordering::Relaxed) || !slot.older.is_empty() {
+            let spared = |image: &Image| image.take_used() || image.is_held_elsewhere();
+            if slot.newest.as_ref().is_some_and(spared) || !slot.older.is_empty() {
                 self.hand += 1;
                 continue;
             }
             self.ring.swap_remove(self.hand);
-            return self.slots.remove(&id).and_then(|slot| slot.newest);
+            let image = self.slots.remove(&id).and_then(|slot| slot.newest)?;
+            front.hide(id, &image);
+            return Some(image);
         }
         None
     }

@@ -14,4 +14,5 @@ pub(crate) mod format;
 pub(crate) mod leaf;
 pub(crate) mod node;
 pub(crate) mod node_mut;
+pub(crate) mod prefetch;
 pub(crate) mod verify;

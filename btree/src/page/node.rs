@@ -5,6 +5,7 @@
 //! the page's own low fence.
 
 use std::cmp::Ordering;
+use std::hint::select_unpredictable;
 use std::ops::Range;
 
 use smallvec::SmallVec;
@@ -12,10 +13,14 @@ use zerocopy::FromBytes;
 
 use super::format::{HINTS, LEAF, NO_HIGH, NodeHeader, SLOT, SLOTS_AT, Slot, get_u48};
 use super::leaf::{self, Kind, LeafValue, OverflowRef};
+use super::prefetch::{LINE, prefetch};
 use crate::cursor::Way;
 
 /// The length of a child pointer in an inner page: page id and epoch, 48 bits each.
 pub(crate) const CHILD: usize = 12;
+
+/// Lines of an entry that come near when its key is looked at.
+const ENTRY_LINES: usize = 3;
 
 /// A leaf or inner page, to read.
 #[derive(Clone, Copy)]
@@ -198,14 +203,29 @@ impl<'a> Node<'a> {
             return (0, count);
         }
         let step = count / (HINTS + 1);
-        let mut below = 0;
-        let mut upto = 0;
+        let (mut below, mut upto) = (0u32, 0u32);
         for hint in &self.header.hints {
             let hint = hint.get();
-            below += usize::from(hint < head);
-            upto += usize::from(hint <= head);
+            below += u32::from(hint < head);
+            upto += u32::from(hint <= head);
         }
+        let (below, upto) = (below as usize, upto as usize);
         (below * step, if upto < HINTS { (upto + 1) * step } else { count })
+    }
+
+    /// The first of the slots from `low` to `high` whose head is not below `head`.
+    #[inline]
+    fn first_with(&self, head: u32, low: usize, high: usize) -> usize {
+        let slots = &self.slots[low..high];
+        let (mut base, mut len) = (0, slots.len());
+        prefetch(slots.as_ptr().cast(), len * SLOT / LINE);
+        while len > 1 {
+            let half = len / 2;
+            // Which way it goes is a matter of chance: no branch.
+            base = select_unpredictable(slots[base + half - 1].head.get() < head, base + half, base);
+            len -= half;
+        }
+        low + base + usize::from(slots.get(base).is_some_and(|slot| slot.head.get() < head))
     }
 
     /// Where `key` is (`Ok`) or would be inserted (`Err`).
@@ -241,23 +261,37 @@ impl<'a> Node<'a> {
     #[inline]
     fn search_tail(&self, tail: &[u8]) -> Result<usize, usize> {
         let head = head_of(tail);
-        let (mut low, mut high) = self.hinted(head);
+        let (low, mut high) = self.hinted(head);
+        let mut low = self.first_with(head, low, high);
+        // Mostly no other key has this head: the first that has it decides.
+        let mut middle = low;
         while low < high {
-            let middle = low.midpoint(high);
             let slot = &self.slots[middle];
-            let order = slot.head.get().cmp(&head).then_with(|| self.compare_rest(slot, tail));
-            match order {
-                Ordering::Less => low = middle + 1,
-                Ordering::Greater => high = middle,
-                Ordering::Equal => return Ok(middle),
+            if slot.head.get() != head {
+                high = middle;
+            } else {
+                match self.compare_rest(slot, tail) {
+                    Ordering::Less => low = middle + 1,
+                    Ordering::Greater => high = middle,
+                    Ordering::Equal => return Ok(middle),
+                }
             }
+            middle = low.midpoint(high);
         }
         Err(low)
+    }
+
+    /// Lets entry `i` come near: the rest of its key and the beginning of its value.
+    #[inline]
+    fn prefetch(&self, slot: &Slot) {
+        let entry = &self.bytes[usize::from(slot.offset.get()).min(self.bytes.len())..];
+        prefetch(entry.as_ptr(), ENTRY_LINES);
     }
 
     /// Compares beyond equal heads: the rest, then the length, which tells a short tail from zero bytes.
     #[inline]
     fn compare_rest(&self, slot: &Slot, tail: &[u8]) -> Ordering {
+        self.prefetch(slot);
         let rest = tail.get(4..).unwrap_or_default();
         self.slot_rest(slot).cmp(rest).then_with(|| usize::from(slot.tail_len.get()).cmp(&tail.len()))
     }

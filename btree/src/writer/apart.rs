@@ -6,8 +6,8 @@ use dosql_base::{Error, Result};
 
 use super::{PageMaker, PageWriter, Private};
 use crate::Pages;
+use crate::frame::Draft;
 use crate::page::format::PageHeader;
-use crate::table::Image;
 
 /// How many page numbers are taken at a time, so that the writer's turn is not asked for at every page.
 const IDS: usize = 32;
@@ -16,7 +16,7 @@ const IDS: usize = 32;
 pub struct Apart {
     pages: Arc<Pages>,
     epoch: u64,
-    images: Vec<Image>,
+    drafts: Vec<Draft>,
     /// Taken, and not used yet.
     spare: Vec<u64>,
 }
@@ -26,13 +26,13 @@ impl Pages {
     #[must_use]
     pub fn apart(self: &Arc<Self>) -> Apart {
         let epoch = self.writer().state.epoch;
-        Apart { pages: Arc::clone(self), epoch, images: Vec::new(), spare: Vec::new() }
+        Apart { pages: Arc::clone(self), epoch, drafts: Vec::new(), spare: Vec::new() }
     }
 }
 
 impl Apart {
     fn give_back(&mut self) {
-        let unused = self.images.drain(..).map(|image| PageHeader::of(&image).id.get());
+        let unused = self.drafts.drain(..).map(|page| PageHeader::of(&page).id.get());
         self.pages.released.lock().extend(unused.chain(self.spare.drain(..)));
     }
 }
@@ -55,9 +55,9 @@ impl PageMaker for Apart {
             self.spare.reverse();
         }
         let id = self.spare.pop().expect("ids were taken just now");
-        let mut image = self.pages.table.buffer(self.pages.page_size);
-        fill(id, Arc::get_mut(&mut image).expect("a new buffer is not shared"));
-        self.images.push(image);
+        let mut page = self.pages.table.buffer();
+        fill(id, &mut page);
+        self.drafts.push(page);
         Ok(id)
     }
 }
@@ -78,11 +78,11 @@ impl PageWriter<'_> {
         if apart.epoch != state.epoch {
             return Err(Error::invalid("pages made apart belong to a checkpoint that has gone by"));
         }
-        for image in apart.images.drain(..) {
-            let id = PageHeader::of(&image).id.get();
+        for page in apart.drafts.drain(..) {
+            let id = PageHeader::of(&page).id.get();
             state.alloc.adopt(id);
             state.taken.push(id);
-            state.private.insert(id, Private { image, born: true });
+            state.private.insert(id, Private { page, born: true });
         }
         Ok(())
     }

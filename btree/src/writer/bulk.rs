@@ -191,11 +191,9 @@ impl<M: PageMaker> BulkLoader<'_, M> {
     /// Makes a page of as many entries of `level` as fit; of all of them, without upper bound, if they fit and it is the
     /// `last` page.
     fn flush(&mut self, level: usize, last: bool) -> Result<()> {
-        let size = self.maker.pages().page_size;
         let count = self.levels[level].ends.len();
         let mut take = if last { count } else { count - 1 };
-        let mut image = self.maker.pages().table.buffer(size);
-        let bytes = Arc::get_mut(&mut image).expect("a new buffer is not shared");
+        let mut bytes = self.maker.pages().table.buffer();
         let epoch = self.maker.epoch();
         let high = loop {
             let from = &self.levels[level];
@@ -211,17 +209,17 @@ impl<M: PageMaker> BulkLoader<'_, M> {
                 low: &from.low,
                 high: high.as_deref(),
             };
-            if build(bytes, shape, from, take) {
+            if build(&mut bytes, shape, from, take) {
                 break high;
             }
             take -= 1;
             debug_assert!(take > 0, "one entry within the limits fits a page");
         };
         let id = self.maker.make(|id, page| {
-            page.copy_from_slice(bytes);
+            page.copy_from_slice(&bytes);
             crate::page::format::PageHeader::of_mut(page).id.set(id);
         })?;
-        self.maker.pages().table.recycle(image);
+        drop(bytes);
         let from = &mut self.levels[level];
         let low = std::mem::replace(&mut from.low, high.unwrap_or_default());
         from.drain(take);

@@ -7,9 +7,8 @@ use super::split::join;
 use crate::page::format::SLOTS_AT;
 use crate::page::node::Node;
 use crate::page::node_mut::Shape;
-use crate::table::{Image, version_of};
+use crate::table::version_of;
 use crate::{Displaced, PageId, Root, Was};
-use std::sync::Arc;
 
 impl PageWriter<'_> {
     /// Removes the entry of `key`; returns it. After `WouldBlock` nothing has changed; after another error roll back.
@@ -85,11 +84,8 @@ impl PageWriter<'_> {
     fn lower_root(&mut self, root: &mut Root) -> Result<()> {
         loop {
             let (id, epoch) = (root.page.get(), root.epoch);
-            let image = match self.state.private.get(&id) {
-                Some(private) => Arc::clone(&private.image),
-                None => self.shared(id, epoch)?,
-            };
-            let node = Node::new(&image);
+            let page = self.page(id, epoch, true)?;
+            let node = Node::new(&page);
             let next = match (node.is_leaf(), node.count()) {
                 (true, 0) => Root::EMPTY,
                 (false, 1) => {
@@ -98,8 +94,8 @@ impl PageWriter<'_> {
                 }
                 _ => return Ok(()),
             };
-            let since = version_of(&image);
-            drop(image);
+            let since = version_of(&page);
+            drop(page);
             self.state.forget_path();
             self.retire(id, epoch, since);
             *root = next;
@@ -117,16 +113,7 @@ impl PageWriter<'_> {
             [Some(slot + 1).filter(|&next| next < children), slot.checked_sub(1)].into_iter().flatten()
         {
             let (id, epoch) = self.node_at(d - 1)?.child(other);
-            let image = match self.state.private.get(&id) {
-                Some(private) => Arc::clone(&private.image),
-                None => match self.shared(id, epoch) {
-                    Ok(image) => image,
-                    // Merging saves space; it is not worth waiting for.
-                    Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
-                    Err(error) => return Err(error),
-                },
-            };
-            if self.merge_with(d, other, (id, epoch), image)? {
+            if self.merge_with(d, other, (id, epoch))? {
                 return Ok(true);
             }
         }
@@ -134,11 +121,17 @@ impl PageWriter<'_> {
     }
 
     /// Merges the page at step `d` with its neighbour in slot `other` of the parent, where both fit one page well.
-    fn merge_with(&mut self, d: usize, other: usize, (id, epoch): (u64, u64), image: Image) -> Result<bool> {
+    fn merge_with(&mut self, d: usize, other: usize, (id, epoch): (u64, u64)) -> Result<bool> {
         let slot = self.state.path[d - 1].slot;
         let (own_id, current) = (self.state.path[d].id, self.state.epoch);
         let own = self.node_at(d)?;
-        let neighbour = super::path::node_of_level(&image, own.header.level)?;
+        let page = match self.page(id, epoch, true) {
+            Ok(page) => page,
+            // Merging saves space; it is not worth waiting for.
+            Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
+            Err(error) => return Err(error),
+        };
+        let neighbour = super::path::node_of_level(&page, own.header.level)?;
         let tiny = own.count() <= 1 || neighbour.count() <= 1;
         let together = own.used() + neighbour.used() - SLOTS_AT;
         let most = self.pages.page_size / 4 * if tiny { 4 } else { 3 };
@@ -158,14 +151,13 @@ impl PageWriter<'_> {
             low: left.low(),
             high: right.high(),
         };
-        let mut joined = self.pages.table.buffer(self.pages.page_size);
+        let mut joined = self.pages.table.buffer();
         if !join(&mut joined, shape, left, right) {
-            self.pages.table.recycle(joined);
             return Ok(false);
         }
         // The page at step `d` was touched in this epoch, so it can take the place of both.
-        let since = version_of(&image);
-        drop(image);
+        let since = version_of(&page);
+        drop(page);
         self.replace_private(own_id, joined)?;
         self.retire(id, epoch, since);
         let mut parent = self.private_at(d - 1)?;

@@ -1,14 +1,14 @@
 //! Freeing whole trees.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use dosql_base::{Result, Timestamp};
 
+use super::PageWriter;
 use super::path::node_of_level;
-use super::{PageWriter, Private};
 use crate::chain_io;
 use crate::page::format::OVERFLOW;
-use crate::table::{Image, version_of};
+use crate::table::version_of;
 use crate::{PageSnapshot, Root};
 
 /// The pages of a tree, to be freed at once: see [`PageSnapshot::pages_of`].
@@ -36,10 +36,7 @@ impl PageWriter<'_> {
     /// # Errors
     /// `WouldBlock`, `Corrupt`, `Io`.
     pub fn free_tree(&mut self, root: Root) -> Result<()> {
-        let pages = walk(root, self.pages.page_size, |id, epoch| match self.state.private.get(&id) {
-            Some(Private { image, .. }) => Ok(Arc::clone(image)),
-            None => self.pages.image(id, epoch, Timestamp::MAX, false),
-        })?;
+        let pages = walk(root, self.pages.page_size, |id, epoch| self.page(id, epoch, false))?;
         self.free_pages(pages);
         Ok(())
     }
@@ -53,23 +50,27 @@ impl PageWriter<'_> {
     }
 }
 
-fn walk(root: Root, page_size: usize, fetch: impl Fn(u64, u64) -> Result<Image>) -> Result<TreePages> {
+fn walk<P: Deref<Target = [u8]>>(
+    root: Root,
+    page_size: usize,
+    fetch: impl Fn(u64, u64) -> Result<P>,
+) -> Result<TreePages> {
     let mut pages = Vec::new();
     let mut stack = Vec::new();
     if !root.page.is_none() {
         stack.push((root.page.get(), root.epoch, root.height - 1));
     }
     while let Some((id, epoch, level)) = stack.pop() {
-        let image = fetch(id, epoch)?;
-        pages.push(TreePage { id, epoch, since: version_of(&image) });
-        let node = node_of_level(&image, level)?;
+        let page = fetch(id, epoch)?;
+        pages.push(TreePage { id, epoch, since: version_of(&page) });
+        let node = node_of_level(&page, level)?;
         for i in 0..node.count() {
             if level > 0 {
                 let (child, epoch) = node.child(i);
                 stack.push((child, epoch, level - 1));
             } else if let Some(reference) = node.overflow(i) {
-                chain_io::walk(reference, OVERFLOW, page_size, &fetch, |id, image, _| {
-                    pages.push(TreePage { id, epoch: reference.epoch, since: version_of(image) });
+                chain_io::walk(reference, OVERFLOW, page_size, &fetch, |id, page, _| {
+                    pages.push(TreePage { id, epoch: reference.epoch, since: version_of(page) });
                 })?;
             }
         }

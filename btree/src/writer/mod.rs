@@ -23,9 +23,9 @@ use smallvec::SmallVec;
 use zerocopy::byteorder::little_endian::U64;
 
 use crate::alloc::Allocator;
+use crate::frame::Draft;
 use crate::page::format::PageHeader;
 use crate::pins::{Held, HeldList, What};
-use crate::table::Image;
 use crate::{Pages, Root};
 
 pub use apart::Apart;
@@ -36,7 +36,7 @@ pub(crate) use path::node_of_level;
 
 /// A page that the current commit has changed.
 struct Private {
-    image: Image,
+    page: Draft,
     /// Its id was taken in this commit: no reader knows it.
     born: bool,
 }
@@ -186,9 +186,8 @@ impl PageWriter<'_> {
         let mut held = HeldList::new();
         let changed = state.private.len();
         for (id, mut private) in state.private.drain() {
-            let bytes = Arc::get_mut(&mut private.image).expect("a private image is not shared");
-            PageHeader::of_mut(bytes).version = U64::new(version.as_micros());
-            if let Some(since) = pages.table.install(id, private.image) {
+            PageHeader::of_mut(&mut private.page).version = U64::new(version.as_micros());
+            if let Some(since) = pages.table.install(id, private.page) {
                 held.push(Held { id, since, what: What::Image });
             }
             state.dirty.insert(id);
@@ -239,9 +238,9 @@ impl PageWriter<'_> {
     /// Takes an id and a private page of arbitrary bytes for it; the caller fills it in.
     fn create(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
         let id = self.take_id()?;
-        let mut image = self.pages.table.buffer(self.pages.page_size);
-        fill(id, Arc::get_mut(&mut image).expect("a new buffer is not shared"));
-        self.state.private.insert(id, Private { image, born: true });
+        let mut page = self.pages.table.buffer();
+        fill(id, &mut page);
+        self.state.private.insert(id, Private { page, born: true });
         Ok(id)
     }
 
@@ -250,12 +249,10 @@ impl PageWriter<'_> {
         let state = &mut *self.state;
         if epoch == state.epoch
             && let Some(private) = state.private.remove(&id)
+            && private.born
         {
-            self.pages.table.recycle(private.image);
-            if private.born {
-                state.discarded.push(id);
-                return;
-            }
+            state.discarded.push(id);
+            return;
         }
         state.retired.push(Retired { id, durable: epoch != state.epoch, since });
     }

@@ -1,7 +1,6 @@
 //! Long values: chains of overflow pages.
 
 use dosql_base::{Error, Result, Timestamp};
-use std::sync::Arc;
 
 use super::{PageMaker, PageWriter};
 use crate::chain_io;
@@ -33,12 +32,9 @@ impl PageWriter<'_> {
         mut value: Option<&mut Vec<u8>>,
     ) -> Result<Vec<(u64, Timestamp)>> {
         let mut pages = Vec::new();
-        let fetch = |id: u64, epoch: u64| match self.state.private.get(&id) {
-            Some(private) => Ok(Arc::clone(&private.image)),
-            None => self.pages.image(id, epoch, Timestamp::MAX, false),
-        };
-        chain_io::walk(reference, OVERFLOW, self.pages.page_size, fetch, |id, image, payload| {
-            pages.push((id, version_of(image)));
+        let fetch = |id, epoch| self.page(id, epoch, false);
+        chain_io::walk(reference, OVERFLOW, self.pages.page_size, fetch, |id, page, payload| {
+            pages.push((id, version_of(page)));
             if let Some(value) = &mut value {
                 value.extend_from_slice(payload);
             }

@@ -1,10 +1,11 @@
 //! Finding the way from a root to the page to work on, and making the pages on it private.
 
-use std::sync::Arc;
+use std::ops::Deref;
 
 use dosql_base::{Error, Result};
 
 use super::{PageWriter, Private};
+use crate::frame::Draft;
 use crate::page::format::{INNER, LEAF, PageHeader};
 use crate::page::node::Node;
 use crate::page::node_mut::NodeMut;
@@ -44,7 +45,34 @@ pub(super) fn lost(id: u64) -> Error {
     Error::corrupt("a page is used for two things at once; restore from a backup", format!("page {id}"))
 }
 
+/// A page as the writer finds it.
+pub(super) enum Seen<'a> {
+    /// Changed in this commit.
+    Private(&'a [u8]),
+    /// As published.
+    Shared(Image),
+}
+
+impl Deref for Seen<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Seen::Private(page) => page,
+            Seen::Shared(image) => image,
+        }
+    }
+}
+
 impl PageWriter<'_> {
+    /// A page as it is in this commit.
+    pub(super) fn page(&self, id: u64, epoch: u64, touch: bool) -> Result<Seen<'_>> {
+        match self.state.private.get(&id) {
+            Some(private) => Ok(Seen::Private(&private.page)),
+            None => Ok(Seen::Shared(self.pages.image(id, epoch, Timestamp::MAX, touch)?)),
+        }
+    }
+
     /// The newest image of a page that is not private.
     pub(super) fn shared(&self, id: u64, epoch: u64) -> Result<Image> {
         self.pages.image(id, epoch, Timestamp::MAX, true)
@@ -56,7 +84,7 @@ impl PageWriter<'_> {
         let step = &self.state.path[d];
         match &step.image {
             Some(image) => Ok(image),
-            None => Ok(&self.state.private.get(&step.id).ok_or_else(|| lost(step.id))?.image),
+            None => Ok(&self.state.private.get(&step.id).ok_or_else(|| lost(step.id))?.page),
         }
     }
 
@@ -146,16 +174,16 @@ impl PageWriter<'_> {
                 continue;
             }
             let image = match &self.state.path[d].image {
-                Some(image) => Arc::clone(image),
+                Some(image) => image.clone(),
                 None => self.shared(id, epoch)?,
             };
             let new = self.take_id()?;
             let mut copy = self.pages.copied(&image);
-            let header = PageHeader::of_mut(Arc::get_mut(&mut copy).expect("a copy is not shared"));
+            let header = PageHeader::of_mut(&mut copy);
             header.id.set(new);
             header.epoch.set(current);
-            self.state.private.insert(new, Private { image: copy, born: true });
-            self.retire(id, epoch, version_of(&image));
+            self.state.private.insert(new, Private { page: copy, born: true });
+            self.retire(id, epoch, image.version());
             let step = &mut self.state.path[d];
             (step.id, step.epoch, step.image) = (new, current, None);
             if d == 0 {
@@ -178,7 +206,7 @@ impl PageWriter<'_> {
         debug_assert_eq!(step.epoch, state.epoch, "a page of an older epoch is never changed");
         if let Some(image) = step.image.take() {
             let copy = pages.copied(&image);
-            state.private.insert(step.id, Private { image: copy, born: false });
+            state.private.insert(step.id, Private { page: copy, born: false });
         }
         self.private(self.state.path[d].id)
     }
@@ -186,16 +214,14 @@ impl PageWriter<'_> {
     /// A private page, to change.
     fn private(&mut self, id: u64) -> Result<NodeMut<'_>> {
         let private = self.state.private.get_mut(&id).ok_or_else(|| lost(id))?;
-        Ok(NodeMut::new(Arc::get_mut(&mut private.image).expect("a private image is not shared")))
+        Ok(NodeMut::new(&mut private.page))
     }
 
     /// Replaces the bytes of a private page; the version of the image that it stands for stays.
-    pub(super) fn replace_private(&mut self, id: u64, mut image: Image) -> Result<()> {
+    pub(super) fn replace_private(&mut self, id: u64, mut page: Draft) -> Result<()> {
         let private = self.state.private.get_mut(&id).ok_or_else(|| lost(id))?;
-        let bytes = Arc::get_mut(&mut image).expect("a new image is not shared");
-        PageHeader::of_mut(bytes).version.set(version_of(&private.image).as_micros());
-        let old = std::mem::replace(&mut private.image, image);
-        self.pages.table.recycle(old);
+        PageHeader::of_mut(&mut page).version.set(version_of(&private.page).as_micros());
+        private.page = page;
         Ok(())
     }
 }

@@ -5,14 +5,12 @@
 
 use dosql_base::Result;
 
-use super::PageWriter;
 use super::path::lost;
+use super::{PageWriter, Private};
 use crate::page::format::{SLOT, SLOTS_AT};
 use crate::page::node::{Node, child_pointer, rest_len, separator};
 use crate::page::node_mut::{NodeMut, Shape};
-use crate::table::Image;
 use crate::{PageId, Root};
-use std::sync::Arc;
 
 /// Where to split a leaf: entries `..at` stay, the others go right, the new entry goes right where its key is at or above
 /// the separator.
@@ -121,24 +119,22 @@ impl PageWriter<'_> {
     fn split_at(&mut self, d: usize, at: usize, separator: &[u8]) -> Result<u64> {
         let id = self.state.path[d].id;
         self.private_at(d)?;
-        let old = Arc::clone(&self.state.private.get(&id).ok_or_else(|| lost(id))?.image);
-        let node = Node::new(&old);
-        let (id, epoch) = (self.state.path[d].id, self.state.epoch);
-        let (level, base) = (node.header.level, node.header.base.get());
+        let right_id = self.take_id()?;
+        let epoch = self.state.epoch;
         let mut scratch = std::mem::take(&mut self.state.key);
-        let right = self.create(|id, bytes| {
-            let shape = Shape { id, epoch, level, base, low: separator, high: node.high() };
-            fill(bytes, shape, node, at..node.count(), &mut scratch);
-        })?;
-        let mut left = self.pages.table.buffer(self.pages.page_size);
-        let bytes = Arc::get_mut(&mut left).expect("a new buffer is not shared");
+        let old = self.state.private.get(&id).ok_or_else(|| lost(id))?;
+        let node = Node::new(&old.page);
+        let (level, base) = (node.header.level, node.header.base.get());
+        let (mut left, mut right) = (self.pages.table.buffer(), self.pages.table.buffer());
+        let shape = Shape { id: right_id, epoch, level, base, low: separator, high: node.high() };
+        fill(&mut right, shape, node, at..node.count(), &mut scratch);
         let shape = Shape { id, epoch, level, base, low: node.low(), high: Some(separator) };
-        fill(bytes, shape, node, 0..at, &mut scratch);
+        fill(&mut left, shape, node, 0..at, &mut scratch);
         self.state.key = scratch;
+        self.state.private.insert(right_id, Private { page: right, born: true });
         self.replace_private(id, left)?;
-        self.pages.table.recycle(old);
         self.state.path_root = 0;
-        Ok(right)
+        Ok(right_id)
     }
 
     /// Adds a child to the page of `level` that covers `separator`, splitting pages and growing the tree as needed.
@@ -215,8 +211,7 @@ fn fill(
 }
 
 /// Makes a page of all entries of two neighbours; false where they do not fit.
-pub(super) fn join(image: &mut Image, shape: Shape<'_>, left: Node<'_>, right: Node<'_>) -> bool {
-    let bytes = Arc::get_mut(image).expect("a new buffer is not shared");
+pub(super) fn join(bytes: &mut [u8], shape: Shape<'_>, left: Node<'_>, right: Node<'_>) -> bool {
     let mut node = NodeMut::init(bytes, shape);
     let mut key = Vec::new();
     if !node.append(left, 0..left.count(), &mut key) {

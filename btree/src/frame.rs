@@ -1,0 +1,520 @@
+//! Frames: the memory that images of pages lie in, counted, pooled, and never given back while a table may look at it.
+//!
+//! ```text
+//! Frames ── chunk: frame | frame | ..       2 to so many as take 2 MiB, side by side
+//!                  frame: 0 count, page number, version, home | 64 the page
+//!
+//! in the pool ──Frames::take──> Draft: one owner, may be written
+//!      ^                          │ share            ^ unshare, where nobody else holds it
+//!      └────── the last drop ── Image: counted, immutable
+//! ```
+//!
+//! The count stands right before the page, so that both come from memory together: a count of its own place would be a wait
+//! of its own.
+//!
+//! A reader may come by a frame through a pointer that is out of date ([`super::front`]). So it counts itself in first and looks
+//! then whether the frame holds the page it wants. A frame with one owner is *claimed*: whoever finds it so counts itself out
+//! again and has seen nothing of its page. What a reader may touch of a claimed frame, its count and its numbers, are atomics
+//! that live as long as the table, or the last image, does.
+
+#![allow(
+    unsafe_code,
+    reason = "counted memory of many pages, without a second allocation and a lock for each"
+)]
+
+use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use dosql_base::Timestamp;
+use dosql_base::mutant::weakened;
+use dosql_base::sync::Mutex;
+use dosql_base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+
+use crate::page::format::PageHeader;
+use crate::page::prefetch::{LINE, prefetch};
+
+/// Set in a frame's count while it has one owner who may write.
+const CLAIMED: u32 = 1 << 31;
+/// What the processor maps by one entry of its tables, where the system is so kind: the largest chunk.
+const HUGE: usize = 2 << 20;
+/// Frames in the first chunk. Later ones are as large as all before together, up to [`HUGE`].
+const FIRST_CHUNK: usize = 2;
+/// Lines of a page that come before they are asked for: header, hints and the slots of a leaf.
+const FIRST_LINES: usize = 7;
+
+/// What stands in front of a page.
+#[repr(C, align(64))]
+struct Frame {
+    /// How many hold it, and [`CLAIMED`].
+    count: AtomicU32,
+    /// Used since the eviction's hand last passed.
+    used: AtomicBool,
+    /// The length of a page, as a power of two.
+    shift: u8,
+    /// Of the page in it; they change only while it is claimed.
+    id: AtomicU64,
+    version: AtomicU64,
+    home: *const Frames,
+}
+
+#[cfg(not(loom))]
+const _: () = assert!(size_of::<Frame>() == LINE);
+
+/// Frames side by side.
+struct Chunk {
+    first: NonNull<Frame>,
+    frames: usize,
+}
+
+/// From one frame to the next. Not a power of two: the first lines of all pages would fight for few places of the processor's cache.
+fn stride(page_size: usize) -> usize {
+    size_of::<Frame>() + page_size
+}
+
+fn layout(page_size: usize, frames: usize) -> Layout {
+    let len = frames * stride(page_size);
+    let large = frames == most_frames(page_size);
+    let (len, align) = if large { (HUGE, HUGE) } else { (len, align_of::<Frame>()) };
+    Layout::from_size_align(len, align).expect("a chunk is small")
+}
+
+/// Frames in the largest chunk.
+fn most_frames(page_size: usize) -> usize {
+    HUGE / stride(page_size)
+}
+
+impl Chunk {
+    /// Room for so many frames. Nothing is written, so that it takes no memory before it is used.
+    fn new(page_size: usize, frames: usize) -> Chunk {
+        let layout = layout(page_size, frames);
+        // SAFETY: no chunk is of no bytes.
+        let memory = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
+        advise(memory, layout.size());
+        Chunk { first: memory.cast(), frames }
+    }
+
+    /// A frame that was never used: claimed, its page of zeros.
+    fn begin(&self, at: usize, home: *const Frames, page_size: usize) -> NonNull<Frame> {
+        assert!(at < self.frames, "a frame is of its chunk");
+        let frame = Frame {
+            count: AtomicU32::new(CLAIMED),
+            used: AtomicBool::new(false),
+            shift: page_size.trailing_zeros() as u8,
+            id: AtomicU64::new(0),
+            version: AtomicU64::new(0),
+            home,
+        };
+        // SAFETY: the chunk is as long as all its frames, one stride each, and nobody knows this one yet.
+        unsafe {
+            let place = self.first.byte_add(at * stride(page_size));
+            place.write(frame);
+            Frame::bytes(place).write_bytes(0, page_size);
+            place
+        }
+    }
+}
+
+/// Asks for huge pages: random reads of a large cache wait for address translation as long as for the memory.
+#[cfg(target_os = "linux")]
+fn advise(bytes: NonNull<u8>, len: usize) {
+    if len.is_multiple_of(HUGE) {
+        // SAFETY: the range was allocated just now; the advice changes nothing of its contents. It may be ignored.
+        unsafe { libc::madvise(bytes.as_ptr().cast(), len, libc::MADV_HUGEPAGE) };
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn advise(_bytes: NonNull<u8>, _len: usize) {}
+
+/// All frames of one table.
+pub(crate) struct Frames {
+    page_size: usize,
+    pool: Mutex<Pool>,
+}
+
+#[derive(Default)]
+struct Pool {
+    chunks: Vec<Chunk>,
+    /// Claimed frames to use again.
+    free: Vec<NonNull<Frame>>,
+    /// Frames of the last chunk that were used.
+    begun: usize,
+    /// Frames of all chunks.
+    total: usize,
+}
+
+// SAFETY: the pointers of the pool are to frames that it owns, which are used under the rules of the module's description.
+unsafe impl Send for Pool {}
+
+impl Frames {
+    /// No frames yet, for pages of `page_size` bytes.
+    pub(crate) fn new(page_size: usize) -> Arc<Frames> {
+        Arc::new(Frames { page_size, pool: Mutex::default() })
+    }
+
+    /// A frame to write a page into; its bytes are arbitrary.
+    pub(crate) fn take(self: &Arc<Self>) -> Draft {
+        let frame = self.pool.lock().take(Arc::as_ptr(self), self.page_size);
+        // Its own hold on the memory: given back by `put`.
+        let _ = Arc::into_raw(Arc::clone(self));
+        Draft(frame)
+    }
+
+    /// How many lie in the pool.
+    pub(crate) fn spare(&self) -> usize {
+        self.pool.lock().free.len()
+    }
+}
+
+impl Pool {
+    fn take(&mut self, home: *const Frames, page_size: usize) -> NonNull<Frame> {
+        if let Some(frame) = self.free.pop() {
+            return frame;
+        }
+        if self.chunks.last().is_none_or(|chunk| chunk.frames == self.begun) {
+            let frames = self.total.clamp(FIRST_CHUNK, most_frames(page_size));
+            self.chunks.push(Chunk::new(page_size, frames));
+            self.total += frames;
+            self.begun = 0;
+        }
+        self.begun += 1;
+        self.chunks[self.chunks.len() - 1].begin(self.begun - 1, home, page_size)
+    }
+}
+
+impl Drop for Frames {
+    fn drop(&mut self) {
+        let page_size = self.page_size;
+        for chunk in std::mem::take(&mut self.pool.lock().chunks) {
+            // SAFETY: every frame in use holds the frames, so all are in the pool and nobody has a pointer to one: the table,
+            // whose readers may, holds them too. Frames need no drop.
+            unsafe { dealloc(chunk.first.as_ptr().cast(), layout(page_size, chunk.frames)) };
+        }
+    }
+}
+
+impl Frame {
+    /// Where its page is.
+    #[inline]
+    fn bytes(this: NonNull<Frame>) -> NonNull<u8> {
+        // SAFETY: the page lies right behind, in the same allocation.
+        unsafe { this.add(1).cast() }
+    }
+
+    /// The page.
+    ///
+    /// # Safety
+    /// The caller holds the frame for as long as `'a`, and nobody writes to it.
+    #[inline]
+    unsafe fn page<'a>(this: NonNull<Frame>) -> &'a [u8] {
+        // SAFETY: the page of a frame that was taken is so many initialized bytes.
+        unsafe { std::slice::from_raw_parts(Frame::bytes(this).as_ptr(), 1 << this.as_ref().shift) }
+    }
+
+    /// Takes a claimed frame back to the pool.
+    ///
+    /// # Safety
+    /// The caller has claimed the frame, and ends here.
+    unsafe fn put(this: NonNull<Frame>) {
+        // SAFETY: the frame's own hold keeps its home alive up to the last line.
+        unsafe {
+            let home = this.as_ref().home;
+            (*home).pool.lock().free.push(this);
+            Arc::decrement_strong_count(home);
+        }
+    }
+
+    /// Counts one out; true where it was the last, who has claimed the frame now.
+    #[inline]
+    fn release(&self) -> bool {
+        let mut count = self.count.load(Ordering::Relaxed);
+        loop {
+            let (left, order) = match count {
+                1 => (CLAIMED, Ordering::AcqRel),
+                _ => (count - 1, Ordering::Release),
+            };
+            // In one step: after it this thread must not touch a frame that it has not claimed.
+            match self.count.compare_exchange_weak(count, left, order, Ordering::Relaxed) {
+                Ok(_) => return left == CLAIMED && count == 1,
+                Err(now) => count = now,
+            }
+        }
+    }
+}
+
+/// A page that has one owner, who may write it.
+pub(crate) struct Draft(NonNull<Frame>);
+
+// SAFETY: a draft is the only way to its bytes.
+unsafe impl Send for Draft {}
+// SAFETY: a shared draft only lends its bytes to read.
+unsafe impl Sync for Draft {}
+
+impl Draft {
+    /// Nobody writes it any more: from here on it is the image of the page that its header says, at the version that it says.
+    #[inline]
+    pub(crate) fn share(self) -> Image {
+        let (id, version) = {
+            let header = PageHeader::of(&self);
+            (header.id.get(), header.version.get())
+        };
+        // SAFETY: a draft's frame is alive.
+        let frame = unsafe { self.0.as_ref() };
+        frame.id.store(id, Ordering::Relaxed);
+        frame.version.store(version, Ordering::Relaxed);
+        frame.used.store(false, Ordering::Relaxed);
+        // Readers who came by in vain may be counted too: they will count themselves out.
+        frame.count.fetch_sub(CLAIMED - 1, Ordering::Release);
+        let image = Image(self.0);
+        std::mem::forget(self);
+        image
+    }
+}
+
+impl Deref for Draft {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the draft holds the frame, and lends its bytes by the rules of references.
+        unsafe { Frame::page(self.0) }
+    }
+}
+
+impl DerefMut for Draft {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut [u8] {
+        let len = self.len();
+        // SAFETY: as in `deref`; the claim keeps everyone else away.
+        unsafe { std::slice::from_raw_parts_mut(Frame::bytes(self.0).as_ptr(), len) }
+    }
+}
+
+impl Drop for Draft {
+    fn drop(&mut self) {
+        // SAFETY: the frame is claimed by this draft, which ends here.
+        unsafe { Frame::put(self.0) };
+    }
+}
+
+/// The bytes of a page, shared and immutable.
+pub(crate) struct Image(NonNull<Frame>);
+
+// SAFETY: all that images share is counted by an atomic or immutable.
+unsafe impl Send for Image {}
+// SAFETY: as for `Send`.
+unsafe impl Sync for Image {}
+
+impl Image {
+    /// The version that published it.
+    #[inline]
+    pub(crate) fn version(&self) -> Timestamp {
+        Timestamp::from_micros(self.frame().version.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn frame(&self) -> &Frame {
+        // SAFETY: the image holds its frame.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Remembers that it was used.
+    #[inline]
+    pub(crate) fn touch(&self) {
+        let used = &self.frame().used;
+        if !used.load(Ordering::Relaxed) {
+            used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether it was used since it was last asked.
+    pub(crate) fn take_used(&self) -> bool {
+        self.frame().used.swap(false, Ordering::Relaxed)
+    }
+
+    /// Whether someone else holds it too, at this moment.
+    pub(crate) fn is_held_elsewhere(&self) -> bool {
+        self.frame().count.load(Ordering::Relaxed) > 1
+    }
+
+    /// To be written again, where nobody else holds it.
+    pub(crate) fn unshare(self) -> Result<Draft, Image> {
+        match self.frame().count.compare_exchange(1, CLAIMED, Ordering::Acquire, Ordering::Relaxed) {
+            Ok(_) => {
+                let draft = Draft(self.0);
+                std::mem::forget(self);
+                Ok(draft)
+            }
+            Err(_) => Err(self),
+        }
+    }
+
+    /// Where its frame is, to find it again.
+    #[inline]
+    pub(crate) fn place(&self) -> Place {
+        Place(self.0)
+    }
+}
+
+impl Clone for Image {
+    #[inline]
+    fn clone(&self) -> Image {
+        self.frame().count.fetch_add(1, Ordering::Relaxed);
+        Image(self.0)
+    }
+}
+
+impl Deref for Image {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        // SAFETY: the image holds the frame, which nobody can claim meanwhile.
+        unsafe { Frame::page(self.0) }
+    }
+}
+
+impl Drop for Image {
+    #[inline]
+    fn drop(&mut self) {
+        if self.frame().release() {
+            // SAFETY: this was the last, so the frame is claimed now, by this thread.
+            unsafe { Frame::put(self.0) };
+        }
+    }
+}
+
+impl fmt::Debug for Image {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Image")
+            .field("id", &PageHeader::of(self).id)
+            .field("version", &self.version())
+            .finish()
+    }
+}
+
+/// A frame that was seen somewhere. What it holds now is another question.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place(NonNull<Frame>);
+
+impl Place {
+    pub(crate) fn to_ptr(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    pub(crate) fn from_ptr(pointer: *mut ()) -> Option<Place> {
+        NonNull::new(pointer.cast()).map(Place)
+    }
+
+    /// The image of page `id` in it, where it was published at `version` or before.
+    ///
+    /// # Safety
+    /// The table that the frame is of lives.
+    #[inline]
+    pub(crate) unsafe fn image(self, id: u64, version: Timestamp) -> Option<Image> {
+        // Before the count, which everything after it has to wait for.
+        prefetch(Frame::bytes(self.0).as_ptr(), FIRST_LINES);
+        // SAFETY: as the caller says.
+        let frame = unsafe { self.0.as_ref() };
+        let before = frame.count.fetch_add(1, Ordering::Acquire);
+        let claimed = before & CLAIMED != 0 && !weakened("claim-overlooked");
+        if !claimed
+            && frame.id.load(Ordering::Relaxed) == id
+            && frame.version.load(Ordering::Relaxed) <= version.as_micros()
+        {
+            return Some(Image(self.0));
+        }
+        if frame.release() {
+            // SAFETY: this thread has claimed it.
+            unsafe { Frame::put(self.0) };
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zerocopy::byteorder::little_endian::U64;
+
+    fn draft(frames: &Arc<Frames>, id: u64, version: u64) -> Draft {
+        let mut draft = frames.take();
+        let header = PageHeader::of_mut(&mut draft);
+        (header.id, header.version) = (U64::new(id), U64::new(version));
+        draft
+    }
+
+    #[test]
+    fn a_frame_is_used_again_when_its_last_image_is_gone() {
+        let frames = Frames::new(4096);
+        let image = draft(&frames, 7, 3).share();
+        let place = image.place();
+        let second = image.clone();
+        assert!(image.is_held_elsewhere());
+        drop(image);
+        assert_eq!(PageHeader::of(&second).id.get(), 7);
+        drop(second);
+        let again = frames.take();
+        assert!(Place(again.0) == place);
+    }
+
+    #[test]
+    fn images_outlive_the_table_that_made_them() {
+        let frames = Frames::new(4096);
+        let images: Vec<Image> = (1..100).map(|id| draft(&frames, id, 1).share()).collect();
+        drop(frames);
+        for (id, image) in (1..).zip(&images) {
+            assert_eq!(PageHeader::of(image).id.get(), id);
+        }
+    }
+
+    #[test]
+    fn a_stale_place_yields_an_image_only_of_the_page_and_version_asked_for() {
+        let frames = Frames::new(4096);
+        let image = draft(&frames, 7, 3).share();
+        let place = image.place();
+        // SAFETY: `frames` lives to the end.
+        let look = |id, version| unsafe { place.image(id, Timestamp::from_micros(version)) };
+        assert!(look(7, 3).is_some() && look(7, 2).is_none() && look(8, 3).is_none());
+        let draft = image.unshare().unwrap_or_else(|_| unreachable!("nobody else holds it"));
+        assert!(look(7, 3).is_none(), "somebody may be writing it");
+        let image = draft.share();
+        let reader = look(7, 3).expect("it is shared again");
+        let image = image.unshare().err().expect("a reader holds it");
+        drop((reader, image));
+        assert!(look(7, 3).is_none(), "it is in the pool");
+    }
+
+    #[test]
+    fn threads_meet_at_few_frames_and_each_finds_what_it_asked_for() {
+        let frames = Frames::new(4096);
+        let first = draft(&frames, 1, 1).share();
+        let place = first.place();
+        drop(first);
+        std::thread::scope(|scope| {
+            for thread in 0..3u64 {
+                let (frames, place) = (&frames, SendPlace(place));
+                scope.spawn(move || {
+                    let place = place;
+                    for round in 0..20_000u64 {
+                        let id = 1 + (round + thread) % 2;
+                        // SAFETY: `frames` outlives the threads.
+                        if let Some(image) = unsafe { place.0.image(id, Timestamp::MAX) } {
+                            assert_eq!(PageHeader::of(&image).id.get(), id);
+                        }
+                        if thread == 0 {
+                            drop(draft(frames, id, 1).share());
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    struct SendPlace(Place);
+    // SAFETY: a place is only a number until somebody asks for its image.
+    unsafe impl Send for SendPlace {}
+}
