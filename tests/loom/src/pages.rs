@@ -1,5 +1,5 @@
 //! Pages: a reader that pins the published version finds every page as it was then, while the writer publishes and what nobody
-//! needs is dropped.
+//! needs is dropped, and while others read pages into the memory of those that are evicted.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "page-publish",
         run: a_snapshot_is_one_commit,
-        twins: &["published-before-images"],
+        twins: &["published-before-images", "front-out-of-date"],
         most_preemptions: usize::MAX,
     },
     Model {
@@ -22,6 +22,12 @@ pub const MODELS: &[Model] = &[
         run: a_snapshot_outlives_what_comes_after,
         twins: &["snapshot-pinned-late", "image-dropped-early"],
         most_preemptions: usize::MAX,
+    },
+    Model {
+        name: "page-eviction",
+        run: a_page_is_never_taken_for_the_one_that_lay_there_before,
+        twins: &["claim-overlooked"],
+        most_preemptions: 2,
     },
 ];
 
@@ -37,9 +43,13 @@ struct Trees {
 
 impl Trees {
     fn new() -> Arc<Self> {
+        Trees::with_room_for(16)
+    }
+
+    fn with_room_for(images: usize) -> Arc<Self> {
         let store = Arc::new(MemoryPageStore::new(4096));
         let (pages, _) =
-            Pages::open(store, PagesOptions { cache_bytes: 16 * 4096 }).expect("an empty store opens");
+            Pages::open(store, PagesOptions { cache_bytes: images * 4096 }).expect("an empty store opens");
         let mut roots = [Root::EMPTY; 2];
         Trees::write(&pages, &mut roots, 1);
         Arc::new(Trees { pages, roots })
@@ -73,6 +83,8 @@ impl Trees {
 
 fn a_snapshot_is_one_commit() {
     let trees = Trees::new();
+    // What this look leaves behind must not be found by a later one.
+    trees.seen(&trees.pages.latest());
     let writer = Arc::clone(&trees);
     let thread = thread::spawn(move || writer.publish(0..2, 2));
     let snapshot = trees.pages.latest();
@@ -101,4 +113,21 @@ fn a_snapshot_outlives_what_comes_after() {
     drop(again);
     drop(snapshot);
     assert_eq!(trees.pages.stats().pinned_bytes, 0, "an image that nobody needs was kept");
+}
+
+/// The cache has room for one page, so that each of two readers takes the memory of what the other read.
+fn a_page_is_never_taken_for_the_one_that_lay_there_before() {
+    let trees = Trees::with_room_for(1);
+    {
+        let mut roots = trees.roots;
+        let mut writer = trees.pages.writer();
+        writer.begin(at(2));
+        writer.set(&mut roots[1], b"key", at(2), &2u64.to_be_bytes()).expect("memory does not fail");
+        writer.publish(at(2)).expect("versions rise");
+        writer.checkpoint(b"").expect("memory does not fail");
+    }
+    let reader = Arc::clone(&trees);
+    let thread = thread::spawn(move || assert_eq!(reader.seen(&reader.pages.latest()), [1, 2]));
+    assert_eq!(trees.seen(&trees.pages.latest()), [1, 2], "another page's bytes");
+    thread.join().expect("a thread of the model ends");
 }
