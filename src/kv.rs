@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 use std::ops::{Bound, ControlFlow, RangeBounds};
 
 use dosql_base::codec::prefix_successor;
-use dosql_base::{Error, Result};
-use dosql_sql::{Direction, KeyRange};
+use dosql_base::{Error, Result, Timestamp};
+use dosql_sql::Direction;
 
 use crate::bytes::Bytes;
 use crate::keyspace::{self, FullKey, Keyspace, NEXT_NUMBER, full_key};
 use crate::limits::{END_OF_KEYSPACES, FIRST_KEYSPACE};
-use crate::scan::Scan;
+use crate::scan::{Bounds, Scan};
 use crate::transaction::Transaction;
 
 /// A key and its value, owned.
@@ -87,7 +87,7 @@ impl Transaction {
             return Ok(Range { transaction: self, scan: None, prefix: 0, ahead: VecDeque::new(), fetch: 1 });
         };
         let range = key_range(number, start.map(AsRef::as_ref), end.map(AsRef::as_ref))?;
-        let scan = Some(self.raw_scan(range, direction));
+        let scan = Some(self.scan_of(range, direction, Timestamp::MAX));
         let prefix = keyspace::prefix_len(number);
         Ok(Range { transaction: self, scan, prefix, ahead: VecDeque::new(), fetch: 1 })
     }
@@ -125,7 +125,7 @@ impl Transaction {
 }
 
 /// Bounds on the caller's keys as a range of complete keys.
-fn key_range(number: u32, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<KeyRange> {
+fn key_range(number: u32, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<Bounds> {
     let past = |key: &[u8]| {
         let mut full = full_key(number, key);
         full.push(0);
@@ -138,14 +138,13 @@ fn key_range(number: u32, start: Bound<&[u8]>, end: Bound<&[u8]>) -> Result<KeyR
     };
     let end: FullKey = match end {
         Bound::Unbounded => {
-            let end = prefix_successor(&full_key(number, &[]));
-            FullKey::from_vec(end.ok_or_else(|| Error::limit("the numbers of keyspaces are used up"))?)
+            let next = number.checked_add(1);
+            full_key(next.ok_or_else(|| Error::limit("the numbers of keyspaces are used up"))?, &[])
         }
         Bound::Included(key) => past(key),
         Bound::Excluded(key) => full_key(number, key),
     };
-    // Not `into_vec`, which goes byte by byte where the bytes are inline.
-    Ok(KeyRange { start: start.to_vec(), end: end.to_vec() })
+    Ok(Bounds { start, end })
 }
 
 /// A scan of a keyspace: an iterator of owned pairs, or [`Range::visit`] to be lent them. After an error (`WouldBlock` too) it

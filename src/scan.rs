@@ -13,6 +13,7 @@ use dosql_btree::{Stop, Way};
 use dosql_sql::{Direction, KeyRange};
 
 use crate::changes::{self, Change, Changes};
+use crate::keyspace::FullKey;
 use crate::source::Source;
 use crate::view::View;
 use crate::writes::Writes;
@@ -20,9 +21,28 @@ use crate::writes::Writes;
 /// Who gets the entries of a scan, and may stop it.
 pub(crate) type Lend<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
+/// The keys of a scan: from `start` on, before `end`.
+#[derive(Clone, Debug)]
+pub(crate) struct Bounds {
+    pub(crate) start: FullKey,
+    pub(crate) end: FullKey,
+}
+
+impl From<KeyRange> for Bounds {
+    fn from(range: KeyRange) -> Self {
+        Bounds { start: FullKey::from_vec(range.start), end: FullKey::from_vec(range.end) }
+    }
+}
+
+impl Bounds {
+    pub(crate) fn to_range(&self) -> KeyRange {
+        KeyRange { start: self.start.to_vec(), end: self.end.to_vec() }
+    }
+}
+
 /// A scan under way.
 pub struct Scan {
-    range: KeyRange,
+    range: Bounds,
     direction: Direction,
     /// What it sees: everything up to here.
     at: Timestamp,
@@ -72,7 +92,7 @@ impl Scan {
     pub(crate) fn new(
         view: &View,
         at: Timestamp,
-        range: KeyRange,
+        range: Bounds,
         direction: Direction,
         generation: u32,
     ) -> Self {
@@ -133,7 +153,7 @@ impl Scan {
         self.direction
     }
 
-    pub(crate) fn range(&self) -> &KeyRange {
+    pub(crate) fn range(&self) -> &Bounds {
         &self.range
     }
 
@@ -221,12 +241,12 @@ impl Scan {
             Place::Unset => {
                 let inclusive = self.is_inclusive();
                 let key = match &self.resume {
-                    Resume::At(key) | Resume::Past(key) => key,
+                    Resume::At(key) | Resume::Past(key) => key.as_slice(),
                     Resume::Start if self.direction == Direction::Forward => &self.range.start,
                     Resume::Start => &self.range.end,
                 };
                 let found = self.source.seek(key)?;
-                let lent = found && !inclusive && self.source.key() == key.as_slice();
+                let lent = found && !inclusive && self.source.key() == key;
                 if lent { self.source.step()? } else { found }
             }
         };
@@ -237,7 +257,7 @@ impl Scan {
     /// Without own writes the tree runs the loop inside its leaves.
     fn lend_leaves(&mut self, left: &mut usize, lend: &mut Lend<'_>) -> Result<Leaves> {
         let Some((tree, form)) = self.source.leaves() else { return Ok(Leaves::None) };
-        let whole_groups = || form.stored_range(&self.range);
+        let whole_groups = || form.stored_range(&self.range.to_range());
         let (way, bound) = match self.direction {
             Direction::Forward if form.group(&self.range.end).is_some() => {
                 (Way::Up, Cow::Owned(whole_groups().end))
@@ -346,7 +366,7 @@ fn note(resume: &mut Resume, key: &[u8]) {
 }
 
 /// From an entry that was found, on to one that is a row and in the range.
-fn settle(source: &mut Source, range: &KeyRange, direction: Direction, mut found: bool) -> Result<Place> {
+fn settle(source: &mut Source, range: &Bounds, direction: Direction, mut found: bool) -> Result<Place> {
     while found && source.is_tombstone() {
         found = source.step()?;
     }

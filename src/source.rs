@@ -7,10 +7,11 @@ use std::collections::BTreeMap;
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
-use dosql_sql::{Direction, KeyRange};
+use dosql_sql::Direction;
 
 use crate::history::past::PastCursor;
 use crate::long_keys::KeyForm;
+use crate::scan::Bounds;
 use crate::view::View;
 
 /// Bytes of a group that are kept at a time; more takes further passes over it.
@@ -46,10 +47,10 @@ struct Group {
 }
 
 impl Source {
-    pub(crate) fn new(view: &View, at: Timestamp, range: &KeyRange, direction: Direction) -> Self {
+    pub(crate) fn new(view: &View, at: Timestamp, range: &Bounds, direction: Direction) -> Self {
         let form = view.key_form();
         let raw = if at < view.timestamp {
-            Raw::Past(Box::new(view.past(at, &form.stored_range(range), direction)))
+            Raw::Past(Box::new(view.past(at, &form.stored_range(&range.to_range()), direction)))
         } else {
             Raw::Tree(view.pages.cursor(view.root))
         };

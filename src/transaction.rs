@@ -27,7 +27,7 @@ use crate::long_keys::KeyForm;
 use crate::options::{Durability, Isolation};
 use crate::read_set::{ReadSet, after};
 use crate::readers::Reader;
-use crate::scan::{Lend, Scan};
+use crate::scan::{Bounds, Lend, Scan};
 use crate::turn::TurnGuard;
 use crate::view::View;
 use crate::writes::Writes;
@@ -251,8 +251,13 @@ impl Transaction {
 
     /// A scan as of `at`, without own writes: hand it to [`Transaction::raw_visit_past`].
     pub fn raw_scan_at(&self, range: KeyRange, direction: Direction, at: Timestamp) -> Scan {
+        self.scan_of(range.into(), direction, at)
+    }
+
+    /// As [`Transaction::raw_scan_at`].
+    pub(crate) fn scan_of(&self, bounds: Bounds, direction: Direction, at: Timestamp) -> Scan {
         let sight = self.reader.sight();
-        Scan::new(&sight.view, at.min(sight.at), range, direction, sight.generation)
+        Scan::new(&sight.view, at.min(sight.at), bounds, direction, sight.generation)
     }
 
     /// Lends up to `limit` entries of a scan of this transaction's view; true when there is nothing further.

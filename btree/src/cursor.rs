@@ -1,16 +1,18 @@
 //! A cursor goes both ways over one tree at one snapshot.
 //!
-//! It holds the images of the pages from the root to its leaf. A move first finds the whole new way, reading pages as
+//! It holds the image of its leaf, and those of the pages above it once it has moved to another leaf: most that are put
+//! somewhere end in the leaf where they began. A move first finds the whole new way, reading pages as
 //! needed, and only then gives up the old one: so an error leaves it where it stood.
 
 use std::cell::OnceCell;
 use std::ops::ControlFlow;
 
-use dosql_base::{Result, Timestamp};
+use dosql_base::{Error, Result, Timestamp};
 use smallvec::SmallVec;
 
+use crate::page::format::PageHeader;
 use crate::page::leaf::{Kind, OverflowRef};
-use crate::page::node::Node;
+use crate::page::node::{KeyBuffer, Node};
 use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{Item, PageSnapshot, Root};
@@ -24,6 +26,9 @@ struct Step {
 
 type Steps = SmallVec<[Step; 6]>;
 
+/// A scan lets so many entries come near before it shows them: they lie in the leaf in no order.
+const AHEAD: usize = 4;
+
 /// Which child or entry to take on the way down.
 #[derive(Clone, Copy)]
 enum Aim<'k> {
@@ -33,6 +38,26 @@ enum Aim<'k> {
     Last,
     /// Towards a key: the slot of the first entry at or after it.
     Key(&'k [u8]),
+}
+
+impl Aim<'_> {
+    #[inline]
+    fn child(self, node: &Node<'_>) -> usize {
+        match self {
+            Aim::First => 0,
+            Aim::Last => node.count().saturating_sub(1),
+            Aim::Key(key) => node.child_index(key),
+        }
+    }
+
+    #[inline]
+    fn entry(self, node: &Node<'_>) -> usize {
+        match self {
+            Aim::First => 0,
+            Aim::Last => node.count().saturating_sub(1),
+            Aim::Key(key) => node.search_inside(key).unwrap_or_else(|slot| slot),
+        }
+    }
 }
 
 /// Which way a cursor goes.
@@ -58,9 +83,9 @@ pub enum Stop {
 pub struct Cursor {
     snapshot: PageSnapshot,
     root: Root,
-    /// Root to leaf; empty while it is not positioned.
+    /// Root to leaf, or the leaf alone; empty while it is not positioned.
     steps: Steps,
-    key: Vec<u8>,
+    key: KeyBuffer,
     version: Timestamp,
     kind: Kind,
     /// Where the bytes of the entry lie in the leaf.
@@ -77,7 +102,7 @@ impl Cursor {
             snapshot,
             root,
             steps: Steps::new(),
-            key: Vec::new(),
+            key: KeyBuffer::new(),
             version: Timestamp::ZERO,
             kind: Kind::Inline,
             start: 0,
@@ -114,12 +139,7 @@ impl Cursor {
                 _ => self.snapshot.inner_page(self.root, id, epoch)?.into_image(),
             };
             let node = node_of_level(&image, level)?;
-            let slot = match aim {
-                Aim::First => 0,
-                Aim::Last => node.count().saturating_sub(1),
-                Aim::Key(key) if level > 0 => node.child_index(key),
-                Aim::Key(key) => node.search_inside(key).unwrap_or_else(|slot| slot),
-            };
+            let slot = if level > 0 { aim.child(&node) } else { aim.entry(&node) };
             if level > 0 {
                 (id, epoch) = node.child(slot);
             }
@@ -128,8 +148,49 @@ impl Cursor {
         Ok(())
     }
 
+    /// The leaf that `aim` leads to.
+    fn leaf(&self, aim: Aim<'_>) -> Result<Step> {
+        let (mut id, mut epoch) = (self.root.page.get(), self.root.epoch);
+        for level in (1..self.root.height).rev() {
+            let page = self.snapshot.inner_page(self.root, id, epoch)?;
+            let node = node_of_level(&page, level)?;
+            (id, epoch) = node.child(aim.child(&node));
+        }
+        let image = self.snapshot.image(id, epoch, false)?;
+        let slot = aim.entry(&node_of_level(&image, 0)?);
+        Ok(Step { image, slot })
+    }
+
+    /// All of the way from the root to a leaf and the place in it.
+    fn whole_way(&self, leaf: &Step) -> Result<Steps> {
+        let low = Node::new(&leaf.image).low();
+        let mut way = Steps::new();
+        let (mut id, mut epoch) = (self.root.page.get(), self.root.epoch);
+        for level in (1..self.root.height).rev() {
+            let image = self.snapshot.inner_page(self.root, id, epoch)?.into_image();
+            let node = node_of_level(&image, level)?;
+            let slot = node.child_index(low);
+            (id, epoch) = node.child(slot);
+            way.push(Step { image, slot });
+        }
+        if id != PageHeader::of(&leaf.image).id.get() {
+            let what = "the pages above a leaf do not lead to it by its fence; restore from a backup";
+            return Err(Error::corrupt(what, format!("page {id}")));
+        }
+        way.push(leaf.clone());
+        Ok(way)
+    }
+
     /// The way to the leaf after (or before) the one that `way` ends at; empty where there is none.
     fn neighbour(&self, way: &Steps, forward: bool) -> Result<Steps> {
+        let whole;
+        let way = match way.as_slice() {
+            [leaf] if self.root.height > 1 => {
+                whole = self.whole_way(leaf)?;
+                &whole
+            }
+            _ => way,
+        };
         for depth in (0..way.len().saturating_sub(1)).rev() {
             let node = Node::new(&way[depth].image);
             let slot = way[depth].slot;
@@ -150,6 +211,11 @@ impl Cursor {
 
     /// Moves to the next leaf under the same parent, in place; false where there is none, or where it is empty.
     fn hop(&mut self, forward: bool) -> Result<bool> {
+        if let [leaf] = self.steps.as_slice()
+            && self.root.height > 1
+        {
+            self.steps = self.whole_way(leaf)?;
+        }
         let [.., parent, leaf] = self.steps.as_mut_slice() else { return Ok(false) };
         let node = Node::new(&parent.image);
         let next = match forward {
@@ -186,7 +252,7 @@ impl Cursor {
         let Some(step) = self.steps.last() else { return };
         self.passed = false;
         let node = Node::new(&step.image);
-        node.key_into(step.slot, &mut self.key);
+        node.set_key(step.slot, &mut self.key);
         let value = node.leaf_value(step.slot);
         self.version = value.version;
         self.kind = value.kind;
@@ -202,8 +268,7 @@ impl Cursor {
             self.unset();
             return Ok(false);
         }
-        let mut way = Steps::new();
-        self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, aim)?;
+        let way = Steps::from_iter([self.leaf(aim)?]);
         self.settle(way, forward)
     }
 
@@ -235,8 +300,7 @@ impl Cursor {
             self.unset();
             return Ok(false);
         }
-        let mut way = Steps::new();
-        self.descend(&mut way, self.root.page.get(), self.root.epoch, self.root.height - 1, Aim::Key(key))?;
+        let mut way = Steps::from_iter([self.leaf(Aim::Key(key))?]);
         if let Some(step) = way.last_mut() {
             let node = Node::new(&step.image);
             match node.search(key) {
@@ -394,9 +458,13 @@ impl Cursor {
         let node = Node::new(&image);
         let from = step.slot;
         let inside = node.inside(way, bound);
-        let mut key = std::mem::take(&mut self.key);
+        let mut key = KeyBuffer::new();
         let mut slot = from;
         while inside.contains(&slot) {
+            let ahead = if way == Way::Up { slot + AHEAD } else { slot.wrapping_sub(AHEAD) };
+            if let Some(ahead) = node.slots.get(ahead) {
+                node.prefetch(ahead);
+            }
             let len = node.write_key(slot, &mut key);
             let value = node.leaf_value(slot);
             let long;
@@ -415,7 +483,6 @@ impl Cursor {
             // Below the first slot it wraps around to where there is none.
             slot = if way == Way::Up { slot + 1 } else { slot.wrapping_sub(1) };
         }
-        self.key = key;
         if slot < node.count() {
             self.place(slot);
             return Ok(Some(Stop::Bound));
