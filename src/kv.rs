@@ -28,6 +28,21 @@ impl Transaction {
         }
     }
 
+    /// The values of many keys in `keyspace`, in the order of `keys`; `None` for each that has none. Any order will do, and a key may
+    /// come twice. Ascending keys cost least: those that lie close together are found by one way down the tree. All or nothing: an error
+    /// (`WouldBlock` too) is that of the first key that fails.
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keyspace: &Keyspace,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<Bytes>>> {
+        let keys = keys.into_iter();
+        match self.number(keyspace)? {
+            Some(number) => self.raw_get_many(keys.map(|key| full_key(number, key.as_ref()))),
+            None => Ok(keys.map(|_| None).collect()),
+        }
+    }
+
     /// Whether `key` has a value in `keyspace`.
     pub fn contains(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
         Ok(self.get(keyspace, key)?.is_some())

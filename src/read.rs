@@ -25,6 +25,17 @@ impl ReadTransaction {
         self.0.get(keyspace, key)
     }
 
+    /// The values of many keys in `keyspace`, in the order of `keys`; `None` for each that has none. Any order will do, and a key may
+    /// come twice. Ascending keys cost least: those that lie close together are found by one way down the tree. All or nothing: an error
+    /// (`WouldBlock` too) is that of the first key that fails.
+    pub fn get_many<K: AsRef<[u8]>>(
+        &self,
+        keyspace: &Keyspace,
+        keys: impl IntoIterator<Item = K>,
+    ) -> Result<Vec<Option<Bytes>>> {
+        self.0.get_many(keyspace, keys)
+    }
+
     /// Whether `key` has a value in `keyspace`.
     pub fn contains(&self, keyspace: &Keyspace, key: impl AsRef<[u8]>) -> Result<bool> {
         self.0.contains(keyspace, key)

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
+use dosql_btree::Near;
 use dosql_sql::catalog::store::is_catalog_key;
 use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
@@ -21,6 +22,7 @@ use crate::bytes::Bytes;
 use crate::commit::Validation;
 use crate::engine::{Engine, Handle, busy};
 use crate::history::versions::VersionWalk;
+use crate::keyspace::FullKey;
 use crate::known_end::KnownEnd;
 use crate::limits::{check_key, check_value, too_big};
 use crate::long_keys::KeyForm;
@@ -223,6 +225,27 @@ impl Transaction {
         }
         let sight = self.reader.sight();
         sight.view.get(key, sight.at)
+    }
+
+    /// The values of complete keys, in the order of the keys.
+    pub(crate) fn raw_get_many(&self, keys: impl Iterator<Item = FullKey>) -> Result<Vec<Option<Bytes>>> {
+        self.check_open()?;
+        let (mut near, mut generation) = (Near::default(), 0);
+        let mut get = |key: &[u8]| {
+            if let Some(change) = self.writes.get(key) {
+                return Ok(change.map(|value| Bytes::shared(Arc::from(value))));
+            }
+            if let Some(reads) = self.noted() {
+                reads.borrow_mut().add_key(key);
+            }
+            // Not held from key to key: the caller's iterator may read too.
+            let sight = self.reader.sight();
+            if sight.generation != generation {
+                (near, generation) = (Near::default(), sight.generation);
+            }
+            sight.view.get_near(key, sight.at, &mut near)
+        };
+        keys.map(|key| get(&key)).collect()
     }
 
     /// The value of a complete key, lent.

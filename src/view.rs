@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::{PageSnapshot, Root};
+use dosql_btree::{Entry, Near, PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange, Versions};
 
 use crate::bytes::Bytes;
@@ -39,18 +39,40 @@ impl View {
     }
 
     /// The value of `key` in this view, or as of `at` where that is earlier.
+    #[inline]
     pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        self.get_by(key, at, |key| self.pages.get(self.root, key))
+    }
+
+    /// As [`View::get`], near where the key before was found.
+    pub(crate) fn get_near(&self, key: &[u8], at: Timestamp, near: &mut Near) -> Result<Option<Bytes>> {
+        self.get_by(key, at, |key| self.pages.get_near(self.root, key, near))
+    }
+
+    #[inline]
+    fn get_by(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        find: impl FnOnce(&[u8]) -> Result<Option<Entry>>,
+    ) -> Result<Option<Bytes>> {
         let form = self.key_form();
         if !form.is_long(key) {
-            return self.get_stored(key, at);
+            return self.get_stored(key, at, find);
         }
-        let Some(bucket) = self.get_stored(&form.stored(key), at)? else { return Ok(None) };
+        let Some(bucket) = self.get_stored(&form.stored(key), at, find)? else { return Ok(None) };
         Ok(form.find(&bucket, key)?.map(|value| Bytes::shared(value.into())))
     }
 
     /// What is stored under a stored key.
-    fn get_stored(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
-        let entry = self.pages.get(self.root, key)?;
+    #[inline]
+    fn get_stored(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        find: impl FnOnce(&[u8]) -> Result<Option<Entry>>,
+    ) -> Result<Option<Bytes>> {
+        let entry = find(key)?;
         match entry {
             Some(entry) if entry.version() <= at || at >= self.timestamp => {
                 Ok((!entry.is_tombstone()).then(|| Bytes::page(entry)))

@@ -298,3 +298,32 @@ fn a_keyspace_that_others_made_since_is_empty_to_a_transaction_that_makes_one_it
         assert_eq!(tx.commit().unwrap_err().kind(), dosql::ErrorKind::Conflict);
     }
 }
+
+#[test]
+fn many_gets_at_once_answer_as_one_by_one_in_any_order() {
+    let db = db();
+    let (space, empty) = (db.keyspace("space").unwrap(), db.keyspace("empty").unwrap());
+    let key = |i: u32| format!("key {:05}", i * 7919 % 10_000);
+    db.write(|tx| (0..2000).try_for_each(|i| tx.put(&space, key(i), i.to_string()))).unwrap();
+    let mut asked: Vec<String> = (0..3000).step_by(3).map(key).collect();
+    // Long keys share a bucket under a hash.
+    asked.extend(["x".repeat(5000), "x".repeat(5001)]);
+    db.write(|tx| tx.put(&space, "x".repeat(5000), "long")).unwrap();
+    let check = |tx: &dosql::Transaction, asked: &[String]| {
+        let one_by_one: Vec<_> = asked.iter().map(|key| tx.get(&space, key).unwrap()).collect();
+        assert_eq!(tx.get_many(&space, asked).unwrap(), one_by_one);
+        assert!(one_by_one.iter().any(Option::is_some) && one_by_one.iter().any(Option::is_none));
+    };
+    let mut tx = db.begin(Begin::Concurrent(Isolation::Serializable)).unwrap();
+    tx.put(&space, key(3), "own").unwrap();
+    tx.delete(&space, key(6)).unwrap();
+    check(&tx, &asked);
+    asked.sort_unstable();
+    check(&tx, &asked);
+    asked.reverse();
+    check(&tx, &asked);
+    assert_eq!(tx.get_many(&empty, &asked).unwrap(), vec![None; asked.len()]);
+    // What was read this way is checked at commit as any other read is.
+    db.write(|tx| tx.put(&space, key(9), "changed")).unwrap();
+    assert_eq!(tx.commit().unwrap_err().kind(), ErrorKind::Conflict);
+}

@@ -39,7 +39,7 @@ pub use cursor::{Cursor, Stop, Way};
 pub use entry::{Displaced, Entry, Item, Was};
 pub use pages::{Pages, PagesOptions, PagesStats};
 pub use root::Root;
-pub use snapshot::PageSnapshot;
+pub use snapshot::{Near, PageSnapshot};
 pub use store::file::FilePageStore;
 pub use store::memory::MemoryPageStore;
 pub use store::raw::RawFile;

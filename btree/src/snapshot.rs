@@ -13,6 +13,7 @@ use crate::chain_io;
 use crate::entry::Value;
 use crate::page::format::{OVERFLOW, PageHeader};
 use crate::page::leaf::{Kind, OverflowRef};
+use crate::page::node::Node;
 use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{Cursor, Entry, Pages, Root};
@@ -44,6 +45,10 @@ impl Drop for Pinned {
         self.pages.unpin(self.version);
     }
 }
+
+/// The leaf that [`PageSnapshot::get_near`] looked into last.
+#[derive(Default)]
+pub struct Near(Option<Image>);
 
 /// An image that the snapshot keeps, or one of its own.
 pub(crate) enum Lent<'a> {
@@ -162,7 +167,33 @@ impl PageSnapshot {
         if root.page.is_none() {
             return Ok(None);
         }
-        let leaf = self.leaf(root, key)?;
+        self.entry_in(self.leaf(root, key)?, key)
+    }
+
+    /// As [`PageSnapshot::get`], looking first into the leaf of the key before, and leaving this key's there: ascending keys that
+    /// lie close together go down the tree once a leaf. One `near` serves one tree.
+    ///
+    /// # Errors
+    /// As [`PageSnapshot::get`].
+    pub fn get_near(&self, root: Root, key: &[u8], near: &mut Near) -> Result<Option<Entry>> {
+        if root.page.is_none() {
+            return Ok(None);
+        }
+        let leaf = match near.0.take().filter(|leaf| Node::new(leaf).covers(key)) {
+            Some(leaf) => leaf,
+            None => {
+                let leaf = self.leaf(root, key)?;
+                node_of_level(&leaf, 0)?;
+                leaf
+            }
+        };
+        near.0 = Some(leaf.clone());
+        self.entry_in(leaf, key)
+    }
+
+    /// The entry of `key` in the leaf that it belongs to.
+    #[inline]
+    fn entry_in(&self, leaf: Image, key: &[u8]) -> Result<Option<Entry>> {
         let node = node_of_level(&leaf, 0)?;
         let Ok(slot) = node.search_inside(key) else { return Ok(None) };
         let found = node.leaf_value(slot);

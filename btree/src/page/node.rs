@@ -114,6 +114,12 @@ impl<'a> Node<'a> {
         &self.bytes[at..at + rest_len(usize::from(slot.tail_len.get()))]
     }
 
+    /// What tells keys with equal heads apart, in their order: the rest, then the length, which tells a short tail from zero bytes.
+    pub(crate) fn tail_after_head(&self, i: usize) -> (&'a [u8], usize) {
+        let slot = &self.slots[i];
+        (self.slot_rest(slot), usize::from(slot.tail_len.get()))
+    }
+
     /// What follows the key in entry `i`, to the end of the page.
     #[inline]
     pub(crate) fn payload(&self, i: usize) -> &'a [u8] {

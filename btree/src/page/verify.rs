@@ -11,7 +11,7 @@ use super::format::{
     FORMAT, FREE_LIST, INNER, LEAF, NO_HIGH, OVERFLOW, PageHeader, SLOT, SLOTS_AT, is_sealed,
 };
 use super::leaf;
-use super::node::{CHILD, Node, common_prefix, rest_len};
+use super::node::{CHILD, KeyBuffer, Node, common_prefix, rest_len};
 use crate::root::MAX_HEIGHT;
 
 fn corrupt(id: u64, what: &str) -> Error {
@@ -53,14 +53,15 @@ pub(crate) fn page(bytes: &[u8], id: u64, epoch: u64) -> Result<()> {
 }
 
 /// Which bytes of a page are taken, to find overlaps.
-struct Claims {
-    taken: [u64; crate::MAX_PAGE_SIZE / 64],
+struct Claims<'a> {
+    /// A bit a byte.
+    taken: &'a mut [u64],
     heap_start: usize,
     end: usize,
     bytes: usize,
 }
 
-impl Claims {
+impl Claims<'_> {
     /// Takes `len` bytes at `at`; false where they are outside the heap or already taken.
     fn take(&mut self, at: usize, len: usize) -> bool {
         if len == 0 {
@@ -72,21 +73,41 @@ impl Claims {
         }
         self.bytes += len;
         let (first, last) = (at / 64, (end - 1) / 64);
-        for word in first..=last {
-            let low = if word == first { at % 64 } else { 0 };
-            let high = if word == last { (end - 1) % 64 } else { 63 };
-            let mask = (u64::MAX >> (63 - (high - low))) << low;
-            if self.taken[word] & mask != 0 {
-                return false;
+        let Some(taken) = self.taken.get_mut(first..=last) else { return false };
+        let (head, tail) = (u64::MAX << (at % 64), u64::MAX >> (63 - (end - 1) % 64));
+        let mut before = 0;
+        match taken {
+            [word] => {
+                before |= *word & head & tail;
+                *word |= head & tail;
             }
-            self.taken[word] |= mask;
+            [low, middle @ .., high] => {
+                before |= (*low & head) | (*high & tail);
+                *low |= head;
+                *high |= tail;
+                for word in middle {
+                    before |= *word;
+                    *word = u64::MAX;
+                }
+            }
+            [] => {}
         }
-        true
+        before == 0
     }
 }
 
 /// Checks the structure of a leaf or inner page.
 pub(crate) fn node(bytes: &[u8]) -> Result<(), &'static str> {
+    // Clearing more bits than the page has bytes would take as long as the rest.
+    match bytes.len() {
+        ..=4096 => node_with(bytes, &mut [0; 4096 / 64]),
+        4097..=8192 => node_with(bytes, &mut [0; 8192 / 64]),
+        8193..=16384 => node_with(bytes, &mut [0; 16384 / 64]),
+        _ => node_with(bytes, &mut [0; crate::MAX_PAGE_SIZE / 64]),
+    }
+}
+
+fn node_with(bytes: &[u8], taken: &mut [u64]) -> Result<(), &'static str> {
     let node = Node::try_new(bytes).ok_or("it has more slots than room")?;
     let header = node.header;
     let leaf = node.is_leaf();
@@ -100,7 +121,7 @@ pub(crate) fn node(bytes: &[u8]) -> Result<(), &'static str> {
     if heap_start > bytes.len() || heap_start < SLOTS_AT + SLOT * node.count() {
         return Err("heap and slots overlap");
     }
-    let mut claims = Claims { taken: [0; crate::MAX_PAGE_SIZE / 64], heap_start, end: bytes.len(), bytes: 0 };
+    let mut claims = Claims { taken, heap_start, end: bytes.len(), bytes: 0 };
     fences(&node, &mut claims)?;
     if !leaf && node.count() == 0 {
         return Err("an inner page has no child");
@@ -119,7 +140,7 @@ pub(crate) fn node(bytes: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn fences(node: &Node<'_>, claims: &mut Claims) -> Result<(), &'static str> {
+fn fences(node: &Node<'_>, claims: &mut Claims<'_>) -> Result<(), &'static str> {
     let header = node.header;
     let (low_off, low_len) = (usize::from(header.low_off.get()), usize::from(header.low_len.get()));
     let (high_off, high_len) = (usize::from(header.high_off.get()), usize::from(header.high_len.get()));
@@ -141,7 +162,7 @@ fn fences(node: &Node<'_>, claims: &mut Claims) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn entry(node: &Node<'_>, i: usize, leaf: bool, claims: &mut Claims) -> Result<(), &'static str> {
+fn entry(node: &Node<'_>, i: usize, leaf: bool, claims: &mut Claims<'_>) -> Result<(), &'static str> {
     let slot = &node.slots[i];
     let (at, tail_len) = (usize::from(slot.offset.get()), usize::from(slot.tail_len.get()));
     let payload = at + rest_len(tail_len);
@@ -154,8 +175,7 @@ fn entry(node: &Node<'_>, i: usize, leaf: bool, claims: &mut Claims) -> Result<(
     if !claims.take(at, payload - at + size) {
         return Err("entries overlap or lie outside the heap");
     }
-    let padding = slot.head.to_bytes();
-    if padding.iter().skip(tail_len).any(|&byte| byte != 0) {
+    if tail_len < 4 && slot.head.get() << (8 * tail_len) != 0 {
         return Err("the head of a short key is not zero-filled");
     }
     if !leaf {
@@ -173,7 +193,7 @@ fn order(node: &Node<'_>) -> Result<(), &'static str> {
         let ascending = match pair[0].head.get().cmp(&pair[1].head.get()) {
             Ordering::Less => true,
             Ordering::Greater => false,
-            Ordering::Equal => node.key(i) < node.key(i + 1),
+            Ordering::Equal => node.tail_after_head(i) < node.tail_after_head(i + 1),
         };
         if !ascending {
             return Err("its keys are out of order");
@@ -181,8 +201,11 @@ fn order(node: &Node<'_>) -> Result<(), &'static str> {
     }
     if node.count() > 0 {
         let first = usize::from(!node.is_leaf());
-        let below = first < node.count() && node.key(first).as_slice() < node.low();
-        let above = node.high().is_some_and(|high| node.key(node.count() - 1).as_slice() >= high);
+        let (mut lowest, mut highest) = (KeyBuffer::new(), KeyBuffer::new());
+        node.set_key(first.min(node.count() - 1), &mut lowest);
+        node.set_key(node.count() - 1, &mut highest);
+        let below = first < node.count() && *lowest < *node.low();
+        let above = node.high().is_some_and(|high| *highest >= *high);
         if below || above {
             return Err("a key lies outside the fences");
         }
