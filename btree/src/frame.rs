@@ -60,8 +60,7 @@ struct Frame {
     home: *const Frames,
 }
 
-#[cfg(not(loom))]
-const _: () = assert!(size_of::<Frame>() == LINE);
+const _: () = assert!(cfg!(loom) || size_of::<Frame>() == LINE);
 
 /// Frames side by side.
 struct Chunk {
