@@ -344,7 +344,7 @@ impl Plan {
 }
 
 /// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
-fn write_run<M: PageMaker>(
+pub(crate) fn write_run<M: PageMaker>(
     maker: &mut M,
     sources: Vec<Box<dyn Versions>>,
     kept: &Kept,

@@ -5,6 +5,7 @@ use std::fmt;
 use dosql_base::mutant::weakened;
 use dosql_base::{ErrorKind, Result, Timestamp};
 
+use crate::backup;
 use crate::engine::Handle;
 use crate::keyspace::Keyspace;
 use crate::options::{Isolation, Options};
@@ -182,6 +183,36 @@ impl Database {
             self.0.checkpoint()?;
         }
         Ok(())
+    }
+
+    /// Copies the database, as it is now and with its history, into the directory at `path`, which must not be there yet: a database
+    /// of its own, with another id. Commits go on meanwhile; the copy has those up to the moment that is returned. It is on the
+    /// device, and was read and checked, when this returns.
+    ///
+    /// Reads and writes everything once, in bounded memory. While it goes on, pages that commits replace stay in the page store, which
+    /// grows by as many. A copy that is not finished, because of an error or a crash, is refused when it is opened: remove it.
+    ///
+    /// Fails with `InvalidInput` where `path` exists, or as the stores do.
+    #[cfg(not(target_family = "wasm"))]
+    pub fn backup(&self, path: impl AsRef<std::path::Path>) -> Result<Timestamp> {
+        let path = path.as_ref();
+        let options = Options {
+            page_size: self.0.pages.page_size(),
+            log_limit: self.0.options.log_limit,
+            ..Options::default()
+        };
+        let made = crate::directory::make_unfinished(path, &options)?;
+        let at = self.backup_to(&made)?;
+        drop(made);
+        crate::directory::finish(path)?;
+        Ok(at)
+    }
+
+    /// As [`Database::backup`], into any stores. They must be empty, with pages of the same size as this database has.
+    ///
+    /// Fails with `InvalidInput` where they are not, or as the stores do; the stores are of no use then.
+    pub fn backup_to(&self, target: &Storage) -> Result<Timestamp> {
+        backup::backup(&self.0, target)
     }
 
     /// What it holds and has done.

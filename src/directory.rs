@@ -16,6 +16,8 @@ use crate::storage::{Lock, Storage};
 const PAGES: &str = "pages";
 const LOCK: &str = "LOCK";
 const SEGMENTS: &str = "segments";
+/// Stands in a directory whose database is not finished yet.
+const UNFINISHED: &str = "UNFINISHED";
 /// A log file is at most a quarter of the log limit, so that a checkpoint can recycle most of it, and never so large that making one
 /// keeps the device busy for long.
 const LOG_FILES: u64 = 4;
@@ -28,6 +30,10 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
     } else {
         fs::create_dir_all(path).map_err(|error| Error::io(format!("make {}", path.display()), &error))?;
     }
+    open_stores(path, options)
+}
+
+fn open_stores(path: &Path, options: &Options) -> Result<Storage> {
     let lock = lock(path)?;
     let log = FileLogStore::open(path, (options.log_limit / LOG_FILES).min(DEFAULT_SEGMENT_BYTES))?;
     let pages = FilePageStore::open(path.join(PAGES), options.page_size)?;
@@ -42,6 +48,32 @@ pub(crate) fn open(path: &Path, options: &Options) -> Result<Storage> {
     Ok(storage)
 }
 
+/// Makes a directory, in which nothing may be yet, for a database that counts as one when [`finish`] was called.
+pub(crate) fn make_unfinished(path: &Path, options: &Options) -> Result<Storage> {
+    fs::create_dir(path).map_err(|error| match error.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            Error::invalid("something is there already; name a path where nothing is")
+                .at(path.display().to_string())
+        }
+        _ => Error::io(format!("make {}", path.display()), &error),
+    })?;
+    let mark = path.join(UNFINISHED);
+    File::create_new(&mark)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| Error::io(format!("make {}", mark.display()), &error))?;
+    sync_directory(path)?;
+    sync_directory(parent(path))?;
+    open_stores(path, options)
+}
+
+/// The database that the directory holds is finished.
+pub(crate) fn finish(path: &Path) -> Result<()> {
+    sync_directory(path)?;
+    let mark = path.join(UNFINISHED);
+    fs::remove_file(&mark).map_err(|error| Error::io(format!("remove {}", mark.display()), &error))?;
+    sync_directory(path)
+}
+
 /// A directory that holds anything else is somebody's, and not to be written into.
 fn check_contents(path: &Path) -> Result<()> {
     let not_ours = |what: String| {
@@ -54,6 +86,11 @@ fn check_contents(path: &Path) -> Result<()> {
         }
         Err(error) => return Err(Error::io(format!("list {}", path.display()), &error)),
     };
+    if path.join(UNFINISHED).exists() {
+        return not_ours(
+            "this is a copy of a database that was not finished; remove it and make another".to_owned(),
+        );
+    }
     let (mut ours, mut other) = (false, None);
     for entry in entries {
         let entry = entry.map_err(|error| Error::io(format!("list {}", path.display()), &error))?;

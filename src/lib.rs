@@ -25,6 +25,7 @@
 //! log store       page store     segment store
 //! ```
 
+mod backup;
 mod bytes;
 mod changes;
 mod checkpoint;

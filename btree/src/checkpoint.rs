@@ -12,6 +12,8 @@
 //!  0 "dosqlpgs" | 8 format u32 | 12 page size u32 | 16 epoch u64 | 24 next page id u64 | 32 published version u64
 //! 40 free list: first page u48 | epoch u48 | length u32 | 56 user meta length u32 | 60 crc32 of 0..60 and user meta | 64 user meta
 //! ```
+//!
+//! The eight bytes "dosqlnew" alone stand in a store that is being filled.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -34,6 +36,8 @@ use crate::{Batch, PageId, PageSnapshot, PageWriter, Pages};
 
 const MAGIC: &[u8; 8] = b"dosqlpgs";
 const FORMAT: u32 = 1;
+/// The whole meta blob of a store that is being filled.
+const UNFINISHED: &[u8; 8] = b"dosqlnew";
 const USER_AT: usize = 64;
 
 /// What the meta blob says.
@@ -56,7 +60,12 @@ impl Default for Meta {
 }
 
 impl Meta {
-    fn encode(&self, page_size: usize) -> Vec<u8> {
+    /// The meta blob of a store that is being filled: it is no database yet.
+    pub(crate) fn unfinished() -> Vec<u8> {
+        UNFINISHED.to_vec()
+    }
+
+    pub(crate) fn encode(&self, page_size: usize) -> Vec<u8> {
         let mut out = Vec::with_capacity(USER_AT + self.user.len());
         out.extend_from_slice(MAGIC);
         out.extend_from_slice(&FORMAT.to_le_bytes());
@@ -79,6 +88,10 @@ impl Meta {
     /// # Errors
     /// `Corrupt`, with code `NotADb` where the store holds something else; `Unsupported` for a newer format.
     pub(crate) fn decode(bytes: &[u8], page_size: usize) -> Result<Meta> {
+        if bytes == UNFINISHED {
+            let message = "this is a copy of a database that was not finished; remove it and make another";
+            return Err(Error::new(ErrorKind::InvalidInput, Code::NotADb, message).at("page store meta"));
+        }
         let mut reader = Reader::new(bytes, "page store meta");
         if reader.take(8).ok() != Some(MAGIC) {
             let message = "the page store does not hold a dosql database";
@@ -313,6 +326,7 @@ mod tests {
         assert_eq!(&bytes[64..], b"user");
         assert_eq!(Meta::decode(&bytes, 8192).unwrap(), meta);
         assert_eq!(Meta::decode(&bytes, 4096).unwrap_err().kind(), ErrorKind::Corrupt);
+        assert_eq!(Meta::decode(b"dosqlnew", 8192).unwrap_err().code(), Code::NotADb);
         for at in 0..bytes.len() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;

@@ -16,6 +16,7 @@ dosql: an embedded SQL database
     dosql pipe DB            one JSON object a line: {\"sql\": .., \"params\": [..]} in, a result out
     dosql verify DB          reads and checks everything
     dosql stats DB           sizes and counters
+    dosql backup DB DIR      copies it, history included, to DIR, where nothing may be yet
 
 DB is a directory, or :memory:
 
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Pipe { database: String },
     Verify { database: String },
     Stats { database: String },
+    Backup { database: String, target: String },
     Help,
     Version,
 }
@@ -73,6 +75,13 @@ fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
     let Some(first) = words.next() else {
         return Err(Usage(USAGE.to_owned()));
     };
+    if first == "backup" {
+        let (Some(database), Some(target)) = (words.next(), words.next()) else {
+            return Err(Usage("`dosql backup` needs a database and a path: dosql backup DB DIR".to_owned()));
+        };
+        no_more(words)?;
+        return Ok(Command::Backup { database, target });
+    }
     let made: fn(String) -> Command = match first.as_str() {
         "pipe" => |database| Command::Pipe { database },
         "verify" => |database| Command::Verify { database },
@@ -120,6 +129,7 @@ mod tests {
     fn a_missing_database_and_an_unknown_mode_are_refused() {
         assert!(parsed(&[]).is_err());
         assert!(parsed(&["pipe"]).is_err());
+        assert!(parsed(&["backup", "a.dosql"]).is_err());
         assert!(parsed(&["--mode", "xml", "a.dosql"]).is_err());
         assert_eq!(parsed(&["pipe", ":memory:"]), Ok(Command::Pipe { database: ":memory:".into() }));
     }

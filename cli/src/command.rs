@@ -49,6 +49,10 @@ fn carry_out(command: Command) -> Result<bool> {
             Ok(true)
         }
         Command::Verify { database } => report::verify(&open(&database, false)?, &mut out),
+        Command::Backup { database, target } => {
+            let at = open(&database, false)?.backup(&target)?;
+            say(&mut out, &format!("copied as of {at}\n"))
+        }
         Command::Stats { database } => report::stats(&open(&database, false)?, &mut out),
     }
 }

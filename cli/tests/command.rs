@@ -186,6 +186,18 @@ fn verify_finds_a_flipped_byte_and_says_where() {
 }
 
 #[test]
+fn a_backup_is_a_database_of_its_own_and_takes_no_place_that_is_taken() {
+    let (folder, db) = folder();
+    assert!(dosql(&[&db, "CREATE TABLE t (x); INSERT INTO t VALUES (1), (2)"], b"").status.success());
+    let copy = folder.path().join("copy.dosql").to_str().unwrap().to_owned();
+    let made = dosql(&["backup", &db, &copy], b"");
+    assert!(out(&made).starts_with("copied as of "), "{made:?}");
+    assert_eq!(out(&dosql(&[&copy, "SELECT sum(x) FROM t"], b"")), "3\n");
+    assert!(out(&dosql(&["verify", &copy], b"")).ends_with("sound\n"));
+    assert!(complaint(&dosql(&["backup", &db, &copy], b"")).contains("something is there already"));
+}
+
+#[test]
 fn what_is_no_database_and_bad_arguments_are_told_apart_from_damage() {
     let (folder, _) = folder();
     let output = dosql(&["verify", folder.path().join("nowhere").to_str().unwrap()], b"");

@@ -53,6 +53,66 @@ impl Versions for Cursor {
     }
 }
 
+/// The versions of another that had ended by some moment.
+pub(crate) struct Until<V> {
+    inner: V,
+    last: Timestamp,
+}
+
+impl<V: Versions> Until<V> {
+    pub(crate) fn new(inner: V, last: Timestamp) -> Self {
+        Until { inner, last }
+    }
+
+    fn skip_forward(&mut self, mut found: bool) -> Result<bool> {
+        while found && self.inner.end() > self.last {
+            found = self.inner.next()?;
+        }
+        Ok(found)
+    }
+
+    fn skip_backward(&mut self, mut found: bool) -> Result<bool> {
+        while found && self.inner.end() > self.last {
+            found = self.inner.prev()?;
+        }
+        Ok(found)
+    }
+}
+
+impl<V: Versions> Versions for Until<V> {
+    fn seek(&mut self, encoded: &[u8]) -> Result<bool> {
+        let found = self.inner.seek(encoded)?;
+        self.skip_forward(found)
+    }
+
+    fn seek_for_prev(&mut self, encoded: &[u8]) -> Result<bool> {
+        let found = self.inner.seek_for_prev(encoded)?;
+        self.skip_backward(found)
+    }
+
+    fn next(&mut self) -> Result<bool> {
+        let found = self.inner.next()?;
+        self.skip_forward(found)
+    }
+
+    fn prev(&mut self) -> Result<bool> {
+        let found = self.inner.prev()?;
+        self.skip_backward(found)
+    }
+
+    fn key(&self) -> &[u8] {
+        self.inner.key()
+    }
+
+    fn end(&self) -> Timestamp {
+        self.inner.end()
+    }
+
+    fn value(&self) -> Result<&[u8]> {
+        self.inner.value()
+    }
+}
+
 /// A cursor over the memtable. It copies the entries that it comes by, a few at a time, so that it holds no lock while its
 /// owner works.
 pub(crate) struct MemtableCursor {

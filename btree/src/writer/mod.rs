@@ -6,6 +6,7 @@ mod apart;
 mod bulk;
 mod delete;
 mod free;
+mod fresh;
 mod overflow;
 mod path;
 mod put;
@@ -31,6 +32,7 @@ use crate::{Pages, Root};
 pub use apart::Apart;
 pub use bulk::{BulkLoader, PageMaker};
 pub use free::TreePages;
+pub use fresh::Fresh;
 use path::Step;
 pub(crate) use path::node_of_level;
 

@@ -1,0 +1,138 @@
+//! The online backup: a copy of one moment, made while commits go on.
+//!
+//! ```text
+//! checkpoint     so that what is copied lies in the store and need not stay in memory
+//! view           pins the moment: later commits take pages of other numbers
+//! fill           the tree of current rows, one history run of all that is kept, the system rows: page after page
+//! last batch     makes the copy a database; until then its meta, and in a directory a file too, says that it is not finished
+//! verify         the copy is opened for reading, and all of it is read
+//! ```
+//!
+//! The copy is a database of its own, with an id of its own: the log of the original does not fit it.
+
+use std::sync::Arc;
+
+use dosql_base::{Error, Result, Timestamp, checksum};
+use dosql_btree::{Fresh, PageMaker, Root};
+use dosql_wal::LogPosition;
+
+use crate::checkpoint::write_run;
+use crate::database::Database;
+use crate::engine::Engine;
+use crate::history::cursor::{MemtableCursor, Until, Versions};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::options::Options;
+use crate::storage::Storage;
+use crate::view::View;
+
+/// Bytes of cache for reading the copy.
+const CACHE: usize = 4 << 20;
+
+/// Copies the database as of now into `target`, which must be empty; returns the moment.
+pub(crate) fn backup(engine: &Engine, target: &Storage) -> Result<Timestamp> {
+    check_fits(engine, target)?;
+    engine.checkpoint()?;
+    let view = engine.view();
+    fill(engine, &view, target)?;
+    verify(engine, &view, target)?;
+    Ok(view.timestamp)
+}
+
+fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
+    engine.check_usable()?;
+    let (ours, theirs) = (engine.pages.page_size(), target.pages.page_size());
+    if ours != theirs {
+        return Err(Error::invalid(format!(
+            "the copy would have pages of {theirs} bytes, the database has {ours}; give a store with pages of that size"
+        )));
+    }
+    let empty = |what: &str| {
+        Err(Error::invalid(format!("the {what} store for the copy holds something; give an empty one")))
+    };
+    if target.pages.meta()?.is_some() {
+        return empty("page");
+    }
+    let mut first = [0u8; 64];
+    let len = target.log.read_from(LogPosition::ZERO, &mut first)?;
+    if first[..len].iter().any(|&byte| byte != 0) {
+        return empty("log");
+    }
+    Ok(())
+}
+
+fn fill(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
+    let at = view.timestamp;
+    let mut fresh = Fresh::begin(Arc::clone(&target.pages), at)?;
+    if target.log.caps().keeps_room {
+        // As where a database is made: one whose log is gone can be told from a new one.
+        target.log.reserve(LogPosition::new(1))?;
+    }
+    let root = copy_rows(view, &mut fresh)?;
+    let horizon = engine.horizon(view);
+    let run = copy_history(view, &mut fresh, horizon)?;
+    let branch =
+        BranchRow { name: "main".to_owned(), fork: None, root, head: at, floor: view.floor.max(horizon) };
+    let mut loader = fresh.bulk();
+    loader.push(&BranchRow::key(MAIN_BRANCH), at, &branch.encode())?;
+    if let Some(run) = run {
+        loader.push(&Run::key(MAIN_BRANCH, run.number), at, &run.encode())?;
+    }
+    let system = loader.finish()?;
+    let mut database = [0; 16];
+    engine.env.random(&mut database);
+    let chain = checksum(0, &database);
+    let meta = Meta { database, checkpoint: at, log: LogPosition::ZERO, chain, generation: 0, system };
+    fresh.finish(&meta.encode())
+}
+
+fn copy_rows(view: &View, fresh: &mut Fresh) -> Result<Root> {
+    let mut cursor = view.pages.cursor(view.root);
+    let mut loader = fresh.bulk();
+    let mut found = cursor.seek_first()?;
+    while found {
+        if cursor.is_tombstone() {
+            loader.push_tombstone(cursor.key(), cursor.version())?;
+        } else {
+            loader.push(cursor.key(), cursor.version(), cursor.value()?)?;
+        }
+        found = cursor.next()?;
+    }
+    let root = loader.finish()?;
+    if root.entries() != view.root.entries() {
+        let message = format!("{} rows were found where there are {}", root.entries(), view.root.entries());
+        return Err(Error::corrupt(message, "the tree of current rows"));
+    }
+    Ok(root)
+}
+
+/// All that anybody may still ask for, as one run.
+fn copy_history(view: &View, fresh: &mut Fresh, horizon: Timestamp) -> Result<Option<Run>> {
+    let mut sources: Vec<Box<dyn Versions>> = Vec::new();
+    for run in view.history.runs.iter() {
+        sources.push(Box::new(view.pages.cursor(run.root)));
+    }
+    for memtable in view.history.memtables() {
+        // It goes on growing: what it tells of later times is current in this view.
+        let cursor = MemtableCursor::new(Arc::clone(memtable));
+        sources.push(Box::new(Until::new(cursor, view.timestamp)));
+    }
+    write_run(fresh, sources, horizon, 0)
+}
+
+/// Opens the copy and reads all of it.
+fn verify(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
+    let options = Options {
+        read_only: true,
+        cache_bytes: CACHE,
+        env: Some(engine.env.clone()),
+        retention: engine.options.retention,
+        ..Options::default()
+    };
+    let copy = Database::open(target.share(), options)?;
+    let report = copy.verify()?;
+    if copy.last_commit() != view.timestamp || !report.is_sound() {
+        let what = format!("the copy is not what was copied: {}", report.problems.join("; "));
+        return Err(Error::corrupt(what, "backup"));
+    }
+    Ok(())
+}
