@@ -16,13 +16,14 @@ use dosql_base::{Error, Result, Timestamp, checksum};
 use dosql_btree::{Fresh, PageMaker, Root};
 use dosql_wal::LogPosition;
 
-use crate::checkpoint::write_run;
+use crate::checkpoint::{Kept, write_run};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, Until, Versions};
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::options::Options;
 use crate::storage::Storage;
+use crate::tags;
 use crate::view::View;
 
 /// Bytes of cache for reading the copy.
@@ -69,13 +70,20 @@ fn fill(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
     }
     let root = copy_rows(view, &mut fresh)?;
     let horizon = engine.horizon(view);
-    let run = copy_history(view, &mut fresh, horizon)?;
+    let kept = Kept { horizon, tags: tags::points(&view.tags) };
+    let run = copy_history(view, &mut fresh, &kept)?;
     let branch =
         BranchRow { name: "main".to_owned(), fork: None, root, head: at, floor: view.floor.max(horizon) };
     let mut loader = fresh.bulk();
     loader.push(&BranchRow::key(MAIN_BRANCH), at, &branch.encode())?;
     if let Some(run) = run {
         loader.push(&Run::key(MAIN_BRANCH, run.number), at, &run.encode())?;
+    }
+    let mut tags: Vec<_> = view.tags.iter().map(|tag| (TagRow::key(&tag.name), tag)).collect();
+    tags.sort_by(|a, b| a.0.cmp(&b.0));
+    for (key, tag) in tags {
+        let row = TagRow { name: tag.name.clone(), branch: MAIN_BRANCH, at: tag.at };
+        loader.push(&key, at, &row.encode())?;
     }
     let system = loader.finish()?;
     let mut database = [0; 16];
@@ -106,7 +114,7 @@ fn copy_rows(view: &View, fresh: &mut Fresh) -> Result<Root> {
 }
 
 /// All that anybody may still ask for, as one run.
-fn copy_history(view: &View, fresh: &mut Fresh, horizon: Timestamp) -> Result<Option<Run>> {
+fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Run>> {
     let mut sources: Vec<Box<dyn Versions>> = Vec::new();
     for run in view.history.runs.iter() {
         sources.push(Box::new(view.pages.cursor(run.root)));
@@ -116,7 +124,7 @@ fn copy_history(view: &View, fresh: &mut Fresh, horizon: Timestamp) -> Result<Op
         let cursor = MemtableCursor::new(Arc::clone(memtable));
         sources.push(Box::new(Until::new(cursor, view.timestamp)));
     }
-    write_run(fresh, sources, horizon, 0)
+    write_run(fresh, sources, kept, 0)
 }
 
 /// Opens the copy and reads all of it.

@@ -35,7 +35,7 @@ impl Engine {
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        self.make_checkpoint(None)
+        self.make_checkpoint(Kind::OfChanges)
     }
 
     /// Drops the versions that ended at or before `before` (all, where that is none), but for those that tags keep, and makes
@@ -46,7 +46,14 @@ impl Engine {
             self.view_at(before)?;
         }
         let _one = self.checkpointing.lock();
-        self.make_checkpoint(Some(before.unwrap_or(Timestamp::MAX)))
+        self.make_checkpoint(Kind::Deleting(before.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Makes a checkpoint, whether anything has changed or not, and gives back the free end of the page store.
+    pub(crate) fn checkpoint_short(&self) -> Result<()> {
+        let _one = self.checkpointing.lock();
+        self.check_usable()?;
+        self.make_checkpoint(Kind::Short)
     }
 
     /// Refuses everything from now on, makes a last checkpoint and marks the log as whole.
@@ -63,34 +70,39 @@ impl Engine {
             Some(_) => Ok(()),
             None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
-            None => {
-                self.make_checkpoint(None).and_then(|()| self.log.seal()).and_then(|()| self.log.shrink())
-            }
+            None => self
+                .make_checkpoint(Kind::OfChanges)
+                .and_then(|()| self.log.seal())
+                .and_then(|()| self.log.shrink()),
         };
         self.lock.lock().take();
         result
     }
 
-    /// The steps; with `delete`, history before that is dropped. The caller holds `checkpointing`.
-    fn make_checkpoint(&self, delete: Option<Timestamp>) -> Result<()> {
+    /// The steps. The caller holds `checkpointing`.
+    fn make_checkpoint(&self, kind: Kind) -> Result<()> {
         if self.options.read_only {
             return Ok(());
         }
         let started = self.env.now();
-        let Some(gathered) = self.gather(delete) else { return Ok(()) };
+        let Some(gathered) = self.gather(kind) else { return Ok(()) };
         let built = Built::make(self, gathered)?;
-        let begun = self.freeze(built)?;
-        self.write(begun)?;
+        let begun = self.freeze(built, kind)?;
+        self.write(begun, kind)?;
         let took = self.env.now().as_micros().saturating_sub(started.as_micros());
         self.counters.checkpoint_times.record(took);
         Ok(())
     }
 
     /// What there is to write; `None` where nothing has changed.
-    fn gather(&self, delete: Option<Timestamp>) -> Option<Gathered> {
+    fn gather(&self, kind: Kind) -> Option<Gathered> {
+        let delete = match kind {
+            Kind::Deleting(before) => Some(before),
+            Kind::OfChanges | Kind::Short => None,
+        };
         let mut committer = self.committer.lock();
         let unchanged = self.log.end().0 == committer.log_start && committer.history.memory() == 0;
-        if unchanged && delete.is_none() {
+        if unchanged && self.pages.dirty_bytes() == 0 && kind == Kind::OfChanges {
             return None;
         }
         committer.history.set_aside();
@@ -121,7 +133,7 @@ impl Engine {
     }
 
     /// Decides what the checkpoint writes, and shows its runs to new views.
-    fn freeze(&self, mut built: Built) -> Result<Begun> {
+    fn freeze(&self, mut built: Built, kind: Kind) -> Result<Begun> {
         let mut committer = self.committer.lock();
         if let Some(fault) = self.fault.get() {
             return Err(fault.clone());
@@ -141,7 +153,11 @@ impl Engine {
             }
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
-        let frozen = writer.freeze(&meta.encode()).map_err(|error| self.poison(error))?;
+        let frozen = match kind {
+            Kind::OfChanges | Kind::Deleting(_) => writer.freeze(&meta.encode()),
+            Kind::Short => writer.freeze_short(&meta.encode()),
+        };
+        let frozen = frozen.map_err(|error| self.poison(error))?;
         drop(writer);
         let floor = built.plan.floor(&committer);
         committer.last = version;
@@ -155,7 +171,7 @@ impl Engine {
     }
 
     /// Writes what was decided, and settles.
-    fn write(&self, begun: Begun) -> Result<()> {
+    fn write(&self, begun: Begun, kind: Kind) -> Result<()> {
         if !weakened("checkpoint-without-log-sync") {
             self.sync_log(begun.end)?;
         }
@@ -165,6 +181,9 @@ impl Engine {
             self.log.trim(begun.end).map_err(|error| self.poison(error))?;
         }
         begun.frozen.write().map_err(|error| self.poison(error))?;
+        if kind == Kind::Short {
+            self.pages.store().shrink(begun.frozen.last_page()).map_err(|error| self.poison(error))?;
+        }
         let held = {
             let mut committer = self.committer.lock();
             committer.log_start = begun.end;
@@ -187,6 +206,17 @@ impl Engine {
     }
 }
 
+/// What a checkpoint is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// To make durable what has changed, if anything has.
+    OfChanges,
+    /// To drop history that ended at or before this too, even where nothing has changed.
+    Deleting(Timestamp),
+    /// To give back the free end of the page store too, even where nothing has changed.
+    Short,
+}
+
 /// The state that a checkpoint starts from.
 struct Gathered {
     history: History,
@@ -199,11 +229,11 @@ struct Gathered {
 
 /// Which versions anybody may still ask for.
 #[derive(Clone)]
-struct Kept {
+pub(crate) struct Kept {
     /// Those that ended after this.
-    horizon: Timestamp,
-    /// Those that were current at one of these.
-    tags: Vec<Timestamp>,
+    pub(crate) horizon: Timestamp,
+    /// Those that were current at one of these, which are in order.
+    pub(crate) tags: Vec<Timestamp>,
 }
 
 impl Kept {
@@ -451,18 +481,18 @@ mod tests {
             }
             let engine: &Handle = &db.0;
             commit(&db, &space, 10, &mut states);
-            let gathered = engine.gather(None).unwrap();
+            let gathered = engine.gather(Kind::OfChanges).unwrap();
             commit(&db, &space, 11, &mut states);
             let built = Built::make(engine, gathered).unwrap();
             commit(&db, &space, 12, &mut states);
             check(&db, &space, &states);
             if steps > 0 {
-                let begun = engine.freeze(built).unwrap();
+                let begun = engine.freeze(built, Kind::OfChanges).unwrap();
                 check(&db, &space, &states);
                 commit(&db, &space, 13, &mut states);
                 check(&db, &space, &states);
                 if steps > 1 {
-                    engine.write(begun).unwrap();
+                    engine.write(begun, Kind::OfChanges).unwrap();
                     check(&db, &space, &states);
                     commit(&db, &space, 14, &mut states);
                     assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
@@ -486,7 +516,7 @@ mod tests {
         let space = db.keyspace("space").unwrap();
         let mut states = Vec::new();
         commit(&db, &space, 1, &mut states);
-        let built = Built::make(&db.0, db.0.gather(None).unwrap()).unwrap();
+        let built = Built::make(&db.0, db.0.gather(Kind::OfChanges).unwrap()).unwrap();
         drop(built);
         commit(&db, &space, 2, &mut states);
         check(&db, &space, &states);

@@ -168,8 +168,10 @@ impl Database {
         self.0.checkpoint()
     }
 
-    /// A step of housekeeping: makes what commits left unsynced durable, and a checkpoint when the log or the changed pages exceed
-    /// `budget` bytes. For a background thread, a timer, an alarm.
+    /// A step of housekeeping: makes what commits left unsynced durable, makes a checkpoint when the log or the changed pages exceed
+    /// `budget` bytes, and gives space back where much of the page store is free: moves pages of up to `budget` bytes from its end
+    /// into free places, and cuts it once a checkpoint is durable that no longer needs the end. Commits and readers go on meanwhile; what
+    /// a reader pins stays where it is. For a background thread, a timer, an alarm.
     pub fn maintain(&self, budget: usize) -> Result<()> {
         self.0.check_usable()?;
         if self.0.options.read_only {
@@ -182,7 +184,27 @@ impl Database {
         if logged > budget as u64 || held > budget {
             self.0.checkpoint()?;
         }
+        self.0.shrink_step(budget)?;
         Ok(())
+    }
+
+    /// Gives all the space back that can be had now, in steps as [`Database::maintain`] makes them; returns by how many bytes the page
+    /// store has become smaller.
+    ///
+    /// Writes at most what the database holds, and a few small checkpoints. Fails as [`Database::checkpoint`] does.
+    pub fn compact(&self) -> Result<u64> {
+        const STEP: usize = 4 << 20;
+        self.0.check_writable()?;
+        self.0.checkpoint()?;
+        let before = self.0.pages.store().stats().bytes;
+        // Others may go on making room meanwhile: it ends all the same.
+        let steps = 16 + 2 * before / STEP as u64;
+        for _ in 0..steps {
+            if !self.0.shrink_step(STEP)? {
+                break;
+            }
+        }
+        Ok(before.saturating_sub(self.0.pages.store().stats().bytes))
     }
 
     /// Copies the database, as it is now and with its history, into the directory at `path`, which must not be there yet: a database

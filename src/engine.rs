@@ -7,9 +7,10 @@
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
 //! pending        commits that are in the tree but not yet durable, oldest first
 //! visible        the view that new readers get: the newest commit that is durable (or need not be)
+//! sweep          who gives space back, and how far that has come
 //! ```
 //!
-//! Always taken in this order: turn, record or checkpointing, committer, then any one of window, pending, visible, or the locks of the
+//! Always taken in this order: turn, sweep, record or checkpointing, committer, then any one of window, pending, visible, or the locks of the
 //! layers below. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
 use std::collections::VecDeque;
@@ -33,6 +34,7 @@ use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
 use crate::options::Options;
 use crate::readers::Readers;
+use crate::shrink::Sweep;
 use crate::storage::Lock;
 use crate::tags::Tags;
 use crate::turn::{Turn, TurnGuard};
@@ -53,6 +55,7 @@ pub(crate) struct Engine {
     /// Kept for its buffer.
     pub(crate) record: Mutex<RecordBuilder>,
     pub(crate) checkpointing: Mutex<()>,
+    pub(crate) sweep: Mutex<Sweep>,
     /// Whether checkpoints that fall due are made by a thread.
     pub(crate) background: bool,
     pub(crate) worker: Worker,

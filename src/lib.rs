@@ -50,6 +50,7 @@ mod read_set;
 mod readers;
 mod recovery;
 mod scan;
+mod shrink;
 mod source;
 mod sql;
 mod sql_storage;

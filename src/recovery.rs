@@ -97,6 +97,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         turn: Arc::new(Turn::default()),
         record: Mutex::new(RecordBuilder::new()),
         checkpointing: Mutex::new(()),
+        sweep: Mutex::default(),
         background,
         worker: Worker::default(),
         room: LogRoom::default(),

@@ -247,3 +247,23 @@ fn a_copy_without_retention_has_the_present_alone() {
     assert_eq!(copy.read_at(first).unwrap_err().code(), Code::AsOfExpired);
     assert_eq!(copy.read().unwrap().get(&space, "k").unwrap().as_deref(), common::bytes("2"));
 }
+
+#[test]
+fn a_copy_has_the_tags_and_what_they_keep() {
+    let stores = stores();
+    let db = Database::open(stores, Options { retention: 0, ..options() }).unwrap();
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| tx.put(&space, "key", "then")).unwrap();
+    db.create_tag("Then", None).unwrap();
+    db.create_tag("b", None).unwrap();
+    let then = db.last_commit();
+    db.write(|tx| tx.put(&space, "key", "now")).unwrap();
+    let target = Storage::memory_with(&options());
+    db.backup_to(&target).unwrap();
+    let copy = Database::open(target, Options { retention: 0, ..options() }).unwrap();
+    let mut names: Vec<_> = copy.tags().into_iter().map(|tag| tag.name).collect();
+    names.sort();
+    assert_eq!(names, ["Then", "b"]);
+    let space = copy.keyspace("space").unwrap();
+    assert_eq!(copy.read_at(then).unwrap().get(&space, "key").unwrap().as_deref(), Some(&b"then"[..]));
+}

@@ -55,6 +55,19 @@ impl Allocator {
         Ok(self.next - 1)
     }
 
+    /// How many free ids there are up to `limit`.
+    pub(crate) fn free_up_to(&self, limit: u64) -> usize {
+        self.free.iter().filter(|&&id| id <= limit).count()
+    }
+
+    /// Forgets the free ids above all that are not: they count as never used.
+    pub(crate) fn drop_tail(&mut self) {
+        self.free.sort_unstable_by(|a, b| b.cmp(a));
+        let tail = self.free.iter().zip((1..self.next).rev()).take_while(|&(&free, id)| free == id).count();
+        self.free.drain(..tail);
+        self.next -= tail as u64;
+    }
+
     /// Gives an id back that nobody has seen.
     pub(crate) fn give_back(&mut self, id: u64) {
         self.free.push(id);
@@ -202,6 +215,19 @@ mod tests {
         allocator.release(dropped);
         assert_eq!(allocator.unused(), 1);
         assert_eq!(allocator.take().unwrap(), dropped);
+    }
+
+    #[test]
+    fn free_ids_at_the_end_are_forgotten_and_others_kept() {
+        let mut allocator = Allocator { next: 10, free: vec![3, 9, 8, 6], ..Allocator::default() };
+        assert_eq!((allocator.free_up_to(8), allocator.free_up_to(5)), (3, 1));
+        allocator.drop_tail();
+        assert_eq!((allocator.next, &allocator.free[..]), (8, &[6, 3][..]));
+        allocator.drop_tail();
+        assert_eq!(allocator.next, 8);
+        let mut all = Allocator { next: 3, free: vec![1, 2], ..Allocator::default() };
+        all.drop_tail();
+        assert_eq!((all.next, all.unused()), (1, 0));
     }
 
     #[test]

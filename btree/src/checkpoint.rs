@@ -181,6 +181,8 @@ pub struct Frozen {
     /// The pages of the free list.
     list: Vec<Image>,
     frees: Vec<PageId>,
+    /// The lowest page number that its state has never used.
+    pub(crate) next: u64,
     meta: Vec<u8>,
 }
 
@@ -243,6 +245,19 @@ impl PageWriter<'_> {
     /// `InvalidInput` where something is not published or another checkpoint was begun and not settled; `Limit` where
     /// `user_meta` is longer than the store allows.
     pub fn freeze(&mut self, user_meta: &[u8]) -> Result<Frozen> {
+        self.freeze_with(user_meta, false)
+    }
+
+    /// As [`PageWriter::freeze`]; the free page numbers above all others count as never used from then on. Once it is settled, the
+    /// store may give back their space: [`PageStore::shrink`](crate::PageStore::shrink) with [`Frozen::last_page`].
+    ///
+    /// # Errors
+    /// As [`PageWriter::freeze`].
+    pub fn freeze_short(&mut self, user_meta: &[u8]) -> Result<Frozen> {
+        self.freeze_with(user_meta, true)
+    }
+
+    fn freeze_with(&mut self, user_meta: &[u8], short: bool) -> Result<Frozen> {
         let pages = self.pages;
         let state = &mut *self.state;
         if !state.is_settled() {
@@ -258,6 +273,9 @@ impl PageWriter<'_> {
         state.forget_path();
         state.collect_released(pages);
         let saved = state.alloc.clone();
+        if short {
+            state.alloc.drop_tail();
+        }
         for &id in &state.list_pages {
             if !weakened("free-list-leaks") {
                 state.alloc.free_with_next_batch(id);
@@ -285,7 +303,7 @@ impl PageWriter<'_> {
         let dirty = Arc::new(std::mem::take(&mut state.dirty));
         state.frozen = Some(Arc::clone(&dirty));
         state.epoch += 1;
-        Ok(Frozen { snapshot, dirty, list, frees, meta: meta.encode(pages.page_size) })
+        Ok(Frozen { snapshot, dirty, list, frees, next: meta.next, meta: meta.encode(pages.page_size) })
     }
 
     /// Ends a checkpoint whose batch is durable: what the one before it freed may be used again. Drop what it returns without the

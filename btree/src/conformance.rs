@@ -17,6 +17,7 @@ const CASES: &[(&str, Case)] = &[
     ("pages and meta read back, and after reopening", reads_back),
     ("a batch replaces pages and meta at once", replaces),
     ("a freed id can be used by the batch after the next", reuses),
+    ("gives back its end", shrinks),
     ("a page that was never written is an error", missing),
     ("a batch that can't be carried out changes nothing", refuses),
     ("a database works on it", database),
@@ -106,6 +107,23 @@ fn reuses(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {
     ensure(read(&*store, 1)? == page(&*store, 5), "the page of its second life")?;
     ensure(read(&*store, 2)? == page(&*store, 2), "the page beside it")?;
     ensure(read(&*open()?, 1)? == page(&*store, 5), "the page of its second life after reopening")
+}
+
+fn shrinks(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {
+    let store = open()?;
+    commit(&*store, &[(1, 1), (2, 2), (300, 3)], &[], b"a")?;
+    commit(&*store, &[(3, 3)], &[300], b"b")?;
+    commit(&*store, &[(4, 4)], &[], b"c")?;
+    let before = store.stats().bytes;
+    store.shrink(PageId::new(4))?;
+    ensure(store.stats().bytes <= before, "no more bytes than before")?;
+    for store in [&store, &open()?] {
+        ensure(store.meta()?.as_deref() == Some(b"c"), "the meta of before")?;
+        ensure(read(&**store, 4)? == page(&**store, 4), "a page that stays")?;
+    }
+    commit(&*store, &[(200, 5)], &[1], b"d")?;
+    ensure(read(&*open()?, 200)? == page(&*store, 5), "a page beyond what was the end")?;
+    ensure(read(&*open()?, 2)? == page(&*store, 2), "a page of the first commit")
 }
 
 fn missing(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {

@@ -44,7 +44,7 @@ pub use store::file::FilePageStore;
 pub use store::memory::MemoryPageStore;
 pub use store::raw::RawFile;
 pub use store::{Batch, Caps, PageId, PageStore, StoreStats};
-pub use writer::{Apart, BulkLoader, Fresh, PageMaker, PageWriter, TreePages};
+pub use writer::{Apart, BulkLoader, Found, Fresh, Misplaced, PageMaker, PageWriter, TreePages};
 
 /// What a page size allows. Sizes in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ dosql: an embedded SQL database
     dosql pipe DB            one JSON object a line: {\"sql\": .., \"params\": [..]} in, a result out
     dosql verify DB          reads and checks everything
     dosql stats DB           sizes and counters
+    dosql compact DB         moves pages into free places and gives the space back
     dosql backup DB DIR      copies it, history included, to DIR, where nothing may be yet
 
 DB is a directory, or :memory:
@@ -33,6 +34,7 @@ pub(crate) enum Command {
     Pipe { database: String },
     Verify { database: String },
     Stats { database: String },
+    Compact { database: String },
     Backup { database: String, target: String },
     Help,
     Version,
@@ -85,6 +87,7 @@ fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
     let made: fn(String) -> Command = match first.as_str() {
         "pipe" => |database| Command::Pipe { database },
         "verify" => |database| Command::Verify { database },
+        "compact" => |database| Command::Compact { database },
         "stats" => |database| Command::Stats { database },
         _ => {
             let sql = words.next();

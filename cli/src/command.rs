@@ -49,6 +49,12 @@ fn carry_out(command: Command) -> Result<bool> {
             Ok(true)
         }
         Command::Verify { database } => report::verify(&open(&database, false)?, &mut out),
+        Command::Compact { database } => {
+            let database = open(&database, false)?;
+            let bytes = database.compact()?;
+            database.close()?;
+            say(&mut out, &format!("{bytes} bytes given back\n"))
+        }
         Command::Backup { database, target } => {
             let at = open(&database, false)?.backup(&target)?;
             say(&mut out, &format!("copied as of {at}\n"))

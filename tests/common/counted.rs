@@ -124,6 +124,10 @@ impl PageStore for CountedPages {
         self.inner.commit(batch)
     }
 
+    fn shrink(&self, last: PageId) -> Result<()> {
+        self.inner.shrink(last)
+    }
+
     fn meta(&self) -> Result<Option<Vec<u8>>> {
         self.inner.meta()
     }

@@ -85,6 +85,11 @@ impl PageStore for FaultyPages {
         self.inner.commit(batch)
     }
 
+    fn shrink(&self, last: PageId) -> Result<()> {
+        self.faults.call("page shrink")?;
+        self.inner.shrink(last)
+    }
+
     fn meta(&self) -> Result<Option<Vec<u8>>> {
         self.faults.call("page meta")?;
         self.inner.meta()

@@ -154,6 +154,13 @@ impl PageStore for FaultPageStore {
         }
     }
 
+    fn shrink(&self, last: PageId) -> Result<()> {
+        match self.due(false) {
+            None => self.inner.shrink(last),
+            Some(_) => Err(io("an injected failure to shrink")),
+        }
+    }
+
     fn meta(&self) -> Result<Option<Vec<u8>>> {
         self.inner.meta()
     }

@@ -179,6 +179,14 @@ impl FilePageStore {
         Ok(())
     }
 
+    /// Cuts the file.
+    fn cut(&self, state: &mut State, len: u64) -> Result<()> {
+        self.file.set_len(len).map_err(|error| self.poison("the page file can't be cut", &error))?;
+        state.len = len;
+        self.bytes.store(len, Ordering::Relaxed);
+        Ok(())
+    }
+
     /// Writes pages, those side by side at once.
     fn write_pages(&self, state: &mut State, puts: &[(PageId, &[u8])]) -> Result<()> {
         let mut rest = puts;
@@ -323,6 +331,35 @@ impl PageStore for FilePageStore {
         self.page_count.store(page_count, Ordering::Release);
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn shrink(&self, last: PageId) -> Result<()> {
+        self.check_open()?;
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let page_count = self.page_count.load(Ordering::Acquire).min(last.get());
+        let len = page_offset(page_count + 1, self.page_size).unwrap_or(u64::MAX);
+        // What another process left may not be durable: the next commit is.
+        if len >= state.len || !state.proven {
+            return Ok(());
+        }
+        if weakened("cut-before-meta") {
+            self.cut(state, len)?;
+        }
+        if self.write_copies(state)? {
+            self.sync()?;
+        }
+        // Neither slot may speak of what is cut off, since either may be all that is left.
+        for _ in 0..2 {
+            let slot = slot::encode(self.page_size, state.sequence + 1, page_count, state.meta.as_deref());
+            let which = 1 - state.which;
+            self.write_slot(which, &slot)?;
+            state.which = which;
+            state.sequence += 1;
+            self.page_count.store(page_count, Ordering::Release);
+        }
+        state.live.truncate((page_count / 64 + 1) as usize);
+        self.cut(state, len)
     }
 
     fn meta(&self) -> Result<Option<Vec<u8>>> {

@@ -105,6 +105,16 @@ pub trait PageStore: Send + Sync {
     /// After an error the last committed state still stands, or the store answers `Closed` from then on.
     fn commit(&self, batch: Batch<'_>) -> Result<()>;
 
+    /// No page above `last` belongs to the last committed state, and none will be read: the store may give their space back. It
+    /// then need not keep the state before, on which others build no more. Crash-safe; does nothing unless implemented.
+    ///
+    /// # Errors
+    /// As [`PageStore::commit`].
+    fn shrink(&self, last: PageId) -> Result<()> {
+        let _ = last;
+        Ok(())
+    }
+
     /// The meta blob of the last commit; `None` where there never was one.
     ///
     /// # Errors

@@ -12,8 +12,8 @@ use zerocopy::byteorder::little_endian::U64;
 
 use super::PageMaker;
 use crate::checkpoint::Meta;
+use crate::frame::Draft;
 use crate::page::format::{PageHeader, seal};
-use crate::table::Image;
 use crate::{Batch, PageId, PageStore, Pages, PagesOptions};
 
 /// Bytes of pages that are held before they are written.
@@ -26,7 +26,7 @@ pub struct Fresh {
     pages: Arc<Pages>,
     version: Timestamp,
     next: u64,
-    held: Vec<Image>,
+    held: Vec<Draft>,
 }
 
 impl Fresh {
@@ -45,10 +45,10 @@ impl Fresh {
     }
 
     fn write(&mut self, meta: &[u8]) -> Result<()> {
-        let page = |image: &Image| PageId::new(PageHeader::of(image).id.get());
-        let puts: Vec<(PageId, &[u8])> = self.held.iter().map(|image| (page(image), &image[..])).collect();
+        let id = |page: &Draft| PageId::new(PageHeader::of(page).id.get());
+        let puts: Vec<(PageId, &[u8])> = self.held.iter().map(|page| (id(page), &page[..])).collect();
         self.pages.store.commit(Batch { puts: &puts, frees: &[], meta })?;
-        self.held.drain(..).for_each(|image| self.pages.table.recycle(image));
+        self.held.clear();
         Ok(())
     }
 
@@ -80,12 +80,11 @@ impl PageMaker for Fresh {
     fn make(&mut self, fill: impl FnOnce(u64, &mut [u8])) -> Result<u64> {
         let id = self.next;
         self.next += 1;
-        let mut image = self.pages.table.buffer(self.pages.page_size);
-        let bytes = Arc::get_mut(&mut image).expect("a new buffer is not shared");
-        fill(id, bytes);
-        PageHeader::of_mut(bytes).version = U64::new(self.version.as_micros());
-        seal(bytes);
-        self.held.push(image);
+        let mut page = self.pages.table.buffer();
+        fill(id, &mut page);
+        PageHeader::of_mut(&mut page).version = U64::new(self.version.as_micros());
+        seal(&mut page);
+        self.held.push(page);
         if self.held.len() * self.pages.page_size >= HELD {
             self.write(&Meta::unfinished())?;
         }

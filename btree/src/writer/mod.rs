@@ -10,6 +10,7 @@ mod fresh;
 mod overflow;
 mod path;
 mod put;
+mod relocate;
 mod split;
 
 use std::sync::Arc;
@@ -35,6 +36,7 @@ pub use free::TreePages;
 pub use fresh::Fresh;
 use path::Step;
 pub(crate) use path::node_of_level;
+pub use relocate::{Found, Misplaced};
 
 /// A page that the current commit has changed.
 struct Private {

@@ -214,6 +214,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "the pages of the old free list are never free",
         &["checkpoint"],
     ),
+    mutant(
+        "cut-before-meta",
+        "btree/src/store/file.rs",
+        "the end of the file is cut off before the meta that needs it not is durable",
+        &["compact"],
+    ),
     // Pages.
     mutant(
         "page-sum-unchecked",

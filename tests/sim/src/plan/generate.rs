@@ -271,9 +271,10 @@ impl Maker {
                 Operation::ReadPast { which, off_by: self.rng.i64(-1..2), ask: self.ask() }
             }
             37..=38 if self.has(Feature::Checkpoints) => Operation::Checkpoint,
-            39 if self.has(Feature::Checkpoints) => {
-                Operation::Maintain { budget: self.rng.usize(..64 << 10) }
-            }
+            39 if self.has(Feature::Checkpoints) => match self.rng.u8(..3) {
+                0 => Operation::Compact,
+                _ => Operation::Maintain { budget: self.rng.usize(..64 << 10) },
+            },
             40 => Operation::Verify,
             41 if self.has(Feature::Reopen) => {
                 Operation::Reopen { close: self.rng.bool(), settings: self.settings() }
@@ -324,7 +325,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations.len(), 25, "{operations:?}");
+        assert_eq!(operations.len(), 26, "{operations:?}");
         assert_eq!(asks.len(), ASKS.len());
         assert_eq!(faults.len(), 5);
     }

@@ -169,6 +169,8 @@ pub enum Operation {
     Maintain {
         budget: usize,
     },
+    /// Free space is given back.
+    Compact,
     Verify,
     /// The database is opened again; closed before, or just let go.
     Reopen {

@@ -261,6 +261,12 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn compact(&mut self) -> Result<u64> {
+        let given_back = self.database().compact()?;
+        self.lived.all_durable();
+        Ok(given_back)
+    }
+
     /// Runs `commit`, which is to bring the database to `state`, and notes how that went.
     pub(crate) fn commit(
         &mut self,

@@ -43,6 +43,12 @@ impl World {
                     self.history.settle();
                 }
             }
+            Operation::Compact => {
+                let done = self.db()?.compact();
+                if self.allow(done, "giving space back")?.is_some() {
+                    self.history.settle();
+                }
+            }
             Operation::Verify => self.verify()?,
             Operation::Reopen { close, settings } => self.reopen(*close, *settings)?,
             Operation::End(end) => self.end(end)?,

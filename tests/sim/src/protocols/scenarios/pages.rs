@@ -12,6 +12,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::keys("overflow", overflow),
     Scenario::keys("bulk", bulk),
     Scenario::keys("delete-all", delete_all),
+    Scenario::keys("compact", compact).with(Settings { retention: 0, ..Settings::DEFAULT }),
     Scenario::keys("small-cache", small_cache).with(Settings { cache_bytes: 16 << 10, ..Settings::DEFAULT }),
 ];
 
@@ -69,6 +70,19 @@ fn delete_all(world: &mut World) -> Result<()> {
     world.write(&deletes(0..40))?;
     world.checkpoint()?;
     world.write(&puts(3, [7], 10))
+}
+
+/// Pages move down, long values too, and the end of the file is given back; then it grows again.
+fn compact(world: &mut World) -> Result<()> {
+    world.open()?;
+    world.write(&puts(1, 0..90, 2_500))?;
+    world.write(&puts(1, 90..150, 900))?;
+    world.checkpoint()?;
+    world.write(&deletes((0..150).filter(|k| k % 11 != 10)))?;
+    let given_back = world.compact()?;
+    world.expect(given_back > 300 << 10, "no space was given back");
+    world.write(&puts(2, [3, 10], 2_500))?;
+    world.checkpoint()
 }
 
 /// Pages leave memory and are read again from the file.

@@ -1,0 +1,146 @@
+//! Giving space back while the database is open: pages at the end of the page store move into free places further down, and when a
+//! checkpoint that no longer needs the end is durable, the store is cut.
+//!
+//! ```text
+//! look        (no lock)             walks the trees from where the step before ended: what lies above the limit?
+//! move        (committer, short)    a few pages at a time; published like a commit, though no row changes and nothing is logged
+//! checkpoint                        writes them where they are now; the free numbers at the end are forgotten
+//! shrink      (no lock)             the store is cut
+//! ```
+//!
+//! A place is free two checkpoints after it was left, and when no reader needs it any more: a step frees what steps before it moved.
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::{Misplaced, PageSnapshot, Root};
+
+use crate::engine::{Committer, Engine};
+use crate::manifest::{MAIN_BRANCH, Run};
+
+/// Part of the pages in use that the store may be longer by before that is worth a step, and the least number of pages.
+const SLACK: (u64, u64) = (8, 16);
+/// Pages that are moved at a time while commits wait.
+const AT_ONCE: usize = 64;
+/// Steps that may go by without moving or cutting anything before it is given up, until something is committed or a reader ends.
+const FRUITLESS: u32 = 3;
+
+/// How far it has come.
+#[derive(Default)]
+pub(crate) struct Sweep {
+    /// The tree to go on in: 0 the current rows, 1 the system tree, from 2 on the history runs; and the key.
+    tree: usize,
+    from: Vec<u8>,
+    fruitless: u32,
+    /// The last commit and the number of snapshots when that was counted.
+    seen: (Timestamp, usize),
+}
+
+impl Engine {
+    /// One step: moves pages of up to `budget` bytes, makes a checkpoint and lets the store give back its end. Does nothing, and says so,
+    /// where that would not be worth it.
+    pub(crate) fn shrink_step(&self, budget: usize) -> Result<bool> {
+        let mut sweep = self.sweep.lock();
+        let before = self.pages.stats();
+        let seen = (self.view().timestamp, before.snapshots);
+        if seen != sweep.seen {
+            (sweep.seen, sweep.fruitless) = (seen, 0);
+        }
+        let spare = before.pages_free;
+        let worth = spare > (before.pages_used / SLACK.0).max(SLACK.1);
+        if !worth || sweep.fruitless >= FRUITLESS || self.options.read_only {
+            return Ok(false);
+        }
+        let limit = before.pages_used + before.pages_used / SLACK.0 / 2;
+        let moved = self.move_pages(&mut sweep, limit, budget / self.pages.page_size())?;
+        self.checkpoint_short()?;
+        let after = self.pages.stats();
+        let cut = after.pages_used + after.pages_free < before.pages_used + before.pages_free;
+        sweep.fruitless = if moved > 0 || cut { 0 } else { sweep.fruitless + 1 };
+        Ok(true)
+    }
+
+    /// Moves pages above `limit` down until about `most` were written; returns how many.
+    fn move_pages(&self, sweep: &mut Sweep, limit: u64, most: usize) -> Result<usize> {
+        let _one = self.checkpointing.lock();
+        self.check_usable()?;
+        let (pages, trees) = {
+            let committer = self.committer.lock();
+            (committer.latest.pages.clone(), trees(&committer))
+        };
+        let mut moved = 0;
+        if sweep.tree >= trees.len() {
+            (sweep.tree, sweep.from) = (0, Vec::new());
+        }
+        let mut looked = 0;
+        while moved < most && looked < 4 * most.max(AT_ONCE) && sweep.tree < trees.len() {
+            let part = AT_ONCE.min(most - moved).max(1);
+            let found = pages.find_above(trees[sweep.tree], limit, &sweep.from, part)?;
+            looked += found.looked;
+            let done = self.relocate(sweep.tree, &found.misplaced, limit, &pages)?;
+            moved += done;
+            if done < found.misplaced.iter().map(|misplaced| misplaced.pages).sum() {
+                // No room for more until a checkpoint has made some: the rest is found again.
+                break;
+            }
+            match found.next {
+                Some(next) => sweep.from = next,
+                None => (sweep.tree, sweep.from) = (sweep.tree + 1, Vec::new()),
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Moves what was found in a tree, as far as there is room for it; returns how many pages that may have taken.
+    fn relocate(
+        &self,
+        tree: usize,
+        found: &[Misplaced],
+        limit: u64,
+        looked_at: &PageSnapshot,
+    ) -> Result<usize> {
+        if found.is_empty() {
+            return Ok(0);
+        }
+        let mut committer = self.committer.lock();
+        let now = trees(&committer);
+        let Some(&before) = now.get(tree) else { return Ok(0) };
+        debug_assert!(looked_at.version() <= committer.latest.pages.version(), "time goes forward");
+        let version = committer.last.next();
+        let mut writer = self.pages.writer();
+        writer.begin(version);
+        let (mut root, mut taken) = (before, 0);
+        for misplaced in found {
+            if writer.room_below(limit) < misplaced.pages {
+                break;
+            }
+            writer.relocate(&mut root, misplaced)?;
+            taken += misplaced.pages;
+        }
+        let (mut rows, mut system, mut history) =
+            (committer.root, committer.system, committer.history.clone());
+        match tree {
+            0 => rows = root,
+            1 => system = root,
+            _ if root != before => {
+                let mut runs = history.runs.to_vec();
+                runs[tree - 2].root = root;
+                let run = runs[tree - 2];
+                writer.set(&mut system, &Run::key(MAIN_BRANCH, run.number), version, &run.encode())?;
+                history.runs = runs.into();
+            }
+            _ => {}
+        }
+        writer.publish(version).map_err(|error| self.poison(error))?;
+        drop(writer);
+        committer.last = version;
+        (committer.root, committer.system, committer.history) = (rows, system, history);
+        let timestamp = committer.latest.timestamp;
+        self.publish_view(&mut committer, timestamp);
+        Ok(taken)
+    }
+}
+
+/// The trees, in the order of [`Sweep::tree`].
+fn trees(committer: &Committer) -> Vec<Root> {
+    let runs = committer.history.runs.iter().map(|run| run.root);
+    [committer.root, committer.system].into_iter().chain(runs).collect()
+}
