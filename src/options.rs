@@ -96,6 +96,9 @@ pub struct Limits {
     /// Bytes of remembered writes that optimistic transactions are checked against; one that began before the oldest
     /// remembered commit is refused as a conflict.
     pub conflict_window_bytes: usize,
+    /// Bytes that the remembered reads of one optimistic transaction may take. Where they would take more, neighbouring keys become
+    /// ranges: it may then conflict with changes of keys in between that it has not read.
+    pub read_set_bytes: usize,
     /// History runs at which the checkpoint merges some of them.
     pub history_runs: usize,
     /// Rows that the operators of a query hand on together, 1 to 1 024. Fewer cost time and change no answer.
@@ -107,6 +110,7 @@ impl Default for Limits {
         Limits {
             transaction_bytes: 256 << 20,
             conflict_window_bytes: 64 << 20,
+            read_set_bytes: 8 << 20,
             history_runs: 8,
             batch_rows: 1_024,
         }

@@ -7,16 +7,20 @@ use dosql_base::mutant::weakened;
 
 use crate::changes::Changes;
 
-/// Keys above which the set gives up precision and becomes one range over all of them.
-const MAX_POINTS: usize = 1 << 16;
 /// Ranges above which overlapping ones are joined.
 const JOIN_AT: usize = 1 << 10;
+/// What a key costs beside its bytes.
+const OVERHEAD: usize = 32;
+/// Above the first byte of every complete key.
+const ABOVE_ALL: u8 = 0xFF;
 
-/// The reads to check at commit. Imprecision only ever adds keys: it may cause a needless conflict, never miss one.
-#[derive(Default)]
+/// The reads to check at commit, in bounded memory: where they take more, neighbours become one range. Imprecision only ever adds
+/// keys: it may cause a needless conflict, never miss one.
 pub(crate) struct ReadSet {
     points: BTreeSet<Box<[u8]>>,
     ranges: Vec<(Vec<u8>, Vec<u8>)>,
+    bytes: usize,
+    limit: usize,
 }
 
 /// The smallest key above `key`: the end of a range that includes it.
@@ -27,19 +31,24 @@ pub(crate) fn after(key: &[u8]) -> Vec<u8> {
     next
 }
 
+fn cost((start, end): &(Vec<u8>, Vec<u8>)) -> usize {
+    start.len() + end.len() + 2 * OVERHEAD
+}
+
 impl ReadSet {
+    /// Nothing was read yet. It will take about `limit` bytes at most.
+    pub(crate) fn new(limit: usize) -> Self {
+        ReadSet { points: BTreeSet::new(), ranges: Vec::new(), bytes: 0, limit }
+    }
+
     /// Notes a read of `key`, whether it was found or not.
     pub(crate) fn add_key(&mut self, key: &[u8]) {
         if self.points.contains(key) {
             return;
         }
-        if self.points.len() >= MAX_POINTS {
-            let points = std::mem::take(&mut self.points);
-            if let (Some(first), Some(last)) = (points.first(), points.last()) {
-                self.add_range(first, &after(last));
-            }
-        }
         self.points.insert(Box::from(key));
+        self.bytes += key.len() + OVERHEAD;
+        self.keep_to_limit();
     }
 
     /// Notes a read of everything in `start <= key < end`.
@@ -48,24 +57,30 @@ impl ReadSet {
             return;
         }
         // A scan reports its range piece by piece, in either direction.
-        if let Some((low, high)) = self.ranges.last_mut()
-            && start <= high.as_slice()
-            && end >= low.as_slice()
+        if let Some(last) = self.ranges.last_mut()
+            && start <= last.1.as_slice()
+            && end >= last.0.as_slice()
         {
-            if start < low.as_slice() {
-                *low = start.to_vec();
+            self.bytes -= cost(last);
+            if start < last.0.as_slice() {
+                last.0 = start.to_vec();
             }
-            if end > high.as_slice() {
-                *high = end.to_vec();
+            if end > last.1.as_slice() {
+                last.1 = end.to_vec();
             }
-            return;
+            self.bytes += cost(last);
+        } else {
+            let range = (start.to_vec(), end.to_vec());
+            self.bytes += cost(&range);
+            self.ranges.push(range);
+            if self.ranges.len().is_multiple_of(JOIN_AT) {
+                self.join();
+            }
         }
-        self.ranges.push((start.to_vec(), end.to_vec()));
-        if self.ranges.len().is_multiple_of(JOIN_AT) {
-            self.join();
-        }
+        self.keep_to_limit();
     }
 
+    /// Joins ranges that overlap or meet; they are in order afterwards.
     fn join(&mut self) {
         self.ranges.sort_unstable();
         let mut joined: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
@@ -80,6 +95,34 @@ impl ReadSet {
             }
         }
         self.ranges = joined;
+        let points: usize = self.points.iter().map(|key| key.len() + OVERHEAD).sum();
+        self.bytes = points + self.ranges.iter().map(cost).sum::<usize>();
+    }
+
+    /// Gives up precision where it takes more memory than it may: points become ranges, and then each two neighbours one.
+    fn keep_to_limit(&mut self) {
+        if self.bytes <= self.limit {
+            return;
+        }
+        let points = std::mem::take(&mut self.points);
+        self.ranges.extend(points.into_iter().map(|key| {
+            let end = after(&key);
+            (key.into_vec(), end)
+        }));
+        self.join();
+        // To a half, so that this is not done at every read from now on.
+        while self.bytes > self.limit / 2 && self.ranges.len() > 1 {
+            self.ranges = self
+                .ranges
+                .chunks(2)
+                .map(|pair| (pair[0].0.clone(), pair[pair.len() - 1].1.clone()))
+                .collect();
+            self.join();
+        }
+        if self.bytes > self.limit {
+            self.ranges = vec![(Vec::new(), vec![ABOVE_ALL])];
+            self.bytes = self.ranges.iter().map(cost).sum();
+        }
     }
 
     /// Whether any of `changes` is something that was read.
@@ -112,9 +155,15 @@ mod tests {
         changes
     }
 
+    fn one(key: &[u8]) -> Changes {
+        let mut one = Changes::default();
+        one.insert(key, None, false);
+        one
+    }
+
     #[test]
     fn a_change_inside_a_range_or_at_a_key_meets_the_reads() {
-        let mut reads = ReadSet::default();
+        let mut reads = ReadSet::new(1 << 20);
         reads.add_key(b"k");
         reads.add_range(b"b", b"d");
         assert!(reads.meets(&changes(&["k"])));
@@ -123,23 +172,48 @@ mod tests {
     }
 
     #[test]
-    fn many_ranges_and_keys_are_joined_without_losing_one() {
-        let mut reads = ReadSet::default();
+    fn reads_within_the_limit_are_kept_to_the_key() {
+        let mut reads = ReadSet::new(1 << 20);
         for n in 0..5_000u32 {
             let key = (n * 2).to_be_bytes();
             reads.add_range(&key, &after(&key));
+            reads.add_key(&(1_000_000 + n * 2).to_be_bytes());
         }
-        for n in 0..(MAX_POINTS as u32 + 10) {
-            reads.add_key(&(1_000_000 + n).to_be_bytes());
+        for n in [0, 4_998, 9_998, 1_000_000, 1_009_998] {
+            assert!(reads.meets(&one(&u32::to_be_bytes(n))), "{n}");
+            assert!(!reads.meets(&one(&u32::to_be_bytes(n + 1))), "{n}");
         }
-        assert!(reads.points.len() < 20);
-        for n in [0, 4_998, 9_998, 1_000_000, 1_000_000 + MAX_POINTS as u32 + 9] {
-            let mut one = Changes::default();
-            one.insert(&n.to_be_bytes(), None, false);
-            assert!(reads.meets(&one), "{n}");
+    }
+
+    #[test]
+    fn reads_beyond_the_limit_become_ranges_and_none_is_lost() {
+        let mut rng = fastrand::Rng::with_seed(7);
+        for limit in [0, 100, 3_000, 64 << 10] {
+            let mut reads = ReadSet::new(limit);
+            let mut keys = Vec::new();
+            for n in 0..3_000u32 {
+                let mut key = rng.u32(..1 << 20).to_be_bytes().to_vec();
+                key.resize(4 + n as usize % 40, 7);
+                match n % 3 {
+                    0 => reads.add_range(&key, &after(&key)),
+                    _ => reads.add_key(&key),
+                }
+                assert!(reads.bytes <= limit.max(1 + 2 * OVERHEAD), "{} of {limit}", reads.bytes);
+                keys.push(key);
+            }
+            let held = reads.points.iter().map(|key| key.len() + OVERHEAD).sum::<usize>();
+            assert_eq!(reads.bytes, held + reads.ranges.iter().map(cost).sum::<usize>());
+            for key in &keys {
+                assert!(reads.meets(&one(key)), "limit {limit}: {key:?}");
+            }
         }
-        let mut other = Changes::default();
-        other.insert(&4_999u32.to_be_bytes(), None, false);
-        assert!(!reads.meets(&other));
+    }
+
+    #[test]
+    fn one_key_longer_than_the_limit_stands_for_everything() {
+        let mut reads = ReadSet::new(1_000);
+        reads.add_key(&[9; 5_000]);
+        assert!(reads.bytes < 100);
+        assert!(reads.meets(&one(&[9; 5_000])) && reads.meets(&one(b"\xFBz")));
     }
 }

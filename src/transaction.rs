@@ -84,7 +84,7 @@ impl Reads {
         let reads = Reads {
             engine: Arc::clone(engine),
             snapshot: view.timestamp,
-            set: RefCell::new(ReadSet::default()),
+            set: RefCell::new(ReadSet::new(engine.options.limits.read_set_bytes)),
         };
         (reads, view)
     }

@@ -134,7 +134,7 @@ mod tests {
         window.push(at(3), 1, changes(&["b"]), at(3), 100);
         assert!(window.check(at(1), None, &changes(&["a"])).is_err());
         assert!(window.check(at(2), None, &changes(&["a"])).is_ok());
-        let mut reads = ReadSet::default();
+        let mut reads = ReadSet::new(1 << 20);
         reads.add_key(b"b");
         assert!(window.check(at(2), Some(&reads), &changes(&["z"])).is_err());
         assert!(window.check(at(2), None, &changes(&["z"])).is_ok());

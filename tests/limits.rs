@@ -81,5 +81,40 @@ fn a_transaction_too_old_to_be_checked_conflicts() {
     for n in 0..10u32 {
         db.write(|tx| tx.put(&space, n.to_be_bytes(), [0; 200])).unwrap();
     }
-    assert_eq!(old.commit().unwrap_err().kind(), ErrorKind::Conflict);
+    let error = old.commit().unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    assert!(error.to_string().contains("older than the commits that are remembered"), "{error}");
+    // It has ended without a trace, and the next one finds its place.
+    assert!(old.is_finished() && !db.read().unwrap().contains(&space, "old").unwrap());
+    db.write_concurrent(dosql::Isolation::Serializable, |tx| tx.put(&space, "old", "2")).unwrap();
+}
+
+#[test]
+fn a_transaction_that_reads_more_than_is_remembered_may_conflict_needlessly_and_misses_no_conflict() {
+    let limits = Limits { read_set_bytes: 4_000, ..Limits::default() };
+    let db = db_with(Options { limits, ..Options::default() });
+    let (space, other) = (db.keyspace("space").unwrap(), db.keyspace("other").unwrap());
+    db.write(|tx| {
+        tx.put(&other, "k", "")?;
+        (0..1_000u32).try_for_each(|n| tx.put(&space, n.to_be_bytes(), ""))
+    })
+    .unwrap();
+    // Reads every second key, `reads` in all; somebody changes key `changed`; then it commits.
+    let commit_after = |reads: u32, changed: u32| {
+        let mut tx = db.begin_concurrent().unwrap();
+        for n in 0..reads {
+            tx.get(&space, (n * 2).to_be_bytes()).unwrap();
+        }
+        tx.put(&other, "own", "").unwrap();
+        db.write(|theirs| theirs.put(&space, changed.to_be_bytes(), "changed")).unwrap();
+        tx.commit().map(|_| ()).map_err(|error| error.kind())
+    };
+    // Few reads: to the key.
+    assert_eq!(commit_after(10, 3), Ok(()));
+    assert_eq!(commit_after(10, 4), Err(ErrorKind::Conflict));
+    // Many: every key that was read still counts, and what lies beyond them still does not.
+    for n in [0, 2, 400, 996, 998] {
+        assert_eq!(commit_after(500, n), Err(ErrorKind::Conflict), "{n}");
+    }
+    assert_eq!(commit_after(500, 100_000), Ok(()));
 }

@@ -68,6 +68,7 @@ impl Machine {
             env: Some(Env::new(self.clock.clone(), Arc::new(entropy))),
             page_size: self.page_size,
             limits: Limits {
+                read_set_bytes: settings.window_bytes,
                 history_runs: settings.history_runs,
                 conflict_window_bytes: settings.window_bytes,
                 ..Limits::default()
