@@ -1,0 +1,113 @@
+//! What commits and checkpoints cost, in numbers that do not depend on the machine: allocations, page copies, bytes of log, calls of
+//! the stores. Each is an upper bound, a twentieth above what was measured: what makes one smaller lowers it here.
+#![allow(clippy::unwrap_used, reason = "a test fails where it may")]
+
+mod common;
+
+use std::sync::Arc;
+
+use allocation_counter::measure;
+use common::counted::{Counter, Counts, storage};
+use dosql::{Database, Keyspace, Maintenance, Options, Storage};
+
+const KEY: usize = 24;
+const VALUE: usize = 150;
+/// Entries that are there before.
+const THERE: u64 = 20_000;
+
+/// A database of 8 KiB pages with entries in it, all in memory and none of them dirty.
+fn filled() -> (Database, Keyspace, Arc<Counter>) {
+    let options = Options { maintenance: Maintenance::Caller, log_limit: 256 << 20, ..Options::default() };
+    let counter = Counter::new();
+    let db = Database::open(storage(&Storage::memory_with(&options), &counter), options).unwrap();
+    let space = db.keyspace("space").unwrap();
+    for part in 0..THERE / 1_000 {
+        put(&db, &space, part * 1_000..(part + 1) * 1_000);
+    }
+    db.checkpoint().unwrap();
+    (db, space, counter)
+}
+
+/// Scattered, and the same every time.
+fn key(n: u64) -> [u8; KEY] {
+    let mut key = [b'k'; KEY];
+    key[..8].copy_from_slice(&n.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes());
+    key
+}
+
+fn put(db: &Database, space: &Keyspace, keys: impl Iterator<Item = u64>) {
+    db.write(|tx| keys.into_iter().try_for_each(|n| tx.put(space, key(n), [n as u8; VALUE]))).unwrap();
+}
+
+/// Fails where `found` is more than `most`; says both.
+fn at_most(what: &str, found: f64, most: f64) {
+    println!("{what}: {found:.2}, at most {most}");
+    assert!(found <= most, "{what}: {found:.2}, which is more than {most}");
+}
+
+/// Commits of one put each to keys that are there, after a first few that find every buffer in place.
+fn single_puts(commits: u64) -> (u64, u64, Counts) {
+    let (db, space, counter) = filled();
+    (0..50).for_each(|n| put(&db, &space, THERE / 2 + n..THERE / 2 + n + 1));
+    let (copies, counts) = (db.stats().pages.copies, counter.counts());
+    let allocations = measure(|| (0..commits).for_each(|n| put(&db, &space, n * 7..n * 7 + 1)));
+    (allocations.count_total, db.stats().pages.copies - copies, counter.counts().since(counts))
+}
+
+#[test]
+fn a_commit_of_one_put_syncs_the_log_once_and_touches_nothing_else() {
+    let (_, _, counts) = single_puts(200);
+    let expected =
+        Counts { appends: 200, log_syncs: 200, appended_bytes: counts.appended_bytes, ..Counts::default() };
+    assert_eq!(counts, expected);
+}
+
+#[test]
+fn a_commit_of_one_put_writes_few_bytes_more_than_its_key_and_value() {
+    let (.., counts) = single_puts(200);
+    let each = counts.appended_bytes as f64 / 200.0;
+    at_most("bytes of log for a put", each, 1.05 * 235.0);
+    assert!(each >= (KEY + VALUE) as f64);
+}
+
+#[test]
+fn a_commit_of_one_put_copies_one_way_down_the_tree_at_most() {
+    // The first change of a page after a checkpoint copies what is above it too.
+    let (_, copies, _) = single_puts(200);
+    at_most("pages copied for a put", copies as f64 / 200.0, 1.05 * 1.73);
+}
+
+#[test]
+fn a_commit_of_one_put_allocates_little() {
+    let (allocations, ..) = single_puts(200);
+    at_most("allocations for a commit of one put", allocations as f64 / 200.0, 1.05 * 24.9);
+}
+
+#[test]
+fn a_put_among_a_thousand_allocates_less_than_one_by_itself() {
+    let (db, space, counter) = filled();
+    put(&db, &space, 0..1_000);
+    let (copies, before) = (db.stats().pages.copies, counter.counts());
+    let allocations = measure(|| put(&db, &space, 1_000..2_000)).count_total;
+    at_most("allocations for a put among 1 000", allocations as f64 / 1_000.0, 1.05 * 4.49);
+    let counts = counter.counts().since(before);
+    at_most("bytes of log for a put among 1 000", counts.appended_bytes as f64 / 1_000.0, 1.05 * 177.4);
+    at_most("pages copied for a put among 1 000", (db.stats().pages.copies - copies) as f64 / 1_000.0, 1.05 * 0.66);
+    assert!(counts.appends <= 2 && counts.log_syncs == 1 && counts.page_commits == 0, "{counts:?}");
+}
+
+#[test]
+fn a_checkpoint_is_one_batch_of_what_changed() {
+    let (db, space, counter) = filled();
+    put(&db, &space, [5].into_iter());
+    let before = counter.counts();
+    db.checkpoint().unwrap();
+    let counts = counter.counts().since(before);
+    // A leaf and what is above it, a run of history, the system tree, the free list.
+    assert!(counts.pages_written <= 7, "{counts:?}");
+    assert_eq!((counts.page_commits, counts.appends, counts.page_reads), (1, 0, 0), "{counts:?}");
+    assert!(counts.log_syncs <= 1, "{counts:?}");
+    let before = counter.counts();
+    db.checkpoint().unwrap();
+    assert_eq!(counter.counts().since(before), Counts::default(), "nothing has changed");
+}
