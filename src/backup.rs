@@ -24,6 +24,7 @@ use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::options::Options;
 use crate::storage::Storage;
 use crate::tags;
+use crate::trace::span;
 use crate::view::View;
 
 /// Bytes of cache for reading the copy.
@@ -31,6 +32,7 @@ const CACHE: usize = 4 << 20;
 
 /// Copies the database as of now into `target`, which must be empty; returns the moment.
 pub(crate) fn backup(engine: &Engine, target: &Storage) -> Result<Timestamp> {
+    span!("backup");
     check_fits(engine, target)?;
     engine.checkpoint()?;
     let view = engine.view();

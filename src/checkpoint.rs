@@ -24,6 +24,7 @@ use crate::history::memtable::Memtable;
 use crate::history::{History, compaction, key};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
 use crate::tags;
+use crate::trace::span;
 use crate::view::View;
 
 /// Bytes of history that may be left to write while commits wait, and how often to try to get there.
@@ -84,6 +85,7 @@ impl Engine {
         if self.options.read_only {
             return Ok(());
         }
+        span!("checkpoint");
         let started = self.env.now();
         let Some(gathered) = self.gather(kind) else { return Ok(()) };
         let built = Built::make(self, gathered)?;
@@ -100,6 +102,7 @@ impl Engine {
             Kind::Deleting(before) => Some(before),
             Kind::OfChanges | Kind::Short => None,
         };
+        span!("gather");
         let mut committer = self.committer.lock();
         let unchanged = self.log.end().0 == committer.log_start && committer.history.memory() == 0;
         if unchanged && self.pages.dirty_bytes() == 0 && kind == Kind::OfChanges {
@@ -134,6 +137,7 @@ impl Engine {
 
     /// Decides what the checkpoint writes, and shows its runs to new views.
     fn freeze(&self, mut built: Built, kind: Kind) -> Result<Begun> {
+        span!("freeze");
         let mut committer = self.committer.lock();
         if let Some(fault) = self.fault.get() {
             return Err(fault.clone());
@@ -172,6 +176,7 @@ impl Engine {
 
     /// Writes what was decided, and settles.
     fn write(&self, begun: Begun, kind: Kind) -> Result<()> {
+        span!("write");
         if !weakened("checkpoint-without-log-sync") {
             self.sync_log(begun.end)?;
         }
@@ -265,6 +270,7 @@ struct Begun {
 
 impl Built {
     fn make(engine: &Engine, from: Gathered) -> Result<Built> {
+        span!("build");
         let (mut plan, merged) = Plan::new(&from, engine.options.limits.history_runs);
         let freed = plan.gone.iter().map(|run| from.pages.pages_of(run.root)).collect::<Result<_>>()?;
         let mut apart = engine.pages.apart();

@@ -20,6 +20,7 @@ use crate::long_keys::KeyForm;
 use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Isolation};
 use crate::read_set::ReadSet;
+use crate::trace::span;
 use crate::view::View;
 use crate::writes::Writes;
 
@@ -40,6 +41,7 @@ impl Engine {
     /// Commits `writes`, which must not be empty. The caller holds the turn. On success `writes` is empty; after an error it is as
     /// it was, and nothing has changed.
     pub(crate) fn commit(&self, writes: &mut Writes, check: Option<Validation<'_>>) -> Result<Committed> {
+        span!("commit", changes = writes.changes().len());
         let mut record = self.record.lock();
         encode(&mut record, writes.changes())?;
         let mut committer = self.committer.lock();

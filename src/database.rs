@@ -11,6 +11,7 @@ use crate::keyspace::Keyspace;
 use crate::options::{Isolation, Options};
 use crate::read::ReadTransaction;
 use crate::recovery;
+use crate::space::Space;
 use crate::stats::Stats;
 use crate::storage::Storage;
 use crate::tags::{self, Tag};
@@ -241,6 +242,13 @@ impl Database {
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(&self.0)
+    }
+
+    /// What its pages are used for, and who keeps free ones from being used again. Reads the pages of the history.
+    ///
+    /// Fails where they can't be read.
+    pub fn space(&self) -> Result<Space> {
+        Space::of(&self.0)
     }
 
     /// Reads everything and checks that it is sound: every page, every row's place, every version's interval.

@@ -52,6 +52,7 @@ mod recovery;
 mod scan;
 mod shrink;
 mod source;
+pub mod space;
 mod sql;
 mod sql_storage;
 pub mod stats;
@@ -60,6 +61,7 @@ mod storage;
 mod system_env;
 mod tags;
 mod timed_log;
+mod trace;
 mod transaction;
 mod turn;
 mod verify;
@@ -89,6 +91,7 @@ pub use kv::{Pair, Range};
 pub use options::{DAY, Durability, Isolation, Limits, Maintenance, Options};
 pub use read::ReadTransaction;
 pub use scan::Scan;
+pub use space::Space;
 pub use sql::{
     Connection, FromSql, InterruptHandle, NamedParams, OptionalExtension, ParameterValues, Params, Row,
     RowIndex, Rows, SqlTransaction, Statement, ToSql,

@@ -25,6 +25,7 @@ use crate::readers::Readers;
 use crate::storage::Storage;
 use crate::tags::{self, Tags};
 use crate::timed_log::TimedLog;
+use crate::trace::span;
 use crate::turn::Turn;
 use crate::view::View;
 use crate::window::Window;
@@ -32,6 +33,7 @@ use crate::window::Window;
 /// Opens the database that `storage` holds, or makes one there. Also tells whether a checkpoint has to make its last commits durable
 /// before anybody relies on them.
 pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)> {
+    span!("open");
     let env = environment(&options)?;
     let background = match options.maintenance {
         Maintenance::Auto => options.env.is_none(),
@@ -53,6 +55,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let counters = Counters::default();
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
+        span!("recover");
         let log_options = LogOptions { generation: meta.generation, ..LogOptions::default() };
         Log::open(log_store, meta.log, meta.chain, log_options, |record| replay.record(record))?
     };

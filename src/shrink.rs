@@ -15,6 +15,7 @@ use dosql_btree::{Misplaced, PageSnapshot, Root};
 
 use crate::engine::{Committer, Engine};
 use crate::manifest::{MAIN_BRANCH, Run};
+use crate::trace::span;
 
 /// Part of the pages in use that the store may be longer by before that is worth a step, and the least number of pages.
 const SLACK: (u64, u64) = (8, 16);
@@ -49,6 +50,7 @@ impl Engine {
         if !worth || sweep.fruitless >= FRUITLESS || self.options.read_only {
             return Ok(false);
         }
+        span!("shrink");
         let limit = before.pages_used + before.pages_used / SLACK.0 / 2;
         let moved = self.move_pages(&mut sweep, limit, budget / self.pages.page_size())?;
         self.checkpoint_short()?;

@@ -6,6 +6,8 @@ use dosql_base::metrics::Histogram;
 use dosql_base::{Env, Result};
 use dosql_wal::{LogCaps, LogPosition, LogStats, LogStore};
 
+use crate::trace::span;
+
 /// See above. Everything is the inner store's.
 pub(crate) struct TimedLog {
     inner: Arc<dyn LogStore>,
@@ -25,6 +27,7 @@ impl LogStore for TimedLog {
     }
 
     fn sync(&self, upto: LogPosition) -> Result<()> {
+        span!("log_sync");
         let started = self.env.now();
         self.inner.sync(upto)?;
         self.syncs.record(self.env.now().as_micros().saturating_sub(started.as_micros()));

@@ -92,7 +92,11 @@ fn a_put_among_a_thousand_allocates_less_than_one_by_itself() {
     at_most("allocations for a put among 1 000", allocations as f64 / 1_000.0, 1.05 * 4.49);
     let counts = counter.counts().since(before);
     at_most("bytes of log for a put among 1 000", counts.appended_bytes as f64 / 1_000.0, 1.05 * 177.4);
-    at_most("pages copied for a put among 1 000", (db.stats().pages.copies - copies) as f64 / 1_000.0, 1.05 * 0.66);
+    at_most(
+        "pages copied for a put among 1 000",
+        (db.stats().pages.copies - copies) as f64 / 1_000.0,
+        1.05 * 0.66,
+    );
     assert!(counts.appends <= 2 && counts.log_syncs == 1 && counts.page_commits == 0, "{counts:?}");
 }
 

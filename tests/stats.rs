@@ -216,3 +216,32 @@ fn a_clock_that_stands_still_or_steps_back_times_nothing() {
     assert!(stats.oldest_snapshot_age < 10, "{stats:?}");
     drop(reader);
 }
+
+#[test]
+fn space_is_accounted_to_rows_history_free_places_and_those_who_pin_them() {
+    let (db, ..) = db(Options::default());
+    let all = |db: &Database| {
+        let (space, pages) = (db.space().unwrap(), db.stats().pages);
+        let sum = space.live + space.history + space.system + space.free + space.pinned;
+        assert_eq!(sum, pages.pages_used + pages.pages_free, "{space:?}");
+        space
+    };
+    fill(&db, 2_000);
+    db.checkpoint().unwrap();
+    let filled = all(&db);
+    assert!(filled.live >= 100 && filled.history == 0 && filled.pinned == 0, "{filled:?}");
+    assert!(filled.store_bytes >= filled.live * PAGE as u64);
+    let reader = db.read().unwrap();
+    let space = db.keyspace("space").unwrap();
+    db.write(|tx| (0..2_000u32).try_for_each(|key| tx.delete(&space, key.to_be_bytes()))).unwrap();
+    db.checkpoint().unwrap();
+    let deleted = all(&db);
+    assert!(deleted.history >= 100 && deleted.live < 10, "{deleted:?}");
+    assert!(deleted.pinned >= 100, "{deleted:?}");
+    let whom = deleted.pinned_by.iter().find(|pinned| pinned.pages >= 100).unwrap();
+    assert!(whom.version >= reader.snapshot() && whom.snapshots >= 1, "{whom:?}");
+    drop(reader);
+    let released = all(&db);
+    assert_eq!(released.pinned, 0);
+    assert!(released.free >= deleted.free + 100, "{released:?}");
+}

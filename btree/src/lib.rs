@@ -38,6 +38,7 @@ pub use checkpoint::Frozen;
 pub use cursor::{Cursor, Stop, Way};
 pub use entry::{Displaced, Entry, Item, Was};
 pub use pages::{Pages, PagesOptions, PagesStats};
+pub use pins::Pinned;
 pub use root::Root;
 pub use snapshot::{Near, PageSnapshot};
 pub use store::file::FilePageStore;

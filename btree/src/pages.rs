@@ -12,7 +12,7 @@ use crate::checkpoint::Meta;
 use crate::frame::Draft;
 use crate::page::format::PageHeader;
 use crate::page::verify;
-use crate::pins::{Held, HeldList, Pins, What};
+use crate::pins::{Held, HeldList, Pinned, Pins, What};
 use crate::table::{Found, Image, Table};
 use crate::writer::WriterState;
 use crate::{Limits, MAX_PAGE_SIZE, MIN_PAGE_SIZE, PageId, PageSnapshot, PageStore, PageWriter};
@@ -188,6 +188,12 @@ impl Pages {
             checkpoints: self.gauges.checkpoints.load(Ordering::Relaxed),
             snapshots: self.pins.lock().snapshots(),
         }
+    }
+
+    /// Who pins what, oldest first. The newest version is always pinned by the one who writes.
+    #[must_use]
+    pub fn pinned(&self) -> Vec<Pinned> {
+        self.pins.lock().by_version()
     }
 
     /// The store underneath.

@@ -31,6 +31,19 @@ pub(crate) struct Held {
 /// A small commit supersedes an image or two.
 pub(crate) type HeldList = SmallVec<[Held; 4]>;
 
+/// What the snapshots of one version keep, beyond what younger ones keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pinned {
+    /// The version that they read.
+    pub version: Timestamp,
+    /// How many there are.
+    pub snapshots: usize,
+    /// Freed pages that can't be used again before they end.
+    pub pages: u64,
+    /// Older images of pages that stay in memory until then.
+    pub images: u64,
+}
+
 #[derive(Default)]
 struct Pin {
     count: usize,
@@ -86,6 +99,18 @@ impl Pins {
                 _ => released.push(held),
             }
         }
+    }
+
+    /// Who pins what, oldest first.
+    pub(crate) fn by_version(&self) -> Vec<Pinned> {
+        let count = |pin: &Pin, what| pin.held.iter().filter(|held| held.what == what).count() as u64;
+        let pinned = |(&version, pin): (&Timestamp, &Pin)| Pinned {
+            version,
+            snapshots: pin.count,
+            pages: count(pin, What::Page),
+            images: count(pin, What::Image),
+        };
+        self.active.iter().map(pinned).collect()
     }
 
     /// How many snapshots live.

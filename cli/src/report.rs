@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use dosql::stats::Memory;
-use dosql::{Database, Result, Stats};
+use dosql::{Database, Result, Space, Stats};
 
 use crate::output::written;
 
@@ -30,8 +30,8 @@ pub(crate) fn verify(database: &Database, out: &mut impl Write) -> Result<bool> 
 
 /// Prints sizes and counters, one a line, in groups.
 pub(crate) fn stats(database: &Database, out: &mut (impl Write + ?Sized)) -> Result<bool> {
-    let stats = database.stats();
-    for (group, lines) in groups(database, &stats) {
+    let (stats, space) = (database.stats(), database.space()?);
+    for (group, lines) in groups(database, &stats, &space) {
         writeln!(out, "{group}").map_err(written)?;
         for (name, value) in lines {
             writeln!(out, "  {name:<40}{value:>20}").map_err(written)?;
@@ -42,9 +42,10 @@ pub(crate) fn stats(database: &Database, out: &mut (impl Write + ?Sized)) -> Res
 
 type Lines = Vec<(&'static str, u64)>;
 
-fn groups(database: &Database, stats: &Stats) -> [(&'static str, Lines); 6] {
+fn groups(database: &Database, stats: &Stats, space: &Space) -> [(&'static str, Lines); 7] {
     [
         ("data", data(database, stats)),
+        ("space", spent(space)),
         ("transactions since opened", transactions(stats)),
         ("pages since opened", pages(stats)),
         ("log since opened", log(stats)),
@@ -60,12 +61,20 @@ fn data(database: &Database, stats: &Stats) -> Lines {
         ("superseded versions", stats.history_entries),
         ("bytes of superseded versions", stats.history_bytes),
         ("history runs", stats.history_runs as u64),
-        ("bytes of a page", stats.page_size as u64),
-        ("pages in use", stats.pages.pages_used),
-        ("free pages", stats.pages.pages_free),
-        ("bytes of the page store", stats.store.bytes),
-        ("bytes of log files", stats.log.allocated),
         ("bytes of log that recovery would replay", stats.log_backlog),
+    ]
+}
+
+fn spent(space: &Space) -> Lines {
+    vec![
+        ("bytes of a page", space.page_size as u64),
+        ("pages of current rows", space.live),
+        ("pages of superseded versions", space.history),
+        ("pages that say where all is", space.system),
+        ("free pages", space.free),
+        ("free but for open transactions", space.pinned),
+        ("bytes of the page store", space.store_bytes),
+        ("bytes of log files", space.log_bytes),
     ]
 }
 

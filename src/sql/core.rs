@@ -14,6 +14,7 @@ use super::statement_cache::StatementCache;
 use crate::database::Database;
 use crate::options::Isolation;
 use crate::tags;
+use crate::trace::{span, trace_span};
 use crate::transaction::{Begin, Transaction};
 
 /// A transaction with the connection's temporary tables beside it.
@@ -65,6 +66,7 @@ impl Core {
 
     /// Prepares one parsed statement of `sql` in the open transaction, or else against the present.
     pub(super) fn prepare(&mut self, sql: &Arc<str>, parsed: Parsed) -> Result<Arc<Prepared>> {
+        span!("prepare", sql = &**sql);
         let now = self.database.now();
         let parsed = Arc::new(parsed);
         let prepared = match &self.open {
@@ -85,6 +87,7 @@ impl Core {
             self.bind_alone(run)?;
         }
         let prepared = Arc::clone(run.prepared());
+        span!("execute", sql = prepared.sql());
         if self.session.settings.query_only && !prepared.is_readonly() {
             return Err(Error::new(
                 ErrorKind::ReadOnly,
@@ -180,6 +183,7 @@ impl Core {
 
     /// Goes on with a statement: in the transaction that it reads in, the open one, or none where it has done its work.
     pub(super) fn step(&mut self, run: &mut SqlRun, started: &mut Started) -> Result<Stepped> {
+        trace_span!("rows");
         if let Some(stepped) = started.first.take() {
             return Ok(stepped);
         }

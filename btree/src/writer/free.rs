@@ -14,6 +14,14 @@ use crate::{PageSnapshot, Root};
 /// The pages of a tree, to be freed at once: see [`PageSnapshot::pages_of`].
 pub struct TreePages(Vec<TreePage>);
 
+impl TreePages {
+    /// How many pages they are.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+}
+
 struct TreePage {
     id: u64,
     epoch: u64,
