@@ -86,6 +86,8 @@ pub struct World {
     end: Option<End>,
     /// The disk is full, or soon will be: errors are no surprise.
     trouble: bool,
+    /// Giving space back was cut short.
+    cut_in_doubt: bool,
     rng: Rng,
     figures: Figures,
     /// Whether to say what happens.
@@ -123,6 +125,7 @@ impl World {
             zombie: None,
             end: None,
             trouble: false,
+            cut_in_doubt: false,
             rng: Rng::with_seed(plan.seed),
             figures: Figures::default(),
             verbose,

@@ -39,12 +39,14 @@ impl World {
             }
             Operation::Maintain { budget } => {
                 let done = self.db()?.maintain(*budget);
+                self.cut_in_doubt |= done.is_err();
                 if self.allow(done, "maintenance")?.is_some() {
                     self.history.settle();
                 }
             }
             Operation::Compact => {
                 let done = self.db()?.compact();
+                self.cut_in_doubt |= done.is_err();
                 if self.allow(done, "giving space back")?.is_some() {
                     self.history.settle();
                 }
