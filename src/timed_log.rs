@@ -54,6 +54,10 @@ impl LogStore for TimedLog {
         self.inner.device_holds(from, bytes)
     }
 
+    fn shrink(&self) -> Result<()> {
+        self.inner.shrink()
+    }
+
     fn stats(&self) -> LogStats {
         self.inner.stats()
     }
