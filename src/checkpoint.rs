@@ -67,6 +67,7 @@ impl Engine {
             }
         }
         self.room.join();
+        self.subscribers.tell();
         let result = match self.fault.get() {
             Some(_) => Ok(()),
             None if self.options.read_only => Ok(()),
@@ -171,7 +172,7 @@ impl Engine {
         committer.next_run = built.plan.next_run;
         let timestamp = committer.latest.timestamp;
         let view = self.publish_view(&mut committer, timestamp);
-        Ok(Begun { frozen, view, end })
+        Ok(Begun { frozen, view, end, chain })
     }
 
     /// Writes what was decided, and settles.
@@ -192,12 +193,14 @@ impl Engine {
         let held = {
             let mut committer = self.committer.lock();
             committer.log_start = begun.end;
+            committer.log_chain = begun.chain;
+            committer.log_head = begun.view.timestamp;
             self.pages.writer().settle(begun.frozen)
         };
         // Commits go on while the images that only the checkpoint needed are given back.
         drop(held);
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
-        self.log.trim(begun.end).map_err(|error| self.poison(error))
+        self.log.trim(self.subscribers.keep_from(begun.end)).map_err(|error| self.poison(error))
     }
 
     /// Gives new readers a view of the same commit that pins less, unless they have a later one.
@@ -264,8 +267,9 @@ struct Built {
 struct Begun {
     frozen: Frozen,
     view: Arc<View>,
-    /// Where the log begins that it does not contain.
+    /// Where the log begins that it does not contain, and what its first record chains to.
     end: LogPosition,
+    chain: u32,
 }
 
 impl Built {

@@ -28,6 +28,7 @@ use dosql_wal::{Log, LogPosition, RecordBuilder};
 
 use smallvec::SmallVec;
 
+use crate::feed::Subscribers;
 use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::log_room::LogRoom;
@@ -65,6 +66,7 @@ pub(crate) struct Engine {
     pub(crate) pending: Mutex<VecDeque<Pending>>,
     pub(crate) visible: RwLock<Arc<View>>,
     pub(crate) readers: Readers,
+    pub(crate) subscribers: Subscribers,
     /// Why the database can't be used any more.
     pub(crate) fault: OnceLock<Error>,
     pub(crate) closed: AtomicBool,
@@ -118,8 +120,10 @@ pub(crate) struct Committer {
     pub(crate) next_run: u64,
     /// The view of the last commit, durable or not.
     pub(crate) latest: Arc<View>,
-    /// Where the log of the last checkpoint begins.
+    /// Where the log of the last checkpoint begins, what its first record chains to, and the last commit before it.
     pub(crate) log_start: LogPosition,
+    pub(crate) log_chain: u32,
+    pub(crate) log_head: Timestamp,
     /// When the log was last synced for the sake of [`crate::Durability::Interval`].
     pub(crate) synced: Timestamp,
 }
@@ -179,6 +183,7 @@ impl Engine {
         if !weakened("failed-sync-forgiven") {
             let _ = self.fault.set(error.clone());
         }
+        self.subscribers.tell();
         error
     }
 
@@ -209,6 +214,7 @@ impl Engine {
         }
         // Views are given back, with the page images that they pin, when no lock is held.
         drop(replaced);
+        self.subscribers.tell();
     }
 
     /// Waits until the last commit is durable and shows it to readers.

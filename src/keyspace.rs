@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use dosql_base::codec::{get_ordered_u32, ordered_u32};
 use dosql_base::{Error, Result, Timestamp};
+use dosql_sql::KeyRange;
 use smallvec::SmallVec;
 
 use crate::limits::{FIRST_KEYSPACE, check_name};
@@ -65,6 +66,17 @@ impl fmt::Debug for Keyspace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Keyspace").field(&self.name()).finish()
     }
+}
+
+/// The keys under which the catalog keeps numbers.
+pub(crate) fn catalog_range() -> KeyRange {
+    KeyRange { start: vec![CATALOG, b'k'], end: vec![CATALOG, b'k' + 1] }
+}
+
+/// The name of the keyspace whose number the catalog keeps under `key`, if it keeps one there.
+pub(crate) fn name_in_catalog(key: &[u8]) -> Option<&str> {
+    let name = key.strip_prefix(&[CATALOG, b'k'])?;
+    std::str::from_utf8(name).ok()
 }
 
 /// Where the catalog keeps the next free number.

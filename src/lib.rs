@@ -34,6 +34,7 @@ mod database;
 #[cfg(not(target_family = "wasm"))]
 mod directory;
 mod engine;
+pub mod feed;
 mod history;
 mod keyspace;
 mod known_end;

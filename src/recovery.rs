@@ -13,6 +13,7 @@ use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record, RecordBu
 
 use crate::commit::{Applying, apply};
 use crate::engine::{Committer, Counters, Engine};
+use crate::feed::Subscribers;
 use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::history::memtable::Memtable;
@@ -87,6 +88,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         next_run: manifest.next_run,
         latest: Arc::clone(&latest),
         log_start: meta.log,
+        log_chain: meta.chain,
+        log_head: manifest.branch.head,
         synced: env.now(),
     };
     counters.replayed.store(recovered.commits, Ordering::Relaxed);
@@ -109,6 +112,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         pending: Mutex::new(VecDeque::new()),
         visible: RwLock::new(latest),
         readers: Readers::default(),
+        subscribers: Subscribers::default(),
         fault: OnceLock::new(),
         closed: AtomicBool::new(false),
         counters,

@@ -65,6 +65,11 @@ impl View {
     }
 
     /// What is stored under a stored key.
+    pub(crate) fn get_as_stored(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        self.get_stored(key, at, |key| self.pages.get(self.root, key))
+    }
+
+    /// As [`View::get_as_stored`], with `find` to look in the tree.
     #[inline]
     fn get_stored(
         &self,

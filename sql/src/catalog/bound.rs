@@ -22,6 +22,7 @@ pub(crate) enum Purpose {
     Generated,
     IndexExpression,
     IndexFilter,
+    Filter,
 }
 
 impl Purpose {
@@ -32,6 +33,7 @@ impl Purpose {
             Purpose::Generated => "generated columns",
             Purpose::IndexExpression => "index expressions",
             Purpose::IndexFilter => "partial index WHERE clauses",
+            Purpose::Filter => "conditions on single rows",
         }
     }
 }

@@ -7,7 +7,7 @@
 //! definition.rs  what a CREATE TABLE says        build.rs   tables and indexes out of definitions
 //! load.rs        stored rows to Catalog          bound.rs   expressions that belong to the schema
 //! made_up.rs     sqlite_schema                   temp.rs    objects of one connection
-//! pragma/        PRAGMAs that show the schema
+//! predicate.rs   conditions on single rows       pragma/    PRAGMAs that show the schema
 //! ```
 
 pub(crate) mod bound;
@@ -17,6 +17,7 @@ pub mod layout;
 pub(crate) mod load;
 pub(crate) mod made_up;
 pub mod pragma;
+pub mod predicate;
 pub mod schema;
 pub mod store;
 pub mod temp;

@@ -1,0 +1,146 @@
+//! Commits as changes: keys and values become rows of tables and entries of keyspaces, and what is not wanted falls away.
+
+use std::sync::Arc;
+
+use dosql_base::{Result, Timestamp};
+use dosql_sql::catalog::layout::read_row;
+use dosql_sql::value::Value;
+
+use super::change::{Change, EntryChange, Event, Op, RowChange, SchemaChange};
+use super::filter::{Filter, Shown};
+use super::raw::{Commit, Entry};
+use super::schema::{Owner, Schema, Schemas};
+use crate::engine::Handle;
+
+/// Turns commits into what a subscriber sees of them.
+pub(crate) struct Decoder {
+    engine: Handle,
+    pub(crate) schemas: Schemas,
+    filter: Filter,
+    branch: Arc<str>,
+}
+
+impl Decoder {
+    pub(crate) fn new(engine: &Handle, schemas: Schemas, filter: Filter) -> Self {
+        Decoder { engine: engine.clone(), schemas, filter, branch: Arc::from("main") }
+    }
+
+    /// The changes of a commit that are shown; a later commit than the last one.
+    pub(crate) fn commit(&mut self, commit: &Commit) -> Result<Vec<Change>> {
+        let (_, schema) = self.schemas.follow(&self.engine, commit)?;
+        let schema = schema.into_iter().filter(|change| self.shows(change)).map(Event::Schema);
+        let mut events: Vec<Event> = schema.collect();
+        for entry in &commit.entries {
+            events.extend(self.entry(entry, commit.timestamp)?);
+        }
+        let count = events.len();
+        let number = |(at, event)| self.change(commit.timestamp, at as u64, at + 1 == count, event);
+        Ok(events.into_iter().enumerate().map(number).collect())
+    }
+
+    /// A change with its place in its commit.
+    pub(crate) fn change(&self, timestamp: Timestamp, position: u64, last: bool, event: Event) -> Change {
+        Change { timestamp, position, last, branch: Arc::clone(&self.branch), event }
+    }
+
+    /// What there is in the schema, as far as it is shown.
+    pub(crate) fn schema_now(&self) -> Vec<SchemaChange> {
+        self.schemas.now.all().into_iter().filter(|change| self.shows(change)).collect()
+    }
+
+    fn shows(&self, change: &SchemaChange) -> bool {
+        let old = change.old_name.as_ref().is_some_and(|name| self.filter.wanted.shows_table(name));
+        old || self.filter.wanted.shows_table(&change.table)
+    }
+
+    /// What an entry of the map is to the subscriber; `None` where it is nothing.
+    pub(crate) fn entry(&mut self, entry: &Entry, now: Timestamp) -> Result<Option<Event>> {
+        match Owner::of(&entry.key) {
+            Owner::Catalog => Ok(None),
+            Owner::Keyspace(number, key) => {
+                let named = self.schemas.keyspace(number);
+                let shown = named.filter(|name| self.filter.wanted.shows_keyspace(name));
+                Ok(shown.map(|name| entry_of_keyspace(name, key, entry)))
+            }
+            Owner::Table(space, row_id) => {
+                let schema: Arc<Schema> = Arc::clone(&self.schemas.now);
+                match self.filter.shown(&schema, space)? {
+                    Some(shown) => self.row(&shown, row_id, entry, now),
+                    None => Ok(None),
+                }
+            }
+        }
+    }
+
+    fn row(&self, shown: &Shown, row_id: &[u8], entry: &Entry, now: Timestamp) -> Result<Option<Event>> {
+        let decode = |bytes: &Option<crate::bytes::Bytes>| match bytes {
+            Some(bytes) => self.whole_row(shown, row_id, bytes, now),
+            None => Ok(None),
+        };
+        let (before, after) = (decode(&entry.before)?, decode(&entry.after)?);
+        let Some(any) = after.as_ref().or(before.as_ref()) else { return Ok(None) };
+        let key = shown.key.iter().map(|part| match part {
+            Ok(Some(at)) => any[*at].clone(),
+            Ok(None) => any[shown.source.columns.len()].clone(),
+            Err(_) => Value::Null,
+        });
+        let key = key.collect();
+        let visible = |row: Vec<Value>| shown.positions.iter().map(|&at| row[at].clone()).collect::<Vec<_>>();
+        let (before, after) = (before.map(visible), after.map(visible));
+        let mut changed = Vec::new();
+        if let (Some(before), Some(after)) = (&before, &after) {
+            changed.extend((0..before.len()).filter(|&at| before[at] != after[at]));
+            if changed.is_empty() {
+                return Ok(None);
+            }
+        }
+        let op = op_of(before.is_some(), after.is_some());
+        Ok(Some(Event::Row(RowChange { table: Arc::clone(&shown.table), op, key, before, after, changed })))
+    }
+
+    /// All columns of a row, then its rowid; `None` where it does not meet the condition.
+    fn whole_row(
+        &self,
+        shown: &Shown,
+        row_id: &[u8],
+        bytes: &[u8],
+        now: Timestamp,
+    ) -> Result<Option<Vec<Value>>> {
+        let (mut row, rowid) = read_row(&shown.source, row_id, bytes)?;
+        row.push(Value::Integer(rowid));
+        match &shown.condition {
+            Some(condition) if !condition.is_true(&mut row, &self.engine.env, now)? => Ok(None),
+            _ => Ok(Some(row)),
+        }
+    }
+}
+
+fn op_of(before: bool, after: bool) -> Op {
+    match (before, after) {
+        (true, true) => Op::Update,
+        (true, false) => Op::Delete,
+        (false, _) => Op::Insert,
+    }
+}
+
+fn entry_of_keyspace(name: &Arc<str>, key: &[u8], entry: &Entry) -> Event {
+    Event::Entry(EntryChange {
+        keyspace: Arc::clone(name),
+        op: op_of(entry.before.is_some(), entry.after.is_some()),
+        key: key.to_vec(),
+        before: entry.before.clone(),
+        after: entry.after.clone(),
+    })
+}
+
+impl Event {
+    /// The same, of something that was there at the moment of a snapshot.
+    pub(crate) fn of_snapshot(mut self) -> Event {
+        match &mut self {
+            Event::Row(row) => row.op = Op::Read,
+            Event::Entry(entry) => entry.op = Op::Read,
+            Event::Schema(_) | Event::Watermark => {}
+        }
+        self
+    }
+}

@@ -1,0 +1,95 @@
+//! Commits as the map has them: keys, and the values before and after. Where they come from changes as a subscriber falls behind and
+//! catches up:
+//!
+//! ```text
+//!            snapshot (once, where 0 was asked for)
+//!                |
+//!   +--> log (log_tail.rs) <--------------------+   commits since the last checkpoint, and what is kept before it
+//!   |            | lost its place               |
+//!   +--------- history (past.rs) ---------------+   versions between two moments, put back in their order
+//! ```
+
+use dosql_base::{Error, Result, Timestamp};
+
+use super::log_tail::LogTail;
+use super::past;
+use crate::bytes::Bytes;
+use crate::engine::Handle;
+
+/// What one commit did to one key. The two values differ.
+pub(crate) struct Entry {
+    pub(crate) key: Vec<u8>,
+    pub(crate) before: Option<Bytes>,
+    pub(crate) after: Option<Bytes>,
+}
+
+/// One commit.
+pub(crate) struct Commit {
+    pub(crate) timestamp: Timestamp,
+    /// Keys ascending.
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// Commits that were read, and up to where nothing is missing.
+pub(crate) struct Batch {
+    pub(crate) commits: Vec<Commit>,
+    /// All commits up to here are in this batch or in those before.
+    pub(crate) complete: Timestamp,
+}
+
+/// The commits after a moment, in order.
+pub(crate) struct Commits {
+    /// All up to here were read.
+    after: Timestamp,
+    tail: Option<LogTail>,
+}
+
+impl Commits {
+    pub(crate) fn after(after: Timestamp) -> Self {
+        Commits { after, tail: None }
+    }
+
+    /// All commits up to here were read.
+    pub(crate) fn complete(&self) -> Timestamp {
+        self.after
+    }
+
+    /// The next commits that readers see; `None` where there are none yet.
+    pub(crate) fn next(&mut self, engine: &Handle) -> Result<Option<Batch>> {
+        loop {
+            engine.check_usable()?;
+            let visible = engine.view().timestamp;
+            if visible <= self.after {
+                return Ok(None);
+            }
+            if self.tail.is_none() {
+                self.tail = LogTail::open(engine, self.after);
+            }
+            let batch = match &mut self.tail {
+                Some(tail) => tail.read(engine, self.after)?,
+                None => Some(past::read(engine, self.after)?),
+            };
+            let Some(batch) = batch else {
+                self.tail = None;
+                continue;
+            };
+            if batch.complete <= self.after {
+                // Readers see it, but the device has not got it yet: it is told when nothing can undo it.
+                engine.settle()?;
+                continue;
+            }
+            self.after = batch.complete;
+            return Ok(Some(batch));
+        }
+    }
+}
+
+/// Refuses to tell the changes of a database that keeps no old values.
+pub(crate) fn check_history(engine: &Handle) -> Result<()> {
+    if engine.options.retention > 0 {
+        return Ok(());
+    }
+    Err(Error::unsupported(
+        "the changes can't be told of a database that keeps no history: open it with a retention above 0",
+    ))
+}
