@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 
+use dosql::feed::{Format, Position};
 use lexopt::prelude::*;
 
 use crate::output::Mode;
@@ -18,6 +19,7 @@ dosql: an embedded SQL database
     dosql stats DB           sizes and counters
     dosql compact DB         moves pages into free places and gives the space back
     dosql backup DB DIR      copies it, history included, to DIR, where nothing may be yet
+    dosql changes DB         every change of the data and the schema, one JSON object a line
 
 DB is a directory, or :memory:
 
@@ -25,6 +27,13 @@ options:
     --mode MODE              table, csv, json, markdown, list, line (default: table on a terminal, else list)
     -h, --help
     -V, --version
+
+options of `dosql changes`:
+    --after POSITION         only what was committed after it: the lsn of a change (default 0: all rows, then changes)
+    --table NAME             only these tables; may be given more than once
+    --where CONDITION        only rows of the table named before it for which this SQL is true
+    --format FORMAT          json or debezium (default: json)
+    --follow                 goes on, with what the statements on the standard input change, until that ends
 ";
 
 /// What was asked for.
@@ -36,8 +45,19 @@ pub(crate) enum Command {
     Stats { database: String },
     Compact { database: String },
     Backup { database: String, target: String },
+    Changes { database: String, changes: Changes },
     Help,
     Version,
+}
+
+/// Which changes to print, and how.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Changes {
+    pub(crate) after: Position,
+    /// Tables, each with its condition; all where there is none.
+    pub(crate) tables: Vec<(String, Option<String>)>,
+    pub(crate) format: Format,
+    pub(crate) follow: bool,
 }
 
 /// A command line that makes no sense, and why.
@@ -55,6 +75,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
     let mut mode = Mode::List;
+    let mut changes: Option<Changes> = None;
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return Ok(Command::Help),
@@ -65,11 +86,51 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     Usage(format!("there is no mode {name}; the modes are {}", Mode::NAMES.join(", ")))
                 })?;
             }
+            Long(name @ ("after" | "table" | "where" | "format" | "follow")) => {
+                let name = name.to_owned();
+                changes_option(&name, &mut parser, changes.get_or_insert_default())?;
+            }
             Value(word) => words.push(word.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
-    command(words, mode)
+    match command(words, mode)? {
+        Command::Changes { database, .. } => {
+            Ok(Command::Changes { database, changes: changes.unwrap_or_default() })
+        }
+        _ if changes.is_some() => {
+            Err(Usage("--after, --table, --where, --format and --follow go with `dosql changes DB`".into()))
+        }
+        other => Ok(other),
+    }
+}
+
+fn changes_option(name: &str, parser: &mut lexopt::Parser, changes: &mut Changes) -> Result<(), Usage> {
+    match name {
+        "follow" => changes.follow = true,
+        "after" => {
+            let after = parser.value()?.string()?;
+            changes.after = after.parse().map_err(|error| Usage(format!("--after: {error}")))?;
+        }
+        "table" => changes.tables.push((parser.value()?.string()?, None)),
+        "where" => {
+            let condition = parser.value()?.string()?;
+            match changes.tables.last_mut() {
+                Some((_, slot)) => *slot = Some(condition),
+                None => return Err(Usage("--where belongs to a --table: name that first".into())),
+            }
+        }
+        _ => {
+            changes.format = match parser.value()?.string()?.as_str() {
+                "json" => Format::Json,
+                "debezium" => Format::Debezium,
+                other => {
+                    return Err(Usage(format!("there is no format {other}; the formats are json, debezium")));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
@@ -89,6 +150,7 @@ fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
         "verify" => |database| Command::Verify { database },
         "compact" => |database| Command::Compact { database },
         "stats" => |database| Command::Stats { database },
+        "changes" => |database| Command::Changes { database, changes: Changes::default() },
         _ => {
             let sql = words.next();
             no_more(words)?;
@@ -126,6 +188,23 @@ mod tests {
         assert_eq!(parsed(&["a.dosql"]), Ok(shell(None)));
         assert_eq!(parsed(&["a.dosql", "SELECT 1"]), Ok(shell(Some("SELECT 1"))));
         assert!(parsed(&["a.dosql", "SELECT", "1"]).is_err());
+    }
+
+    #[test]
+    fn what_changes_to_print_is_told_by_options_that_nothing_else_takes() {
+        let told = parsed(&["changes", "a", "--table", "t", "--where", "x > 1", "--table", "u", "--follow"]);
+        let tables = vec![("t".to_owned(), Some("x > 1".to_owned())), ("u".to_owned(), None)];
+        let changes = Changes { tables, follow: true, ..Changes::default() };
+        assert_eq!(told, Ok(Command::Changes { database: "a".into(), changes }));
+        for wrong in [
+            &["changes", "a", "--where", "x"][..],
+            &["changes", "a", "--format", "xml"],
+            &["changes", "a", "--after", "yesterday"],
+            &["verify", "a", "--follow"],
+            &["changes"],
+        ] {
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

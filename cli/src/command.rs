@@ -8,7 +8,7 @@ use dosql::{Database, Error, Options, Result, Storage};
 
 use crate::args::{self, Command, Usage};
 use crate::script::read_script;
-use crate::{output, pipe, prompt, report, shell};
+use crate::{feed, output, pipe, prompt, report, shell};
 
 /// Runs the command with these arguments, the program's name left out. The exit code is 2 where they make no sense, 1 where
 /// something failed.
@@ -58,6 +58,13 @@ fn carry_out(command: Command) -> Result<bool> {
         Command::Backup { database, target } => {
             let at = open(&database, false)?.backup(&target)?;
             say(&mut out, &format!("copied as of {at}\n"))
+        }
+        Command::Changes { database, changes } => {
+            let name = database.clone();
+            let database = open(&database, changes.follow)?;
+            let clean = feed::run(&database, &name, &changes, io::stdin(), &mut out)?;
+            database.close()?;
+            Ok(clean)
         }
         Command::Stats { database } => report::stats(&open(&database, false)?, &mut out),
     }

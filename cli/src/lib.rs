@@ -13,10 +13,12 @@
 //! import.rs   CSV files into tables
 //! pipe.rs     one JSON object a line, in and out
 //! report.rs   `verify` and `stats`
+//! feed.rs     `changes`
 //! ```
 
 mod args;
 mod command;
+mod feed;
 pub mod import;
 pub mod output;
 pub mod pipe;

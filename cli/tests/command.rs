@@ -247,3 +247,51 @@ fn a_second_process_is_told_that_the_database_is_open() {
     assert!(first.wait().unwrap().success());
     assert!(dosql(&[&db, "SELECT * FROM t"], b"").status.success());
 }
+
+#[test]
+fn changes_are_printed_as_json_after_any_of_them_and_as_they_come() {
+    let (_folder, db) = folder();
+    let made = "CREATE TABLE t (id INTEGER PRIMARY KEY, a TEXT, b BLOB, c REAL);
+        INSERT INTO t VALUES (1, 'x\"y', x'00ff', 9e999), (2, NULL, NULL, 0.1);";
+    assert!(dosql(&[&db], made.as_bytes()).status.success());
+    let json = |output: &std::process::Output| -> Vec<serde_json::Value> {
+        out(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let all = json(&dosql(&["changes", &db], b""));
+    assert_eq!(all.len(), 3);
+    assert_eq!(
+        (&all[0]["op"], &all[0]["table"], &all[0]["columns"][1]["type"]),
+        (&"schema_read".into(), &"t".into(), &"TEXT".into())
+    );
+    assert_eq!(
+        all[1]["after"],
+        serde_json::json!({"id": 1, "a": "x\"y", "b": {"blob": "00ff"}, "c": {"real": "inf"}})
+    );
+    assert_eq!(
+        (&all[2]["op"], &all[2]["last"], &all[2]["key"]["id"]),
+        (&"read".into(), &true.into(), &2.into())
+    );
+    let lsn = all[2]["lsn"].as_u64().unwrap().to_string();
+    let follow = [
+        "changes", &db, "--after", &lsn, "--table", "t", "--where", "id > 1", "--format", "debezium",
+        "--follow",
+    ];
+    let script = b"UPDATE t SET a = 'new', b = x'0102' WHERE id = 2; DELETE FROM t; INSERT INTO t VALUES (3, 'z', NULL, 1.0);";
+    let output = dosql(&follow, script);
+    let followed = json(&output);
+    let ops: Vec<_> = followed.iter().map(|change| change["op"].as_str().unwrap()).collect();
+    assert_eq!(ops, ["u", "d", "c"], "{output:?}");
+    assert_eq!(followed[0]["before"], serde_json::json!({"id": 2, "a": null, "b": null, "c": 0.1}));
+    assert_eq!(followed[0]["after"]["b"], "AQI=");
+    assert_eq!(
+        (&followed[1]["after"], &followed[2]["before"]),
+        (&serde_json::Value::Null, &serde_json::Value::Null)
+    );
+    assert_eq!(
+        (&followed[0]["source"]["connector"], &followed[0]["source"]["table"]),
+        (&"dosql".into(), &"t".into())
+    );
+    assert_eq!(followed[0]["source"]["lsn"].as_u64().map(|lsn| lsn / 1000), followed[0]["ts_ms"].as_u64());
+    assert_eq!(followed[2]["transaction"]["total_order"], 1);
+    assert!(complaint(&dosql(&["changes", &db, "--table", "nope"], b"")).contains("no such table: nope"));
+}
