@@ -159,10 +159,16 @@ impl Db {
                 .ok_or_else(|| Error::invalid(format!("no such savepoint: {name}")))
         };
         match transaction {
-            Transaction::Begin(_) if self.open => {
+            Transaction::Begin(..) if self.open => {
                 return Err(Error::invalid("cannot start a transaction within a transaction"));
             }
-            Transaction::Begin(_) => self.open = true,
+            Transaction::Begin(..) => self.open = true,
+            // The map of these tests has one moment.
+            Transaction::CreateTag { .. }
+            | Transaction::DropTag { .. }
+            | Transaction::DeleteHistory { .. } => {
+                return Err(Error::unsupported("there is no past here"));
+            }
             Transaction::Commit if !self.open => {
                 return Err(Error::invalid("cannot commit - no transaction is active"));
             }
