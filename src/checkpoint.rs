@@ -199,6 +199,7 @@ impl Engine {
         };
         // Commits go on while the images that only the checkpoint needed are given back.
         drop(held);
+        self.pages.evict();
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
         self.log.trim(self.subscribers.keep_from(begun.end)).map_err(|error| self.poison(error))
     }

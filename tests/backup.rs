@@ -256,7 +256,7 @@ fn a_copy_has_the_tags_and_what_they_keep() {
     db.write(|tx| tx.put(&space, "key", "then")).unwrap();
     db.create_tag("Then", None).unwrap();
     db.create_tag("b", None).unwrap();
-    let then = db.last_commit();
+    let then = db.tags()[0].at;
     db.write(|tx| tx.put(&space, "key", "now")).unwrap();
     let target = Storage::memory_with(&options());
     db.backup_to(&target).unwrap();

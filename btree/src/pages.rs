@@ -252,6 +252,12 @@ impl Pages {
         Ok(image)
     }
 
+    /// Evicts clean pages until [`PagesOptions::cache_bytes`] are kept, as far as nobody holds them. For whoever has let go of many:
+    /// reads and commits do it for themselves.
+    pub fn evict(&self) {
+        self.table.evict();
+    }
+
     /// A copy of an image, to be changed.
     pub(crate) fn copied(&self, image: &[u8]) -> Draft {
         self.gauges.copies.fetch_add(1, Ordering::Relaxed);
