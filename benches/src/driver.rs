@@ -44,7 +44,8 @@ pub fn sql(arguments: &Arguments) -> Result<()> {
     })
 }
 
-/// Goes round the engines, the order moving on by one a round, and prints the table in the end.
+/// Goes round the engines, the order moving on by one a round, and prints the table in the end, and what there is of it after
+/// each round to where errors go.
 fn interleave(
     arguments: &Arguments,
     all: &[&str],
@@ -76,6 +77,10 @@ fn interleave(
             let (own, all) = (began.elapsed().as_secs_f64(), began_all.elapsed().as_secs_f64());
             eprintln!("round {} of {}, {engine}: {own:.1} s, {all:.0} s in all", round + 1, arguments.rounds);
             let _ = fs::remove_dir_all(&directory);
+        }
+        // What there is so far, should the rest not be waited for.
+        if round + 1 < arguments.rounds {
+            eprint!("{}", table.markdown());
         }
     }
     print!("{}", table.markdown());
