@@ -9,7 +9,8 @@ use dosql_sql::value::Value;
 use super::change::{Change, EntryChange, Event, Op, RowChange, SchemaChange};
 use super::filter::{Filter, Shown};
 use super::raw::{Commit, Entry};
-use super::schema::{Owner, Schema, Schemas};
+use super::schema::{Owner, Schemas};
+use crate::bytes::Bytes;
 use crate::engine::Handle;
 
 /// Turns commits into what a subscriber sees of them.
@@ -27,7 +28,7 @@ impl Decoder {
 
     /// The changes of a commit that are shown; a later commit than the last one.
     pub(crate) fn commit(&mut self, commit: &Commit) -> Result<Vec<Change>> {
-        let (_, schema) = self.schemas.follow(&self.engine, commit)?;
+        let schema = self.schemas.follow(&self.engine, commit)?;
         let schema = schema.into_iter().filter(|change| self.shows(change)).map(Event::Schema);
         let mut events: Vec<Event> = schema.collect();
         for entry in &commit.entries {
@@ -62,18 +63,15 @@ impl Decoder {
                 let shown = named.filter(|name| self.filter.wanted.shows_keyspace(name));
                 Ok(shown.map(|name| entry_of_keyspace(name, key, entry)))
             }
-            Owner::Table(space, row_id) => {
-                let schema: Arc<Schema> = Arc::clone(&self.schemas.now);
-                match self.filter.shown(&schema, space)? {
-                    Some(shown) => self.row(&shown, row_id, entry, now),
-                    None => Ok(None),
-                }
-            }
+            Owner::Table(space, row_id) => match self.filter.shown(&self.schemas.now, space)? {
+                Some(shown) => self.row(&shown, row_id, entry, now),
+                None => Ok(None),
+            },
         }
     }
 
     fn row(&self, shown: &Shown, row_id: &[u8], entry: &Entry, now: Timestamp) -> Result<Option<Event>> {
-        let decode = |bytes: &Option<crate::bytes::Bytes>| match bytes {
+        let decode = |bytes: &Option<Bytes>| match bytes {
             Some(bytes) => self.whole_row(shown, row_id, bytes, now),
             None => Ok(None),
         };

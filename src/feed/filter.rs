@@ -8,7 +8,7 @@ use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::predicate::RowPredicate;
 use dosql_sql::catalog::schema::{self, Place, SpaceId};
 
-use super::change::{Column, Position, Table};
+use super::change::{Position, Table};
 use super::raw::check_history;
 use super::schema::{Schema, column, key_columns, table};
 use super::stream::Changes;
@@ -192,7 +192,7 @@ impl Filter {
 fn positions(table: &schema::Table, named: Option<&[String]>) -> Result<Vec<usize>> {
     let stored = |at: &usize| table.columns[*at].place != Place::Virtual;
     let Some(named) = named else {
-        let shown = |at: &usize| !Column::is_personal(&table.columns[*at]);
+        let shown = |at: &usize| !column(&table.columns[*at]).pii;
         return Ok((0..table.columns.len()).filter(stored).filter(shown).collect());
     };
     let mut positions = Vec::new();
@@ -206,12 +206,6 @@ fn positions(table: &schema::Table, named: Option<&[String]>) -> Result<Vec<usiz
     positions.sort_unstable();
     positions.dedup();
     Ok(positions)
-}
-
-impl Column {
-    fn is_personal(source: &schema::Column) -> bool {
-        column(source).pii
-    }
 }
 
 impl Database {

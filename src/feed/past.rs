@@ -3,11 +3,12 @@
 //! Every version that began or ended in a stretch of time is a change of the commit of that moment. They are found by going over
 //! the versions, which lie by key, and kept by time, the earliest [`MOST`] of them: what is later takes another pass.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use dosql_base::{Result, Timestamp};
+use dosql_base::{Error, Result, Timestamp};
 
 use super::raw::{Batch, Commit, Entry};
+use crate::bytes::Bytes;
 use crate::engine::Handle;
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::key;
@@ -106,19 +107,19 @@ fn changed_entries(view: &View, at: Timestamp, stored: &[u8], entries: &mut Vec<
         }
         return Ok(());
     }
-    let bucket = |bytes: &Option<crate::bytes::Bytes>| match bytes {
+    let bucket = |bytes: &Option<Bytes>| match bytes {
         Some(bytes) => {
             let entries = form.entries(stored, bytes)?;
             Ok(entries.into_iter().map(|(key, value)| (key.into_owned(), value.to_vec())).collect())
         }
-        None => Ok::<_, dosql_base::Error>(std::collections::BTreeMap::new()),
+        None => Ok::<_, Error>(BTreeMap::new()),
     };
     let (mut before, mut after) = (bucket(&before)?, bucket(&after)?);
     let keys: BTreeSet<Vec<u8>> = before.keys().chain(after.keys()).cloned().collect();
     for key in keys {
         let (before, after) = (before.remove(&key), after.remove(&key));
         if before != after {
-            let bytes = |value: Vec<u8>| crate::bytes::Bytes::shared(value.into());
+            let bytes = |value: Vec<u8>| Bytes::shared(value.into());
             entries.push(Entry { key, before: before.map(bytes), after: after.map(bytes) });
         }
     }

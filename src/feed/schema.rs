@@ -171,25 +171,21 @@ impl Schemas {
         Ok(())
     }
 
-    /// Goes on to the schema after `commit`; returns the one before it and what changed.
-    pub(crate) fn follow(
-        &mut self,
-        engine: &Handle,
-        commit: &Commit,
-    ) -> Result<(Arc<Schema>, Vec<SchemaChange>)> {
+    /// Goes on to the schema after `commit`; returns what changed.
+    pub(crate) fn follow(&mut self, engine: &Handle, commit: &Commit) -> Result<Vec<SchemaChange>> {
         let mut changed = false;
         for entry in &commit.entries {
             changed |= is_catalog_key(&entry.key);
             self.note_keyspace(&entry.key, entry.after.as_deref())?;
         }
-        let before = Arc::clone(&self.now);
         if !changed {
-            return Ok((before, Vec::new()));
+            return Ok(Vec::new());
         }
         let transaction = Transaction::begin(engine, Begin::ReadAt(commit.timestamp))?;
-        self.now = Arc::new(Schema::at(&transaction, Some(&before.catalog))?);
-        let changes = before.changes_to(&self.now);
-        Ok((before, changes))
+        let after = Schema::at(&transaction, Some(&self.now.catalog))?;
+        let changes = self.now.changes_to(&after);
+        self.now = Arc::new(after);
+        Ok(changes)
     }
 }
 
