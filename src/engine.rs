@@ -33,7 +33,7 @@ use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
-use crate::options::Options;
+use crate::options::{Durability, Options};
 use crate::readers::Readers;
 use crate::shrink::Sweep;
 use crate::storage::Lock;
@@ -215,6 +215,22 @@ impl Engine {
         // Views are given back, with the page images that they pin, when no lock is held.
         drop(replaced);
         self.subscribers.tell();
+    }
+
+    /// Sees to it that whoever begins from now on sees the commits up to `timestamp`, durable where `durability` asks for that.
+    pub(crate) fn show_by(&self, timestamp: Timestamp, durability: Durability) -> Result<()> {
+        let last = self
+            .pending
+            .lock()
+            .iter()
+            .rfind(|pending| pending.view.timestamp <= timestamp)
+            .map(|last| last.end);
+        let Some(end) = last else { return Ok(()) };
+        if durability == Durability::Sync {
+            self.sync_log(end)?;
+        }
+        self.make_visible(end);
+        Ok(())
     }
 
     /// Waits until the last commit is durable and shows it to readers.

@@ -501,11 +501,11 @@ impl Transaction {
 
     fn commit_nothing(&mut self) -> Result<Timestamp> {
         let snapshot = self.snapshot();
-        let wrote_turn = self.holds_turn();
+        let held_turn = self.holds_turn();
         self.mode = Mode::Finished;
-        // It may have read a commit that is not durable yet; who hears of its end may rely on what it read.
-        if wrote_turn && self.durability == Durability::Sync && snapshot > self.engine.view().timestamp {
-            self.engine.settle()?;
+        // It may have read a commit that is not acknowledged yet; who hears of its end may rely on what it read.
+        if held_turn && !weakened("seen-by-a-writer-only") {
+            self.engine.show_by(snapshot, self.durability)?;
         }
         Ok(snapshot)
     }

@@ -34,6 +34,12 @@ pub const MODELS: &[Model] = &[
         most_preemptions: usize::MAX,
     },
     Model {
+        name: "seen-by-a-writer",
+        run: what_a_writer_has_seen_is_seen_by_all_who_begin_later,
+        twins: &["seen-by-a-writer-only"],
+        most_preemptions: usize::MAX,
+    },
+    Model {
         name: "close",
         run: what_was_committed_before_the_end_is_there,
         twins: &["closed-unchecked"],
@@ -104,6 +110,23 @@ fn what_is_seen_is_durable() {
     if seen == b"2" {
         assert!(device.synced.load(Ordering::Relaxed) > before, "seen before it was durable");
     }
+    thread.join().expect("a thread of the model ends");
+}
+
+fn what_a_writer_has_seen_is_seen_by_all_who_begin_later() {
+    let (db, space) = database(&Device::new(false), Durability::None);
+    let (other, other_space) = (db.clone(), space.clone());
+    let thread = thread::spawn(move || put(&other, &other_space, "key", "2"));
+    let read = |begin| {
+        let mut tx = db.begin(begin).expect("the database is open");
+        let seen = tx.get(&space, "key").expect("memory does not fail").expect("the key is there").to_vec();
+        tx.commit().expect("nothing to commit");
+        seen
+    };
+    // It has the turn, and so it sees the last commit, be it visible to readers or not.
+    let by_a_writer = read(Begin::Write);
+    let later = read(Begin::Read);
+    assert!(by_a_writer == b"1" || later == b"2", "who began later sees less");
     thread.join().expect("a thread of the model ends");
 }
 
