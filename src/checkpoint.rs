@@ -50,6 +50,16 @@ impl Engine {
         self.make_checkpoint(Kind::Deleting(before.unwrap_or(Timestamp::MAX)))
     }
 
+    /// Sees to it that a program that knows only an older format does not open the database any more, before something is written that
+    /// such a one would pass over.
+    pub(crate) fn upgrade_format(&self) -> Result<()> {
+        if !self.outdated.load(Ordering::Acquire) {
+            return Ok(());
+        }
+        let _one = self.checkpointing.lock();
+        self.make_checkpoint(Kind::Upgrade)
+    }
+
     /// Makes a checkpoint, whether anything has changed or not, and gives back the free end of the page store.
     pub(crate) fn checkpoint_short(&self) -> Result<()> {
         let _one = self.checkpointing.lock();
@@ -92,6 +102,7 @@ impl Engine {
         let built = Built::make(self, gathered)?;
         let begun = self.freeze(built, kind)?;
         self.write(begun, kind)?;
+        self.outdated.store(false, Ordering::Release);
         let took = self.env.now().as_micros().saturating_sub(started.as_micros());
         self.counters.checkpoint_times.record(took);
         Ok(())
@@ -101,7 +112,7 @@ impl Engine {
     fn gather(&self, kind: Kind) -> Option<Gathered> {
         let delete = match kind {
             Kind::Deleting(before) => Some(before),
-            Kind::OfChanges | Kind::Short => None,
+            Kind::OfChanges | Kind::Short | Kind::Upgrade => None,
         };
         span!("gather");
         let mut committer = self.committer.lock();
@@ -159,7 +170,7 @@ impl Engine {
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         let frozen = match kind {
-            Kind::OfChanges | Kind::Deleting(_) => writer.freeze(&meta.encode()),
+            Kind::OfChanges | Kind::Deleting(_) | Kind::Upgrade => writer.freeze(&meta.encode()),
             Kind::Short => writer.freeze_short(&meta.encode()),
         };
         let frozen = frozen.map_err(|error| self.poison(error))?;
@@ -224,6 +235,8 @@ enum Kind {
     Deleting(Timestamp),
     /// To give back the free end of the page store too, even where nothing has changed.
     Short,
+    /// To be in the format of today, even where nothing has changed.
+    Upgrade,
 }
 
 /// The state that a checkpoint starts from.

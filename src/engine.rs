@@ -70,6 +70,8 @@ pub(crate) struct Engine {
     /// Why the database can't be used any more.
     pub(crate) fault: OnceLock<Error>,
     pub(crate) closed: AtomicBool,
+    /// Whether the last checkpoint is in an older format, which knows no notes in the log.
+    pub(crate) outdated: AtomicBool,
     pub(crate) counters: Counters,
     /// Held as long as the database is open.
     pub(crate) lock: Mutex<Option<Lock>>,

@@ -18,7 +18,7 @@ use dosql_wal::LogPosition;
 
 const MAGIC: &[u8; 4] = b"DSQL";
 /// The version of everything that the engine itself stores: the meta blob, its rows, its history.
-pub(crate) const FORMAT: u16 = 2;
+pub(crate) const FORMAT: u16 = 3;
 /// The version whose meta blob has no generation of the log.
 const WITHOUT_GENERATION: u16 = 1;
 /// The branch that every database has.
@@ -39,6 +39,11 @@ pub(crate) struct Meta {
     pub(crate) generation: u32,
     /// The system tree.
     pub(crate) system: Root,
+}
+
+/// Whether a meta blob that was decoded is of an older format than is written now.
+pub(crate) fn is_outdated(blob: &[u8]) -> bool {
+    blob.get(4..6).is_some_and(|format| u16::from_le_bytes([format[0], format[1]]) < FORMAT)
 }
 
 impl Meta {
@@ -306,7 +311,7 @@ mod tests {
             system: root(),
         };
         let bytes = meta.encode();
-        let mut golden = b"DSQL\x02\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        let mut golden = b"DSQL\x03\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
         golden.extend_from_slice(&[8, 7, 6, 5, 0x0A, 9, 0, 0]);
         golden.extend_from_slice(&root().to_bytes());
         golden.extend_from_slice(&checksum(0, &golden).to_le_bytes());
@@ -332,6 +337,17 @@ mod tests {
     }
 
     #[test]
+    fn a_meta_blob_of_format_2_is_as_todays() {
+        let mut old = b"DSQL\x02\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        old.extend_from_slice(&[8, 7, 6, 5, 0x0A, 9, 0, 0]);
+        old.extend_from_slice(&root().to_bytes());
+        old.extend_from_slice(&checksum(0, &old).to_le_bytes());
+        let meta = Meta::decode(&old).unwrap();
+        assert_eq!((meta.chain, meta.generation, meta.system), (0x0506_0708, 0x090A, root()));
+        assert!(is_outdated(&old) && !is_outdated(&meta.encode()) && !is_outdated(&[]));
+    }
+
+    #[test]
     fn a_newer_format_is_unsupported_and_another_magic_is_no_database() {
         let meta = Meta {
             database: [1; 16],
@@ -342,7 +358,7 @@ mod tests {
             system: Root::EMPTY,
         };
         let mut newer = meta.encode();
-        newer[4] = 3;
+        newer[4] = 4;
         assert_eq!(Meta::decode(&newer).unwrap_err().kind(), ErrorKind::Unsupported);
         let mut other = meta.encode();
         other[0] = b'X';

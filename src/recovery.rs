@@ -20,7 +20,7 @@ use crate::history::memtable::Memtable;
 use crate::log_room::LogRoom;
 use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow, is_outdated};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
@@ -115,6 +115,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         subscribers: Subscribers::default(),
         fault: OnceLock::new(),
         closed: AtomicBool::new(false),
+        outdated: AtomicBool::new(is_outdated(&blob)),
         counters,
         lock: Mutex::new(storage.lock),
     };

@@ -78,6 +78,7 @@ impl Engine {
     pub(crate) fn create_tag(&self, name: &str, at: Option<Timestamp>, unless_there: bool) -> Result<bool> {
         self.check_writable()?;
         check_name(name)?;
+        self.upgrade_format()?;
         // A checkpoint under way has decided what to drop.
         let one = self.checkpointing.lock();
         if let Some(at) = at {
@@ -107,6 +108,7 @@ impl Engine {
     /// Drops a tag: what it alone kept may go. Whether there was one.
     pub(crate) fn drop_tag(&self, name: &str) -> Result<bool> {
         self.check_writable()?;
+        self.upgrade_format()?;
         let committed = {
             let mut committer = self.committer.lock();
             if find(&committer.tags, name).is_none() {

@@ -14,6 +14,7 @@ use dosql::{Database, Env, ManualClock, Options, SeededEntropy, Storage};
 
 const VERSION_1: &str = include_str!("data/format-1.txt");
 const VERSION_2: &str = include_str!("data/format-2.txt");
+const VERSION_3: &str = include_str!("data/format-3.txt");
 /// The clock when they were made.
 const START: u64 = 1_767_225_600_000_000;
 
@@ -46,8 +47,21 @@ fn fill(database: &Database) {
     sql.execute_batch("UPDATE t SET name = 'Grace' WHERE id = 1; DELETE FROM w WHERE k = 'x'").unwrap();
     database.write(|tx| tx.put(&space, "key", "second")).unwrap();
     database.checkpoint().unwrap();
+}
+
+/// Two commits that no checkpoint has seen.
+fn fill_log(database: &Database) {
+    let sql = database.connect().unwrap();
     sql.execute_batch("INSERT INTO w VALUES ('z', 'only in the log'); UPDATE t SET n = 8 WHERE id = 9")
         .unwrap();
+}
+
+/// What came with version 3: a tag in the pages and one in the log alone.
+fn fill_3(database: &Database) {
+    database.create_tag("Made", Some(at(START + 8))).unwrap();
+    database.checkpoint().unwrap();
+    fill_log(database);
+    database.create_tag("late", None).unwrap();
 }
 
 /// One statement's rows, as literals of SQL.
@@ -118,11 +132,52 @@ fn a_database_of_version_2_opens_with_its_rows_its_past_and_its_log() {
     opens(VERSION_2);
 }
 
+#[test]
+fn a_database_of_version_3_opens_with_its_tags_too() {
+    opens(VERSION_3);
+    let directory = tempfile::tempdir().unwrap();
+    restore(directory.path(), VERSION_3);
+    check_3(&open(directory.path()));
+}
+
+fn check_3(database: &Database) {
+    let names: Vec<String> = database.tags().into_iter().map(|tag| tag.name).collect();
+    assert_eq!(names, ["late", "Made"]);
+    assert_eq!(rows(database, "SELECT name FROM t FOR SYSTEM_TIME AS OF TAG made WHERE id = 1"), ["'Ada'"]);
+    assert_eq!(rows(database, "SELECT n FROM t FOR SYSTEM_TIME AS OF TAG late WHERE id = 9"), ["8"]);
+}
+
+/// The format in the newer slot's meta.
+fn format_of(directory: &Path) -> u16 {
+    let pages = fs::read(directory.join("pages")).unwrap();
+    let sequence = |slot: &[u8]| u64::from_le_bytes(slot[24..32].try_into().unwrap());
+    let newer = pages.chunks(4096).take(2).max_by_key(|slot| sequence(slot)).unwrap();
+    let meta = newer.windows(4).position(|bytes| bytes == b"DSQL").unwrap();
+    u16::from_le_bytes(newer[meta + 4..meta + 6].try_into().unwrap())
+}
+
+#[test]
+fn an_older_version_is_raised_by_a_checkpoint_and_before_anything_that_it_does_not_know() {
+    for (version, files) in [(1, VERSION_1), (2, VERSION_2)] {
+        let directory = tempfile::tempdir().unwrap();
+        restore(directory.path(), files);
+        let database = open(directory.path());
+        database.connect().unwrap().execute("INSERT INTO w VALUES ('more', 1)", ()).unwrap();
+        assert_eq!(format_of(directory.path()), version, "a commit alone raises nothing");
+        database.create_tag("t", None).unwrap();
+        assert_eq!(format_of(directory.path()), 3, "an older program would pass over the tag in the log");
+        drop(database);
+        let database = open(directory.path());
+        assert_eq!(database.tags().len(), 1);
+        assert_eq!(database.stats().replayed, 1);
+    }
+}
+
 fn opens(files: &str) {
     let directory = tempfile::tempdir().unwrap();
     restore(directory.path(), files);
     let database = open(directory.path());
-    assert_eq!(database.stats().replayed, 2, "two commits are in the log alone");
+    assert!(database.stats().replayed >= 2, "two commits or more are in the log alone");
     check(&database);
     // It can be written on, closed and opened again.
     let connection = database.connect().unwrap();
@@ -138,7 +193,9 @@ fn what_is_written_today_reads_the_same() {
     let path = directory.path().join("new.dosql");
     let database = open(&path);
     fill(&database);
+    fill_3(&database);
     check(&database);
+    check_3(&database);
 }
 
 #[test]
@@ -148,6 +205,7 @@ fn write_the_files_of_this_version() {
     let path = directory.path().join("new.dosql");
     let database = open(&path);
     fill(&database);
+    fill_3(&database);
     let mut names: Vec<_> = fs::read_dir(&path).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.sort();
     let mut text = String::new();
