@@ -32,8 +32,8 @@ pub enum Maintenance {
     /// A thread where time comes from the operating system, the caller where the environment is the opener's own.
     #[default]
     Auto,
-    /// A thread, begun when half of what may gather has gathered, for one checkpoint at a time. Commits wait for it only where they
-    /// outrun it. Not where there are no threads.
+    /// A thread, begun when half to seven eighths of what may gather has gathered, for one checkpoint at a time: as late as leaves room
+    /// for what commits add meanwhile. They wait for it only where they outrun it. Not where there are no threads.
     Background,
     /// The commit that reaches a limit: it returns when the checkpoint is made. Nothing happens of its own accord.
     Caller,
@@ -42,9 +42,10 @@ pub enum Maintenance {
 /// How a database is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bytes of memory for clean pages.
+    /// Bytes of memory for pages, clean or changed: clean ones make room for the others.
     pub cache_bytes: usize,
-    /// Bytes of changed pages and of history in memory at which a commit starts a checkpoint.
+    /// Bytes of changed pages (which are a part of [`Options::cache_bytes`]) and of history in memory (which is not) at which a commit starts a
+    /// checkpoint.
     pub dirty_bytes: usize,
     /// Bytes of older page images that open transactions may keep in memory; above it the oldest of them read on through history.
     pub pinned_bytes: usize,

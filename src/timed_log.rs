@@ -34,6 +34,10 @@ impl LogStore for TimedLog {
         Ok(())
     }
 
+    fn pause(&self) {
+        self.inner.pause();
+    }
+
     fn read_from(&self, from: LogPosition, buffer: &mut [u8]) -> Result<usize> {
         self.inner.read_from(from, buffer)
     }

@@ -159,6 +159,10 @@ impl LogStore for CountedLog {
         self.inner.sync(upto)
     }
 
+    fn pause(&self) {
+        self.inner.pause();
+    }
+
     fn read_from(&self, from: LogPosition, buffer: &mut [u8]) -> Result<usize> {
         self.inner.read_from(from, buffer)
     }

@@ -120,6 +120,10 @@ impl LogStore for FaultyLog {
         self.inner.sync(upto)
     }
 
+    fn pause(&self) {
+        self.inner.pause();
+    }
+
     fn read_from(&self, from: LogPosition, buffer: &mut [u8]) -> Result<usize> {
         self.faults.call("log read")?;
         self.inner.read_from(from, buffer)

@@ -373,6 +373,10 @@ impl LogStore for FileLogStore {
         Ok(end)
     }
 
+    fn pause(&self) {
+        std::thread::yield_now();
+    }
+
     fn sync(&self, _upto: LogPosition) -> Result<()> {
         let _one_at_a_time = self.syncing.lock();
         let dirty: Vec<Arc<dyn RawFile>> = {

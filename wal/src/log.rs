@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::sync::atomic::{AtomicU64, Ordering};
-use dosql_base::sync::{Condvar, Mutex};
+use dosql_base::sync::{Condvar, Mutex, MutexGuard};
 use dosql_base::{Error, ErrorKind, Result};
 use zerocopy::IntoBytes;
 
@@ -73,6 +73,10 @@ struct State {
 #[derive(Default)]
 struct Group {
     syncing: bool,
+    /// Callers of [`Log::sync`] whose records are not durable yet.
+    waiting: usize,
+    /// How many of them the last sync was for.
+    last: usize,
     poisoned: Option<Error>,
 }
 
@@ -183,20 +187,16 @@ impl Log {
             return Err(Error::invalid(format!("log position {upto} was not written yet; nothing to sync")));
         }
         let mut group = self.group.lock();
-        loop {
-            if self.durable() >= upto {
-                return Ok(());
-            }
-            closed_by(&group)?;
-            if !group.syncing {
-                break;
-            }
-            self.synced.wait(&mut group);
+        group.waiting += 1;
+        let leads = self.wait_to_lead(&mut group, upto);
+        if !matches!(leads, Ok(true)) {
+            group.waiting -= 1;
+            return leads.map(|_| ());
         }
         group.syncing = true;
-        drop(group);
         let mut leader =
             Leader { log: self, result: Err(Error::closed("a log sync was cut short by a panic")) };
+        self.gather(group);
         leader.result = self.write_out().and_then(|end| {
             if weakened("log-durable-before-sync") {
                 self.durable.fetch_max(end.get(), Ordering::AcqRel);
@@ -207,6 +207,35 @@ impl Log {
             Ok(end)
         });
         leader.result.clone().map(|_| ())
+    }
+
+    /// Waits until everything before `upto` is durable (`false`), or it is this caller's turn to make it so.
+    fn wait_to_lead(&self, group: &mut MutexGuard<'_, Group>, upto: LogPosition) -> Result<bool> {
+        loop {
+            if self.durable() >= upto {
+                return Ok(false);
+            }
+            closed_by(group)?;
+            if !group.syncing {
+                return Ok(true);
+            }
+            self.synced.wait(group);
+        }
+    }
+
+    /// Gives those a moment who shared the last sync and are likely to be on their way to this one: whoever is woken first would else
+    /// sync for itself alone, and all others wait for that in vain.
+    fn gather<'l>(&'l self, mut group: MutexGuard<'l, Group>) {
+        const MOMENTS: usize = 12;
+        for _ in 0..MOMENTS {
+            if group.waiting >= group.last {
+                break;
+            }
+            drop(group);
+            self.store.pause();
+            group = self.group.lock();
+        }
+        group.last = group.waiting;
     }
 
     /// Syncs everything, then writes a mark that says so and syncs that: from then on damage to any commit is told apart
@@ -421,6 +450,7 @@ impl Drop for Leader<'_> {
     fn drop(&mut self) {
         let mut group = self.log.group.lock();
         group.syncing = false;
+        group.waiting -= 1;
         match &self.result {
             Ok(end) => {
                 let order =

@@ -40,6 +40,10 @@ pub trait LogStore: Send + Sync {
         false
     }
 
+    /// Lets other threads run for a moment, who may append what the sync to come makes durable too. Nothing where there are none, or a
+    /// sync costs nothing.
+    fn pause(&self) {}
+
     /// Gives back what is kept only to be used again. Nothing that could be read changes.
     fn shrink(&self) -> Result<()> {
         Ok(())

@@ -18,13 +18,13 @@ pub type Shipped = Dosql<{ 7 * dosql::DAY }>;
 /// Without history.
 pub type Forgetful = Dosql<0>;
 
-/// The options of every run: the memory and the log that its peers get too. A quarter of the memory is for what has changed.
+/// The options of every run: the memory and the log that its peers get too. A quarter of the memory is for history, which is beside the
+/// pages; half may have changed, as in what is shipped.
 pub fn options(settings: Settings, retention: u64) -> Options {
     let shipped = Options::default();
-    let dirty_bytes = settings.memory_bytes / 4;
     Options {
-        cache_bytes: settings.memory_bytes - dirty_bytes,
-        dirty_bytes,
+        cache_bytes: settings.memory_bytes / 4 * 3,
+        dirty_bytes: settings.memory_bytes / 2,
         log_limit: settings.log_bytes.map_or(shipped.log_limit, |bytes| bytes as u64),
         retention,
         ..shipped
