@@ -156,7 +156,7 @@ fn with_a_device_that_keeps_pace_no_commit_writes_pages_or_syncs_or_makes_room_i
     for n in FIRST..COMMITS {
         let end = before_first + u64::from(n) * size;
         keep_pace(|| {
-            backlog() < LOG_LIMIT * 6 / 10 && own.room.load(Ordering::Relaxed) > end + LOG_LIMIT / 32
+            backlog() < LOG_LIMIT * 15 / 16 && own.room.load(Ordering::Relaxed) > end + LOG_LIMIT / 32
         });
         if n == FIRST {
             before = own.counts();
