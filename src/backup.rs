@@ -10,20 +10,21 @@
 //!
 //! The copy is a database of its own, with an id of its own: the log of the original does not fit it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::{Error, Result, Timestamp, checksum};
 use dosql_btree::{Fresh, PageMaker, Root};
 use dosql_wal::LogPosition;
 
+use crate::branch::pins;
 use crate::checkpoint::{Kept, write_run};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, Until, Versions};
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
+use crate::manifest::{BranchRow, Meta, Run, TagRow};
 use crate::options::Options;
 use crate::storage::Storage;
-use crate::tags;
 use crate::trace::span;
 use crate::view::View;
 
@@ -35,10 +36,11 @@ pub(crate) fn backup(engine: &Engine, target: &Storage) -> Result<Timestamp> {
     span!("backup");
     check_fits(engine, target)?;
     engine.checkpoint()?;
-    let view = engine.view();
-    fill(engine, &view, target)?;
-    verify(engine, &view, target)?;
-    Ok(view.timestamp)
+    let views = engine.visible_views();
+    let at = views.iter().map(|(_, view)| view.timestamp).max().unwrap_or(Timestamp::ZERO);
+    fill(engine, at, &views, target)?;
+    verify(engine, &views, target)?;
+    Ok(at)
 }
 
 fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
@@ -63,29 +65,33 @@ fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
     Ok(())
 }
 
-fn fill(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
-    let at = view.timestamp;
+type Views = [(BranchRow, Arc<View>)];
+
+fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Result<()> {
     let mut fresh = Fresh::begin(Arc::clone(&target.pages), at)?;
     if target.log.caps().keeps_room {
         // As where a database is made: one whose log is gone can be told from a new one.
         target.log.reserve(LogPosition::new(1))?;
     }
-    let root = copy_rows(view, &mut fresh)?;
-    let horizon = engine.horizon(view);
-    let kept = Kept { horizon, tags: tags::points(&view.tags) };
-    let run = copy_history(view, &mut fresh, &kept)?;
-    let branch =
-        BranchRow { name: "main".to_owned(), fork: None, root, head: at, floor: view.floor.max(horizon) };
-    let mut loader = fresh.bulk();
-    loader.push(&BranchRow::key(MAIN_BRANCH), at, &branch.encode())?;
-    if let Some(run) = run {
-        loader.push(&Run::key(MAIN_BRANCH, run.number), at, &run.encode())?;
+    let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
+    for (row, view) in views {
+        let root = copy_rows(view, &mut fresh)?;
+        let horizon = engine.horizon(view);
+        let kept = Kept { horizon, pins: pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)) };
+        let run = copy_history(view, &mut fresh, &kept)?;
+        let row = BranchRow { root, head: view.timestamp, floor: view.floor.max(horizon), ..row.clone() };
+        rows.insert(BranchRow::key(view.branch), row.encode());
+        if let Some(run) = run {
+            rows.insert(Run::key(view.branch, run.number), run.encode());
+        }
+        for tag in view.tags.iter() {
+            let row = TagRow { name: tag.name.clone(), branch: tag.branch, at: tag.at };
+            rows.insert(TagRow::key(&tag.name), row.encode());
+        }
     }
-    let mut tags: Vec<_> = view.tags.iter().map(|tag| (TagRow::key(&tag.name), tag)).collect();
-    tags.sort_by(|a, b| a.0.cmp(&b.0));
-    for (key, tag) in tags {
-        let row = TagRow { name: tag.name.clone(), branch: MAIN_BRANCH, at: tag.at };
-        loader.push(&key, at, &row.encode())?;
+    let mut loader = fresh.bulk();
+    for (key, row) in &rows {
+        loader.push(key, at, row)?;
     }
     let system = loader.finish()?;
     let mut database = [0; 16];
@@ -130,7 +136,7 @@ fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Ru
 }
 
 /// Opens the copy and reads all of it.
-fn verify(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
+fn verify(engine: &Engine, views: &Views, target: &Storage) -> Result<()> {
     let options = Options {
         read_only: true,
         cache_bytes: CACHE,
@@ -140,7 +146,9 @@ fn verify(engine: &Engine, view: &View, target: &Storage) -> Result<()> {
     };
     let copy = Database::open(target.share(), options)?;
     let report = copy.verify()?;
-    if copy.last_commit() != view.timestamp || !report.is_sound() {
+    let heads = |views: &Views| views.iter().map(|(_, view)| view.timestamp).collect::<Vec<_>>();
+    let same = heads(&copy.0.visible_views()) == heads(views);
+    if !same || !report.is_sound() {
         let what = format!("the copy is not what was copied: {}", report.problems.join("; "));
         return Err(Error::corrupt(what, "backup"));
     }

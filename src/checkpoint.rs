@@ -10,6 +10,7 @@
 //!
 //! Until it is frozen a checkpoint can fail without a trace. After that, a failure closes the database.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -18,11 +19,12 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
 use dosql_wal::LogPosition;
 
+use crate::branch::{Branch, Tip};
 use crate::engine::{Committer, Engine};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::{History, compaction, key};
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::manifest::{BranchRow, Meta, Run};
 use crate::tags;
 use crate::trace::span;
 use crate::view::View;
@@ -41,10 +43,10 @@ impl Engine {
 
     /// Drops the versions that ended at or before `before` (all, where that is none), but for those that tags keep, and makes
     /// that durable. No moment before it can be read afterwards, but those of tags.
-    pub(crate) fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
+    pub(crate) fn delete_history(&self, branch: &Branch, before: Option<Timestamp>) -> Result<()> {
         self.check_writable()?;
         if let Some(before) = before {
-            self.view_at(before)?;
+            self.view_at(branch, before)?;
         }
         let _one = self.checkpointing.lock();
         self.make_checkpoint(Kind::Deleting(before.unwrap_or(Timestamp::MAX)))
@@ -115,36 +117,39 @@ impl Engine {
             Kind::OfChanges | Kind::Short | Kind::Upgrade => None,
         };
         span!("gather");
-        let mut committer = self.committer.lock();
-        let unchanged = self.log.end().0 == committer.log_start && committer.history.memory() == 0;
+        let committer = self.committer.lock();
+        let unchanged = self.log.end().0 == committer.log_start && committer.history_memory() == 0;
         if unchanged && self.pages.dirty_bytes() == 0 && kind == Kind::OfChanges {
             return None;
         }
-        committer.history.set_aside();
         let retention = self.options.retention;
         let kept_from = self.env.now().as_micros().saturating_sub(retention);
-        let horizon = match retention {
-            0 => committer.latest.timestamp,
-            _ => Timestamp::from_micros(kept_from),
-        };
-        let horizon = delete.map_or(horizon, |delete| horizon.max(delete.min(committer.latest.timestamp)));
-        Some(Gathered {
-            whole: delete.is_some(),
-            history: committer.history.clone(),
-            pages: committer.latest.pages.clone(),
-            kept: Kept { horizon, tags: tags::points(&committer.tags) },
-            next_run: committer.next_run,
-        })
+        let mut parts = Vec::with_capacity(committer.branches.len());
+        for branch in committer.branches.values() {
+            let mut tip = branch.tip.lock();
+            tip.history.set_aside();
+            let latest = tip.latest.timestamp;
+            let horizon = match retention {
+                0 => latest,
+                _ => Timestamp::from_micros(kept_from),
+            };
+            let horizon = delete.map_or(horizon, |delete| horizon.max(delete.min(latest)));
+            let kept = Kept { horizon, pins: Arc::clone(&tip.pins) };
+            let history = tip.history.clone();
+            parts.push(Part { branch: Arc::clone(branch), history, kept, next_run: tip.next_run });
+        }
+        Some(Gathered { whole: delete.is_some(), parts, pages: self.pages.latest() })
     }
 
-    /// Sets the memtable aside once more where it has grown too large to be written while commits wait.
-    fn gather_more(&self) -> Option<Arc<Memtable>> {
-        let mut committer = self.committer.lock();
-        if committer.history.memtable.bytes() <= LEFT_OVER {
+    /// Sets the memtable of a branch aside once more where it has grown too large to be written while commits wait.
+    fn gather_more(&self, branch: &Branch) -> Option<Arc<Memtable>> {
+        let _committer = self.committer.lock();
+        let mut tip = branch.tip.lock();
+        if tip.history.memtable.bytes() <= LEFT_OVER {
             return None;
         }
-        committer.history.set_aside();
-        committer.history.aside.last().cloned()
+        tip.history.set_aside();
+        tip.history.aside.last().cloned()
     }
 
     /// Decides what the checkpoint writes, and shows its runs to new views.
@@ -159,8 +164,15 @@ impl Engine {
         let mut writer = self.pages.writer();
         writer.begin(version);
         writer.adopt(built.apart)?;
-        built.plan.add_run(&mut writer, [], &[&committer.history.memtable])?;
-        let system = built.plan.write_system_rows(&committer, &mut writer, version)?;
+        let (mut system, mut decided) = (committer.system, Vec::new());
+        for branch in committer.branches.values() {
+            let tip = branch.tip.lock();
+            let made = built.plans.remove(&branch.number);
+            let mut plan = made.unwrap_or_else(|| Plan::of_new(&tip));
+            plan.add_run(&mut writer, [], &[&tip.history.memtable])?;
+            let row = plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version)?;
+            decided.push((Arc::clone(branch), plan, row));
+        }
         let generation = self.log.generation();
         let meta = Meta { database: self.database, checkpoint: version, log: end, chain, generation, system };
         for pages in built.freed {
@@ -175,15 +187,18 @@ impl Engine {
         };
         let frozen = frozen.map_err(|error| self.poison(error))?;
         drop(writer);
-        let floor = built.plan.floor(&committer);
         committer.last = version;
         committer.system = system;
-        committer.history = History { runs: built.plan.runs.into(), ..History::default() };
-        committer.floor = floor;
-        committer.next_run = built.plan.next_run;
-        let timestamp = committer.latest.timestamp;
-        let view = self.publish_view(&mut committer, timestamp);
-        Ok(Begun { frozen, view, end, chain })
+        committer.history_elsewhere = 0;
+        for (branch, plan, row) in decided {
+            let mut tip = branch.tip.lock();
+            tip.floor = plan.floor(&tip);
+            tip.history = History { runs: plan.runs.into(), ..History::default() };
+            tip.next_run = plan.next_run;
+            tip.row = row;
+        }
+        let views = self.renew_views(&mut committer);
+        Ok(Begun { frozen, views, end, chain })
     }
 
     /// Writes what was decided, and settles.
@@ -193,7 +208,7 @@ impl Engine {
             self.sync_log(begun.end)?;
         }
         self.make_visible(begun.end);
-        self.show_again(&begun.view);
+        self.show_again(&begun.views);
         if weakened("trimmed-before-checkpoint") {
             self.log.trim(begun.end).map_err(|error| self.poison(error))?;
         }
@@ -205,7 +220,9 @@ impl Engine {
             let mut committer = self.committer.lock();
             committer.log_start = begun.end;
             committer.log_chain = begun.chain;
-            committer.log_head = begun.view.timestamp;
+            for (branch, view) in &begun.views {
+                branch.tip.lock().log_head = view.timestamp;
+            }
             self.pages.writer().settle(begun.frozen)
         };
         // Commits go on while the images that only the checkpoint needed are given back.
@@ -215,14 +232,31 @@ impl Engine {
         self.log.trim(self.subscribers.keep_from(begun.end)).map_err(|error| self.poison(error))
     }
 
-    /// Gives new readers a view of the same commit that pins less, unless they have a later one.
-    fn show_again(&self, view: &Arc<View>) {
-        let mut visible = self.visible.write();
-        if visible.timestamp == view.timestamp {
-            let replaced = std::mem::replace(&mut *visible, Arc::clone(view));
-            drop(visible);
-            drop(replaced);
+    /// Gives new readers views of the same commits that pin less, unless they have later ones.
+    pub(crate) fn show_again(&self, views: &[(Arc<Branch>, Arc<View>)]) {
+        for (branch, view) in views {
+            let mut visible = branch.visible.write();
+            if visible.timestamp == view.timestamp {
+                let replaced = std::mem::replace(&mut *visible, Arc::clone(view));
+                drop(visible);
+                drop(replaced);
+            }
         }
+    }
+
+    /// Makes the view of the last commit of every branch anew, of the pages as they are now.
+    pub(crate) fn renew_views(&self, committer: &mut Committer) -> Vec<(Arc<Branch>, Arc<View>)> {
+        let mut views = Vec::with_capacity(committer.branches.len());
+        // A parent comes before its children.
+        for branch in committer.branches.values() {
+            let beneath = self.beneath(committer, branch);
+            let mut tip = branch.tip.lock();
+            tip.beneath = beneath;
+            let timestamp = tip.latest.timestamp;
+            let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
+            views.push((Arc::clone(branch), view));
+        }
+        views
     }
 }
 
@@ -241,12 +275,19 @@ enum Kind {
 
 /// The state that a checkpoint starts from.
 struct Gathered {
-    history: History,
+    /// All branches.
+    parts: Vec<Part>,
     pages: PageSnapshot,
-    kept: Kept,
-    next_run: u64,
     /// Every run is to be written anew, without what is not kept.
     whole: bool,
+}
+
+/// What there is to write of one branch.
+struct Part {
+    branch: Arc<Branch>,
+    history: History,
+    kept: Kept,
+    next_run: u64,
 }
 
 /// Which versions anybody may still ask for.
@@ -255,12 +296,12 @@ pub(crate) struct Kept {
     /// Those that ended after this.
     pub(crate) horizon: Timestamp,
     /// Those that were current at one of these, which are in order.
-    pub(crate) tags: Vec<Timestamp>,
+    pub(crate) pins: Arc<[Timestamp]>,
 }
 
 impl Kept {
     fn keeps(&self, start: Timestamp, end: Timestamp) -> bool {
-        end > self.horizon || (tags::pin(&self.tags, start, end) && !weakened("tag-keeps-nothing"))
+        end > self.horizon || (tags::pin(&self.pins, start, end) && !weakened("tag-keeps-nothing"))
     }
 
     /// Whether a run holds nothing that is kept.
@@ -271,7 +312,8 @@ impl Kept {
 
 /// What was built beside the commits.
 struct Built {
-    plan: Plan,
+    /// By the number of the branch.
+    plans: BTreeMap<u32, Plan>,
     apart: Apart,
     /// The pages of runs that are no longer needed.
     freed: Vec<TreePages>,
@@ -280,7 +322,8 @@ struct Built {
 /// A checkpoint whose content is decided.
 struct Begun {
     frozen: Frozen,
-    view: Arc<View>,
+    /// Of every branch.
+    views: Vec<(Arc<Branch>, Arc<View>)>,
     /// Where the log begins that it does not contain, and what its first record chains to.
     end: LogPosition,
     chain: u32,
@@ -289,17 +332,26 @@ struct Begun {
 impl Built {
     fn make(engine: &Engine, from: Gathered) -> Result<Built> {
         span!("build");
-        let (mut plan, merged) = Plan::new(&from, engine.options.limits.history_runs);
-        let freed = plan.gone.iter().map(|run| from.pages.pages_of(run.root)).collect::<Result<_>>()?;
+        let (mut plans, mut freed) = (BTreeMap::new(), Vec::new());
         let mut apart = engine.pages.apart();
-        let aside: Vec<&Arc<Memtable>> = from.history.aside.iter().collect();
-        let sources: Vec<_> = merged.iter().map(|run| from.pages.cursor(run.root)).collect();
-        plan.add_run(&mut apart, sources, &aside)?;
-        for _ in 0..ROUNDS {
-            let Some(memtable) = engine.gather_more() else { break };
-            plan.add_run(&mut apart, [], &[&memtable])?;
+        for part in &from.parts {
+            let (mut plan, merged) = Plan::new(part, from.whole, engine.options.limits.history_runs);
+            for run in &plan.gone {
+                freed.push(from.pages.pages_of(run.root)?);
+            }
+            let aside: Vec<&Arc<Memtable>> = part.history.aside.iter().collect();
+            let sources: Vec<_> = merged.iter().map(|run| from.pages.cursor(run.root)).collect();
+            plan.add_run(&mut apart, sources, &aside)?;
+            plans.insert(part.branch.number, plan);
         }
-        Ok(Built { plan, apart, freed })
+        for part in &from.parts {
+            let Some(plan) = plans.get_mut(&part.branch.number) else { continue };
+            for _ in 0..ROUNDS {
+                let Some(memtable) = engine.gather_more(&part.branch) else { break };
+                plan.add_run(&mut apart, [], &[&memtable])?;
+            }
+        }
+        Ok(Built { plans, apart, freed })
     }
 }
 
@@ -317,7 +369,7 @@ struct Plan {
 
 impl Plan {
     /// Chooses the runs to drop and those to merge with what was set aside, which it returns.
-    fn new(from: &Gathered, most: usize) -> (Plan, Vec<Run>) {
+    fn new(from: &Part, whole: bool, most: usize) -> (Plan, Vec<Run>) {
         let all = from.history.runs.iter().copied();
         let (mut gone, mut runs): (Vec<Run>, Vec<Run>) = all.partition(|run| from.kept.expired(run));
         let mut sizes = runs.clone();
@@ -333,7 +385,7 @@ impl Plan {
             });
         }
         let start = match compaction::pick(&sizes, most) {
-            _ if from.whole => 0,
+            _ if whole => 0,
             Some(plan) => plan.merge.start,
             None => runs.len(),
         };
@@ -341,6 +393,13 @@ impl Plan {
         gone.extend(&merged);
         let (kept, next_run) = (from.kept.clone(), from.next_run);
         (Plan { runs, gone, kept, first_new: next_run, next_run }, merged)
+    }
+
+    /// For a branch that was made since the checkpoint began: it has no runs, and all is kept.
+    fn of_new(tip: &Tip) -> Plan {
+        let kept = Kept { horizon: tip.floor, pins: Arc::clone(&tip.pins) };
+        let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
+        Plan { runs, gone: Vec::new(), kept, first_new: next_run, next_run }
     }
 
     /// Adds a run of the versions in `runs` and `memtables` that anybody may still ask for, if there are any.
@@ -364,36 +423,33 @@ impl Plan {
     }
 
     /// Versions that ended at or before this may be gone afterwards.
-    fn floor(&self, committer: &Committer) -> Timestamp {
+    fn floor(&self, tip: &Tip) -> Timestamp {
         if weakened("history-floor-forgotten") {
-            return committer.floor;
+            return tip.floor;
         }
-        committer.floor.max(self.kept.horizon)
+        tip.floor.max(self.kept.horizon)
     }
 
-    /// Writes the rows of the branch and of its runs; returns the root of the system tree.
+    /// Writes the rows of a branch and of its runs to the system tree; returns that of the branch.
     fn write_system_rows(
         &self,
-        committer: &Committer,
+        branch: u32,
+        tip: &Tip,
         writer: &mut PageWriter<'_>,
+        system: &mut Root,
         version: Timestamp,
-    ) -> Result<Root> {
-        let mut system = committer.system;
+    ) -> Result<BranchRow> {
         for run in &self.gone {
-            writer.remove(&mut system, &Run::key(MAIN_BRANCH, run.number))?;
+            writer.remove(system, &Run::key(branch, run.number))?;
         }
         for run in self.runs.iter().filter(|run| run.number >= self.first_new) {
-            writer.set(&mut system, &Run::key(MAIN_BRANCH, run.number), version, &run.encode())?;
+            writer.set(system, &Run::key(branch, run.number), version, &run.encode())?;
         }
-        let branch = BranchRow {
-            name: "main".to_owned(),
-            fork: None,
-            root: committer.root,
-            head: committer.latest.timestamp,
-            floor: self.floor(committer),
-        };
-        writer.set(&mut system, &BranchRow::key(MAIN_BRANCH), version, &branch.encode())?;
-        Ok(system)
+        let row = tip.current_row(self.floor(tip));
+        if row != tip.row {
+            writer.set(system, &BranchRow::key(branch), version, &row.encode())?;
+        }
+        Ok(row)
     }
 }
 
@@ -424,7 +480,11 @@ pub(crate) fn write_run<M: PageMaker>(
         let source = &mut open[least];
         let start = key::decode(source.key(), &mut user_key)?;
         if kept.keeps(start, source.end()) {
-            loader.push(source.key(), source.end(), source.value()?)?;
+            if source.is_tombstone() {
+                loader.push_tombstone(source.key(), source.end())?;
+            } else {
+                loader.push(source.key(), source.end(), source.value()?)?;
+            }
             run.first_start = run.first_start.min(start);
             run.last_end = run.last_end.max(source.end());
             run.entries += 1;

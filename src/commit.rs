@@ -13,6 +13,8 @@ use dosql_btree::{PageWriter, Root, Was};
 use dosql_sql::catalog::store::is_catalog_key;
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
+use crate::branch::layers::Beneath;
+use crate::branch::{Branch, Tip};
 use crate::changes::Changes;
 use crate::engine::{Committer, Engine, Pending};
 use crate::history::displaced::Displaced;
@@ -38,19 +40,55 @@ pub(crate) struct Committed {
 }
 
 impl Engine {
-    /// Commits `writes`, which must not be empty. The caller holds the turn. On success `writes` is empty; after an error it is as
+    /// Commits `writes`, which must not be empty, to a branch. The caller holds its turn. On success `writes` is empty; after an error it is as
     /// it was, and nothing has changed.
-    pub(crate) fn commit(&self, writes: &mut Writes, check: Option<Validation<'_>>) -> Result<Committed> {
+    pub(crate) fn commit(
+        &self,
+        branch: &Arc<Branch>,
+        writes: &mut Writes,
+        check: Option<Validation<'_>>,
+    ) -> Result<Committed> {
         span!("commit", changes = writes.changes().len());
-        let mut record = self.record.lock();
-        encode(&mut record, writes.changes())?;
+        let mut record = branch.record.lock();
+        encode(&mut record, branch.number, writes.changes())?;
         let mut committer = self.committer.lock();
         if !weakened("closed-unchecked") {
             self.check_writable()?;
         }
         if let Some(check) = &check {
-            self.validate(check, writes.changes())?;
+            self.validate(branch, check, writes.changes())?;
         }
+        let timestamp = self.next_timestamp(&committer)?;
+        record.set_timestamp(timestamp);
+        let mut tip = branch.tip.lock();
+        let (appended, root) = self.apply_and_append(&mut tip, timestamp, writes.changes(), &record)?;
+        tip.history.memtable.add(&tip.displaced);
+        if branch.number != MAIN_BRANCH {
+            committer.history_elsewhere += tip.displaced.bytes();
+        }
+        committer.last = timestamp;
+        // The catalog's keys come before all others.
+        if writes.changes().keys().next().is_some_and(is_catalog_key) {
+            tip.catalog_changed = timestamp;
+        }
+        tip.root = root;
+        if self.options.retention == 0 {
+            tip.floor = timestamp;
+        }
+        let view = self.publish_view(&committer, branch.number, &mut tip, timestamp);
+        drop(tip);
+        self.pending.lock().push_back(Pending { end: appended.end, branch: Arc::clone(branch), view });
+        let bytes = writes.bytes();
+        let changes = writes.take();
+        let visible = branch.visible.read().timestamp;
+        let budget = self.options.limits.conflict_window_bytes;
+        branch.window.lock().push(timestamp, bytes, changes, visible, budget);
+        self.counters.commits.fetch_add(1, Ordering::Relaxed);
+        Ok(Committed { timestamp, end: appended.end })
+    }
+
+    /// The Timestamp of the commit that is being made.
+    pub(crate) fn next_timestamp(&self, committer: &Committer) -> Result<Timestamp> {
         let last = if weakened("clock-believed") { Timestamp::ZERO } else { committer.last };
         let timestamp = Timestamp::after(last, self.env.now());
         if timestamp == Timestamp::MAX {
@@ -58,32 +96,12 @@ impl Engine {
                 "the clock has reached the end of time; set it right and reopen the database",
             ));
         }
-        record.set_timestamp(timestamp);
-        let (appended, root) = self.apply_and_append(&mut committer, timestamp, writes.changes(), &record)?;
-        committer.history.memtable.add(&committer.displaced);
-        committer.last = timestamp;
-        // The catalog's keys come before all others.
-        if writes.changes().keys().next().is_some_and(is_catalog_key) {
-            committer.catalog_changed = timestamp;
-        }
-        committer.root = root;
-        if self.options.retention == 0 {
-            committer.floor = timestamp;
-        }
-        let view = self.publish_view(&mut committer, timestamp);
-        self.pending.lock().push_back(Pending { end: appended.end, view });
-        let bytes = writes.bytes();
-        let changes = writes.take();
-        let visible = self.visible.read().timestamp;
-        let budget = self.options.limits.conflict_window_bytes;
-        self.window.lock().push(timestamp, bytes, changes, visible, budget);
-        self.counters.commits.fetch_add(1, Ordering::Relaxed);
-        Ok(Committed { timestamp, end: appended.end })
+        Ok(timestamp)
     }
 
-    fn validate(&self, check: &Validation<'_>, changes: &Changes) -> Result<()> {
+    fn validate(&self, branch: &Branch, check: &Validation<'_>, changes: &Changes) -> Result<()> {
         let reads = (check.isolation == Isolation::Serializable).then_some(check.reads);
-        let verdict = self.window.lock().check(check.snapshot, reads, changes);
+        let verdict = branch.window.lock().check(check.snapshot, reads, changes);
         if verdict.is_err() {
             self.counters.conflicts.fetch_add(1, Ordering::Relaxed);
         }
@@ -92,18 +110,19 @@ impl Engine {
 
     fn apply_and_append(
         &self,
-        committer: &mut Committer,
+        tip: &mut Tip,
         timestamp: Timestamp,
         changes: &Changes,
         record: &RecordBuilder,
     ) -> Result<(Appended, Root)> {
-        let (mut root, displaced) = (committer.root, &mut committer.displaced);
+        let (mut root, displaced) = (tip.root, &mut tip.displaced);
         displaced.clear();
         // Dropping the writer takes back what was not published.
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
-        let keep = self.options.retention > 0 || !committer.tags.is_empty();
-        let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages) };
+        let keep = self.options.retention > 0 || !tip.pins.is_empty();
+        let beneath = tip.beneath.as_deref();
+        let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath };
         for (key, change) in changes.iter() {
             apply(&mut writer, &mut root, how, key, change, displaced)?;
         }
@@ -121,24 +140,37 @@ impl Engine {
         })
     }
 
-    /// Makes the view of what the committer has just published.
-    pub(crate) fn publish_view(&self, committer: &mut Committer, timestamp: Timestamp) -> Arc<View> {
+    /// Makes the view of what has just been published on a branch.
+    pub(crate) fn publish_view(
+        &self,
+        committer: &Committer,
+        branch: u32,
+        tip: &mut Tip,
+        timestamp: Timestamp,
+    ) -> Arc<View> {
         let view = Arc::new(View {
+            branch,
             timestamp,
             pages: self.pages.latest(),
-            root: committer.root,
+            root: tip.root,
             system: committer.system,
-            history: committer.history.clone(),
-            floor: committer.floor,
-            catalog_changed: committer.catalog_changed,
+            history: tip.history.clone(),
+            beneath: tip.beneath.clone(),
+            floor: tip.floor,
+            catalog_changed: tip.catalog_changed,
             tags: Arc::clone(&committer.tags),
         });
-        committer.latest = Arc::clone(&view);
+        tip.latest = Arc::clone(&view);
         view
     }
 
     /// Waits as `durability` asks and shows the commit to new readers.
-    pub(crate) fn acknowledge(&self, committed: &Committed, durability: Durability) -> Result<()> {
+    pub(crate) fn acknowledge(
+        &self,
+        branch: &Branch,
+        committed: &Committed,
+        durability: Durability,
+    ) -> Result<()> {
         if weakened("visible-before-durable") {
             self.make_visible(committed.end);
         }
@@ -163,15 +195,15 @@ impl Engine {
             }
         }
         self.make_visible(committed.end);
-        let visible = self.visible.read().timestamp;
-        self.window.lock().forget(visible, self.options.limits.conflict_window_bytes);
+        let visible = branch.visible.read().timestamp;
+        branch.window.lock().forget(visible, self.options.limits.conflict_window_bytes);
         self.relieve();
         Ok(())
     }
 }
 
-fn encode(record: &mut RecordBuilder, changes: &Changes) -> Result<()> {
-    record.begin(Timestamp::ZERO, MAIN_BRANCH);
+fn encode(record: &mut RecordBuilder, branch: u32, changes: &Changes) -> Result<()> {
+    record.begin(Timestamp::ZERO, branch);
     for (key, change) in changes.iter() {
         match change {
             Some(value) => record.put(key, value)?,
@@ -184,18 +216,20 @@ fn encode(record: &mut RecordBuilder, changes: &Changes) -> Result<()> {
 
 /// How changes are applied to the tree.
 #[derive(Clone, Copy)]
-pub(crate) struct Applying {
+pub(crate) struct Applying<'b> {
     pub(crate) timestamp: Timestamp,
     /// Whether what they displace is kept for the history.
     pub(crate) keep: bool,
     pub(crate) form: KeyForm,
+    /// What lies beneath the branch, if anything does.
+    pub(crate) beneath: Option<&'b Beneath>,
 }
 
 /// Changes one key of the tree. What that displaces is noted for the history where it is kept.
 pub(crate) fn apply(
     writer: &mut PageWriter<'_>,
     root: &mut Root,
-    how: Applying,
+    how: Applying<'_>,
     key: &[u8],
     value: Option<&[u8]>,
     displaced: &mut Displaced,
@@ -204,8 +238,14 @@ pub(crate) fn apply(
         return apply_stored(writer, root, how, key, value, displaced);
     }
     let stored = how.form.stored(key);
-    let before = writer.get(*root, &stored)?.filter(|entry| !entry.is_tombstone());
-    let bucket = before.as_ref().map_or(&[][..], |entry| entry.value());
+    let before = writer.get(*root, &stored)?;
+    let shared = match (&before, how.beneath) {
+        // A branch takes over what its parent keeps under the same hash.
+        (None, Some(beneath)) => beneath.get(&stored, Timestamp::MAX)?,
+        _ => None,
+    };
+    let own = before.as_ref().filter(|entry| !entry.is_tombstone()).map(|entry| entry.value());
+    let bucket = own.or(shared.as_deref()).unwrap_or_default();
     let bucket = how.form.changed(bucket, key, value)?;
     apply_stored(writer, root, how, &stored, bucket.as_deref(), displaced)
 }
@@ -213,15 +253,16 @@ pub(crate) fn apply(
 fn apply_stored(
     writer: &mut PageWriter<'_>,
     root: &mut Root,
-    how: Applying,
+    how: Applying<'_>,
     key: &[u8],
     value: Option<&[u8]>,
     displaced: &mut Displaced,
 ) -> Result<()> {
-    let Applying { timestamp, keep, .. } = how;
+    let Applying { timestamp, keep, beneath, .. } = how;
     if !keep {
         match value {
             Some(value) => writer.set(root, key, timestamp, value)?,
+            None if beneath.is_some() => writer.put_tombstone(root, key, timestamp)?.is_some(),
             None => writer.remove(root, key)?,
         };
         return Ok(());
@@ -230,13 +271,32 @@ fn apply_stored(
     let begun = displaced.begin(end);
     let before: Option<Was> = match value {
         Some(value) => writer.put_keeping(root, key, timestamp, value, begun)?,
+        None if beneath.is_some() => {
+            let before = writer.put_tombstone(root, key, timestamp)?;
+            before.map(|before| {
+                begun.extend_from_slice(&before.value);
+                Was { version: before.version, tombstone: before.tombstone }
+            })
+        }
         None => writer.delete_keeping(root, key, begun)?,
     };
     let forgotten = value.is_none() && weakened("deleted-row-forgotten");
-    let Some(before) = before.filter(|before| !before.tombstone && !forgotten) else {
+    let Some(before) = before.filter(|_| !forgotten) else {
         displaced.drop_begun();
         return Ok(());
     };
+    if before.tombstone {
+        match value {
+            // Its end has to be known: where nothing says that the key was deleted, the parent is asked.
+            Some(_) if beneath.is_some() => displaced.keep_tombstone(key, before.version),
+            None if beneath.is_some() => {
+                writer.put_tombstone(root, key, before.version)?;
+                displaced.drop_begun();
+            }
+            _ => displaced.drop_begun(),
+        }
+        return Ok(());
+    }
     if value == Some(displaced.begun()) {
         // The same again is no new version: the row goes on being what it was since it was first so.
         writer.set(root, key, before.version, displaced.begun())?;

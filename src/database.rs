@@ -96,14 +96,14 @@ impl Database {
     /// Fails for a name that is taken or no name (1 to 128 of `A-Z a-z 0-9 . _ / -`; case does not count), and as
     /// [`Database::read_at`] for the moment.
     pub fn create_tag(&self, name: &str, at: Option<Timestamp>) -> Result<()> {
-        self.0.create_tag(name, at, false).map(|_| ())
+        self.0.create_tag(self.0.branch(), name, at, false).map(|_| ())
     }
 
     /// Drops a tag.
     ///
     /// Fails where there is none of that name.
     pub fn drop_tag(&self, name: &str) -> Result<()> {
-        if self.0.drop_tag(name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
+        if self.0.drop_tag(self.0.branch(), name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
     }
 
     /// All tags, by name.
@@ -117,7 +117,7 @@ impl Database {
     ///
     /// Fails as [`Database::read_at`] for the moment.
     pub fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
-        self.0.delete_history(before)
+        self.0.delete_history(self.0.branch(), before)
     }
 
     /// Waits for the writer's turn and begins a transaction that can't conflict.

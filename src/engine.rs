@@ -1,46 +1,48 @@
 //! The state behind a database handle, and how it is locked.
 //!
 //! ```text
-//! turn           who may write: held by a write transaction from its begin, by an optimistic one only while it commits
-//! record         the record of the commit under way, by whoever has the turn
+//! turn*          who may write: held by a write transaction from its begin, by an optimistic one only while it commits
+//! record*        the record of the commit under way, by whoever has the turn
 //! checkpointing  who makes a checkpoint: held from its first step to its last
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
+//! tip*           where a branch has come to; changed under the committer only
 //! pending        commits that are in the tree but not yet durable, oldest first
-//! visible        the view that new readers get: the newest commit that is durable (or need not be)
+//! visible*       the view that new readers get: the newest commit that is durable (or need not be)
 //! sweep          who gives space back, and how far that has come
+//!
+//! *: one for each branch (crate::branch)
 //! ```
 //!
-//! Always taken in this order: turn, sweep, record or checkpointing, committer, then any one of window, pending, visible, or the locks of the
-//! layers below. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
+//! Always taken in this order: turn, sweep, record or checkpointing, committer, tip, then any one of window, pending, visible, or the locks of
+//! the layers below. Nobody holds two of a kind. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::metrics::Histogram;
 use dosql_base::mutant::weakened;
+use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
-use dosql_wal::{Log, LogPosition, RecordBuilder};
+use dosql_wal::{Log, LogPosition};
 
 use smallvec::SmallVec;
 
+use crate::branch::Branch;
 use crate::feed::Subscribers;
-use crate::history::History;
-use crate::history::displaced::Displaced;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
+use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Options};
 use crate::readers::Readers;
 use crate::shrink::Sweep;
 use crate::storage::Lock;
 use crate::tags::Tags;
-use crate::turn::{Turn, TurnGuard};
+use crate::turn::TurnGuard;
 use crate::view::View;
-use crate::window::Window;
 
 /// One open database.
 pub(crate) struct Engine {
@@ -52,9 +54,8 @@ pub(crate) struct Engine {
     pub(crate) log: Log,
     #[allow(dead_code, reason = "compaction moves history there")]
     pub(crate) segments: Arc<dyn SegmentStore>,
-    pub(crate) turn: Arc<Turn>,
-    /// Kept for its buffer.
-    pub(crate) record: Mutex<RecordBuilder>,
+    /// The branch that every database has.
+    pub(crate) main: Arc<Branch>,
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) sweep: Mutex<Sweep>,
     /// Whether checkpoints that fall due are made by a thread.
@@ -62,9 +63,7 @@ pub(crate) struct Engine {
     pub(crate) worker: Worker,
     pub(crate) room: LogRoom,
     pub(crate) committer: Mutex<Committer>,
-    pub(crate) window: Mutex<Window>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,
-    pub(crate) visible: RwLock<Arc<View>>,
     pub(crate) readers: Readers,
     pub(crate) subscribers: Subscribers,
     /// Why the database can't be used any more.
@@ -77,15 +76,46 @@ pub(crate) struct Engine {
     pub(crate) lock: Mutex<Option<Lock>>,
 }
 
-/// A user's hold on an open database. When the last is gone the database closes, after the thread that works for it has ended.
+/// A user's hold on a branch of an open database. When the last is gone the database closes, after the thread that works for it has
+/// ended.
 #[derive(Clone)]
 pub(crate) struct Handle(Arc<Held>);
 
-struct Held(Arc<Engine>);
+struct Held {
+    engine: Arc<Engine>,
+    branch: Arc<Branch>,
+    open: Arc<Open>,
+}
+
+/// Ends with the last hold on any branch.
+struct Open(Arc<Engine>);
 
 impl Handle {
+    /// A hold on main.
     pub(crate) fn new(engine: Engine) -> Self {
-        Handle(Arc::new(Held(Arc::new(engine))))
+        let engine = Arc::new(engine);
+        let (branch, open) = (Arc::clone(&engine.main), Arc::new(Open(Arc::clone(&engine))));
+        Handle(Arc::new(Held { engine, branch, open }))
+    }
+
+    /// A hold on another branch of the same database.
+    pub(crate) fn on(&self, branch: Arc<Branch>) -> Self {
+        let (engine, open) = (Arc::clone(&self.0.engine), Arc::clone(&self.0.open));
+        Handle(Arc::new(Held { engine, branch, open }))
+    }
+
+    pub(crate) fn branch(&self) -> &Arc<Branch> {
+        &self.0.branch
+    }
+
+    /// The view that new readers of the branch get.
+    pub(crate) fn view(&self) -> Arc<View> {
+        self.0.branch.view()
+    }
+
+    /// What time it is: never before the last commit of the branch, even where the clock stands still or steps back.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.now_on(&self.0.branch)
     }
 }
 
@@ -93,11 +123,11 @@ impl Deref for Handle {
     type Target = Arc<Engine>;
 
     fn deref(&self) -> &Arc<Engine> {
-        &self.0.0
+        &self.0.engine
     }
 }
 
-impl Drop for Held {
+impl Drop for Open {
     fn drop(&mut self) {
         self.0.worker.join();
         self.0.room.join();
@@ -108,31 +138,42 @@ impl Drop for Held {
 pub(crate) struct Committer {
     /// Every Timestamp up to here is taken: by a commit, by a checkpoint, or by a reader of the past.
     pub(crate) last: Timestamp,
-    /// The tree of current rows as of the last commit.
-    pub(crate) root: Root,
     pub(crate) system: Root,
-    pub(crate) history: History,
-    /// What the commit under way displaces; kept for its buffers.
-    pub(crate) displaced: Displaced,
-    /// See [`View::floor`].
-    pub(crate) floor: Timestamp,
-    /// See [`View::catalog_changed`].
-    pub(crate) catalog_changed: Timestamp,
     pub(crate) tags: Tags,
-    pub(crate) next_run: u64,
-    /// The view of the last commit, durable or not.
-    pub(crate) latest: Arc<View>,
-    /// Where the log of the last checkpoint begins, what its first record chains to, and the last commit before it.
+    /// All branches by number, main too.
+    pub(crate) branches: BTreeMap<u32, Arc<Branch>>,
+    /// Bytes of history in memory, of all branches but main.
+    pub(crate) history_elsewhere: usize,
+    /// Where the log of the last checkpoint begins, and what its first record chains to.
     pub(crate) log_start: LogPosition,
     pub(crate) log_chain: u32,
-    pub(crate) log_head: Timestamp,
     /// When the log was last synced for the sake of [`crate::Durability::Interval`].
     pub(crate) synced: Timestamp,
+}
+
+impl Committer {
+    /// The last commit of any branch that readers see.
+    pub(crate) fn last_shown(&self) -> Timestamp {
+        let shown = self.branches.values().map(|branch| branch.visible.read().timestamp);
+        shown.max().unwrap_or(Timestamp::ZERO)
+    }
+
+    /// The view of the last commit of each branch, main first.
+    pub(crate) fn latest_views(&self) -> Vec<Arc<View>> {
+        self.branches.values().map(|branch| branch.latest()).collect()
+    }
+
+    /// Bytes of history in memory, of all branches.
+    pub(crate) fn history_memory(&self) -> usize {
+        let main = self.branches.get(&MAIN_BRANCH);
+        main.map_or(0, |main| main.tip.lock().history.memory()).saturating_add(self.history_elsewhere)
+    }
 }
 
 /// A commit that waits for the log.
 pub(crate) struct Pending {
     pub(crate) end: LogPosition,
+    pub(crate) branch: Arc<Branch>,
     pub(crate) view: Arc<View>,
 }
 
@@ -189,14 +230,9 @@ impl Engine {
         error
     }
 
-    /// The view that new readers get.
-    pub(crate) fn view(&self) -> Arc<View> {
-        Arc::clone(&self.visible.read())
-    }
-
-    /// What time it is: never before the last commit, even where the clock stands still or steps back.
-    pub(crate) fn now(&self) -> Timestamp {
-        self.env.now().max(self.visible.read().timestamp)
+    /// What time it is: never before the last commit of `branch`.
+    pub(crate) fn now_on(&self, branch: &Branch) -> Timestamp {
+        self.env.now().max(branch.visible.read().timestamp)
     }
 
     /// Makes visible every pending commit whose record ends at or before `durable`.
@@ -205,13 +241,10 @@ impl Engine {
         {
             let mut pending = self.pending.lock();
             while pending.front().is_some_and(|first| first.end <= durable) {
-                replaced.extend(pending.pop_front().map(|first| first.view));
-            }
-            if let Some(newest) = replaced.pop() {
-                let mut visible = self.visible.write();
-                if newest.timestamp > visible.timestamp {
-                    replaced.push(std::mem::replace(&mut visible, newest));
-                }
+                let Some(Pending { branch, view, .. }) = pending.pop_front() else { break };
+                let next = pending.front().filter(|next| next.end <= durable);
+                let newest = next.is_none_or(|next| !Arc::ptr_eq(&next.branch, &branch));
+                replaced.push(if newest { branch.show(view) } else { view });
             }
         }
         // Views are given back, with the page images that they pin, when no lock is held.
@@ -257,14 +290,14 @@ impl Engine {
         view.floor.max(Timestamp::from_micros(kept)).min(view.timestamp)
     }
 
-    /// A view that contains every commit at or before `at`, and the promise that no later commit will be: so that a read as
-    /// of `at` gives the same rows for ever.
-    pub(crate) fn view_at(&self, at: Timestamp) -> Result<Arc<View>> {
-        if at > self.view().timestamp {
-            self.reserve_past(at)?;
+    /// A view of a branch that contains every commit at or before `at`, and the promise that no later commit will be: so that a
+    /// read as of `at` gives the same rows for ever.
+    pub(crate) fn view_at(&self, branch: &Branch, at: Timestamp) -> Result<Arc<View>> {
+        if at > branch.visible.read().timestamp {
+            self.reserve_past(branch, at)?;
         }
         // Commits may have come since, and without retention they take the moment with them.
-        let view = self.view();
+        let view = branch.view();
         self.check_horizon(&view, at)?;
         Ok(view)
     }
@@ -286,8 +319,8 @@ impl Engine {
     }
 
     /// Sees to it that no commit after this takes a Timestamp at or below `at`, and that all that did are visible.
-    pub(crate) fn reserve_past(&self, at: Timestamp) -> Result<()> {
-        let now = self.now();
+    pub(crate) fn reserve_past(&self, branch: &Branch, at: Timestamp) -> Result<()> {
+        let now = self.now_on(branch);
         if at > now {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
@@ -300,7 +333,8 @@ impl Engine {
             if !weakened("past-not-reserved") {
                 committer.last = committer.last.max(at);
             }
-            committer.latest.timestamp > self.visible.read().timestamp
+            let latest = branch.tip.lock().latest.timestamp;
+            latest > branch.visible.read().timestamp
         };
         if waits { self.settle() } else { Ok(()) }
     }
@@ -309,12 +343,16 @@ impl Engine {
     pub(crate) fn backlog(&self) -> (u64, usize) {
         let committer = self.committer.lock();
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
-        (logged, self.pages.dirty_bytes().saturating_add(committer.history.memory()))
+        (logged, self.pages.dirty_bytes().saturating_add(committer.history_memory()))
     }
 
-    /// Takes the writer's turn, or answers `Busy`.
-    pub(crate) fn take_turn(&self, patience: Option<std::time::Duration>) -> Result<TurnGuard> {
-        self.turn.take(patience).ok_or_else(busy)
+    /// Takes the turn of a branch's writers, or answers `Busy`.
+    pub(crate) fn take_turn(
+        &self,
+        branch: &Branch,
+        patience: Option<std::time::Duration>,
+    ) -> Result<TurnGuard> {
+        branch.turn.take(patience).ok_or_else(busy)
     }
 }
 

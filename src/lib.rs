@@ -26,6 +26,7 @@
 //! ```
 
 mod backup;
+mod branch;
 mod bytes;
 mod changes;
 mod checkpoint;

@@ -75,7 +75,7 @@ impl Engine {
     /// What has gathered for a checkpoint; `None` where that can't be told without waiting.
     fn gathered(&self) -> Option<Backlog> {
         let committer = self.committer.try_lock()?;
-        let held = self.pages.dirty_bytes().saturating_add(committer.history.memory()) as u64;
+        let held = self.pages.dirty_bytes().saturating_add(committer.history_memory()) as u64;
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
         drop(committer);
         let part = |what: u64, limit: u64| what.saturating_mul(FULL) / limit.max(1);

@@ -108,6 +108,14 @@ pub(crate) struct BranchRow {
 }
 
 impl BranchRow {
+    pub(crate) const PREFIX: &[u8] = b"b";
+
+    /// The number of a branch, from the key of its row (past its prefix).
+    pub(crate) fn number(key: &[u8]) -> Result<u32> {
+        let wrong = |_| Error::corrupt("the key of a branch row is not well formed", "system tree");
+        Ok(u32::from_be_bytes(key.try_into().map_err(wrong)?))
+    }
+
     pub(crate) fn key(branch: u32) -> Vec<u8> {
         let mut key = vec![b'b'];
         key.extend_from_slice(&branch.to_be_bytes());

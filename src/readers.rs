@@ -4,6 +4,7 @@
 //! into readers of the past: each gets the newest view, sees the same rows in it through history, and pins nothing old any
 //! more. One whose moment history no longer reaches keeps what it has.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 
 use dosql_base::Timestamp;
@@ -121,16 +122,20 @@ impl Engine {
         if self.options.retention == 0 || self.pages.pinned_bytes() <= self.options.pinned_bytes {
             return;
         }
-        let newest = self.view();
+        let newest: BTreeMap<u32, Arc<View>> = {
+            let committer = self.committer.lock();
+            committer.branches.iter().map(|(&number, branch)| (number, branch.view())).collect()
+        };
         for reader in self.readers.all() {
             // One that is reading at this moment is passed over; there will be another occasion.
             let Some(mut sight) = reader.sight.try_lock() else { continue };
+            let Some(newest) = newest.get(&sight.view.branch) else { continue };
             let old = sight.view.pages.version() < newest.pages.version()
                 && sight.view.timestamp <= newest.timestamp;
-            if !old || (sight.at < newest.timestamp && self.horizon(&newest) > sight.oldest) {
+            if !old || (sight.at < newest.timestamp && self.horizon(newest) > sight.oldest) {
                 continue;
             }
-            let replaced = std::mem::replace(&mut sight.view, Arc::clone(&newest));
+            let replaced = std::mem::replace(&mut sight.view, Arc::clone(newest));
             sight.generation = sight.generation.wrapping_add(1);
             drop(sight);
             drop(replaced);

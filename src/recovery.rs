@@ -1,16 +1,18 @@
 //! Opening: a new database is made, an existing one is brought to its last durable commit. The cases are those of
 //! docs/RECOVERY.md.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, Ordering};
-use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Env, Error, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
-use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record, RecordBuilder};
+use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 
+use crate::branch::layers::{Beneath, Span};
+use crate::branch::{Branch, Tip};
 use crate::commit::{Applying, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::feed::Subscribers;
@@ -20,16 +22,14 @@ use crate::history::memtable::Memtable;
 use crate::log_room::LogRoom;
 use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow, is_outdated};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, is_outdated};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
 use crate::tags::{self, Tags};
 use crate::timed_log::TimedLog;
 use crate::trace::span;
-use crate::turn::Turn;
 use crate::view::View;
-use crate::window::Window;
 
 /// Opens the database that `storage` holds, or makes one there. Also tells whether a checkpoint has to make its last commits durable
 /// before anybody relies on them.
@@ -52,7 +52,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
     let keep = options.retention > 0;
-    let mut replay = Replay::new(&pages, &meta, &manifest, keep);
+    let mut replay = Replay::new(&pages, &meta, manifest, keep)?;
     let counters = Counters::default();
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
@@ -62,34 +62,17 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     };
     let replayed = replay.finish()?;
     let last = replayed.last;
-    let tags = tags::load(&pages.latest(), replayed.system)?;
-    let history = History { runs: manifest.runs.into(), aside: Arc::default(), memtable: replayed.memtable };
-    let visible_to = recovered.last.unwrap_or(manifest.branch.head);
-    let latest = Arc::new(View {
-        timestamp: visible_to,
-        pages: pages.latest(),
-        root: replayed.root,
-        system: replayed.system,
-        history: history.clone(),
-        floor: manifest.branch.floor,
-        catalog_changed: visible_to,
-        tags: Arc::clone(&tags),
-    });
-    let floor = if options.retention == 0 && recovered.commits > 0 { last } else { manifest.branch.floor };
+    let branches = branches(&pages, &replayed, options.retention == 0)?;
+    let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
+    let elsewhere = branches.values().filter(|branch| branch.number != MAIN_BRANCH);
     let committer = Committer {
         last,
-        root: replayed.root,
         system: replayed.system,
-        history,
-        displaced: Displaced::default(),
-        floor,
-        catalog_changed: visible_to,
-        tags,
-        next_run: manifest.next_run,
-        latest: Arc::clone(&latest),
+        tags: replayed.tags,
+        history_elsewhere: elsewhere.map(|branch| branch.tip.lock().history.memory()).sum(),
+        branches,
         log_start: meta.log,
         log_chain: meta.chain,
-        log_head: manifest.branch.head,
         synced: env.now(),
     };
     counters.replayed.store(recovered.commits, Ordering::Relaxed);
@@ -100,17 +83,14 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         pages,
         log,
         segments: storage.segments,
-        turn: Arc::new(Turn::default()),
-        record: Mutex::new(RecordBuilder::new()),
+        main,
         checkpointing: Mutex::new(()),
         sweep: Mutex::default(),
         background,
         worker: Worker::default(),
         room: LogRoom::default(),
         committer: Mutex::new(committer),
-        window: Mutex::new(Window::new(visible_to)),
         pending: Mutex::new(VecDeque::new()),
-        visible: RwLock::new(latest),
         readers: Readers::default(),
         subscribers: Subscribers::default(),
         fault: OnceLock::new(),
@@ -181,22 +161,83 @@ fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) 
     Ok(meta)
 }
 
+fn no_main() -> Error {
+    Error::corrupt("the row of the main branch is missing", "system tree")
+}
+
+/// The branches as they are when all of the log was replayed.
+fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BTreeMap<u32, Arc<Branch>>> {
+    let latest = pages.latest();
+    let mut branches = BTreeMap::new();
+    for (&number, state) in &replayed.branches {
+        let at = state.last.unwrap_or(state.row.head);
+        let floor = if forgets && state.last.is_some() { at } else { state.row.floor };
+        let history = state.history();
+        let view = Arc::new(View {
+            branch: number,
+            timestamp: at,
+            pages: latest.clone(),
+            root: state.root,
+            system: replayed.system,
+            history: history.clone(),
+            beneath: state.beneath.clone(),
+            floor,
+            catalog_changed: at,
+            tags: Arc::clone(&replayed.tags),
+        });
+        let tip = Tip {
+            root: state.root,
+            history,
+            displaced: Displaced::default(),
+            floor,
+            catalog_changed: at,
+            beneath: state.beneath.clone(),
+            pins: tags::points(&replayed.tags, number).into(),
+            next_run: state.next_run,
+            latest: view,
+            log_head: state.row.head,
+            row: state.row.clone(),
+        };
+        branches.insert(number, Branch::new(number, tip));
+    }
+    Ok(branches)
+}
+
 /// What the system tree says.
 pub(crate) struct Manifest {
-    pub(crate) branch: BranchRow,
+    pub(crate) branches: BTreeMap<u32, Listed>,
+    pub(crate) tags: Tags,
+}
+
+/// A branch as the system tree has it.
+pub(crate) struct Listed {
+    pub(crate) row: BranchRow,
     /// Oldest first.
     pub(crate) runs: Vec<Run>,
     pub(crate) next_run: u64,
-    pub(crate) tags: Tags,
 }
 
 impl Manifest {
     pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Manifest> {
-        let row = pages.get(system, &BranchRow::key(MAIN_BRANCH))?;
-        let row =
-            row.ok_or_else(|| Error::corrupt("the row of the main branch is missing", "system tree"))?;
-        let branch = BranchRow::decode(row.value())?;
-        let prefix = Run::prefix(MAIN_BRANCH);
+        let mut branches = BTreeMap::new();
+        let mut cursor = pages.cursor(system);
+        let mut found = cursor.seek(BranchRow::PREFIX)?;
+        while found && let Some(number) = cursor.key().strip_prefix(BranchRow::PREFIX) {
+            let number = BranchRow::number(number)?;
+            let row = BranchRow::decode(cursor.value()?)?;
+            branches.insert(number, Listed::load(pages, system, number, row)?);
+            found = cursor.next()?;
+        }
+        if !branches.contains_key(&MAIN_BRANCH) {
+            return Err(no_main());
+        }
+        Ok(Manifest { branches, tags: tags::load(pages, system)? })
+    }
+}
+
+impl Listed {
+    fn load(pages: &PageSnapshot, system: Root, branch: u32, row: BranchRow) -> Result<Listed> {
+        let prefix = Run::prefix(branch);
         let mut runs: Vec<Run> = Vec::new();
         let mut cursor = pages.cursor(system);
         let mut found = cursor.seek(&prefix)?;
@@ -209,48 +250,104 @@ impl Manifest {
             found = cursor.next()?;
         }
         let next_run = runs.last().map_or(0, |run| run.number.saturating_add(1));
-        Ok(Manifest { branch, runs, next_run, tags: tags::load(pages, system)? })
+        Ok(Listed { row, runs, next_run })
     }
 }
 
-/// Applies the log's records to the tree and to the history, as their commits did.
+/// Applies the log's records to the trees and to the histories, as their commits did.
 struct Replay<'a> {
     writer: PageWriter<'a>,
-    root: Root,
+    branches: BTreeMap<u32, Replaying>,
     system: Root,
     last: Timestamp,
-    /// Whether versions are kept without tags too.
+    /// Whether versions are kept without pins too.
     keep: bool,
-    /// The keys of the rows of tags.
-    tags: BTreeSet<Vec<u8>>,
-    form: KeyForm,
+    tags: Tags,
+    pages: &'a Arc<Pages>,
+    /// Whether anything was changed that is not published.
     any: bool,
+    /// The version that the writer began with.
+    begun: Timestamp,
     displaced: Displaced,
-    memtable: Memtable,
+}
+
+/// A branch that records are applied to.
+struct Replaying {
+    row: BranchRow,
+    root: Root,
+    runs: Arc<[Run]>,
+    next_run: u64,
+    memtable: Arc<Memtable>,
+    beneath: Option<Arc<Beneath>>,
+    /// Whether something pins its history.
+    pinned: bool,
+    /// The last record.
+    last: Option<Timestamp>,
+}
+
+impl Replaying {
+    fn history(&self) -> History {
+        History { runs: Arc::clone(&self.runs), aside: Arc::default(), memtable: Arc::clone(&self.memtable) }
+    }
 }
 
 struct Replayed {
-    root: Root,
+    branches: BTreeMap<u32, Replaying>,
+    tags: Tags,
     system: Root,
     last: Timestamp,
-    memtable: Arc<Memtable>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: &Manifest, keep: bool) -> Self {
+    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: Manifest, keep: bool) -> Result<Self> {
         let mut writer = pages.writer();
-        writer.begin(meta.checkpoint.next());
-        Replay {
+        let begun = meta.checkpoint.next();
+        writer.begin(begun);
+        let mut replay = Replay {
             writer,
-            root: manifest.branch.root,
+            branches: BTreeMap::new(),
             system: meta.system,
             last: meta.checkpoint,
             keep,
-            tags: manifest.tags.iter().map(|tag| TagRow::key(&tag.name)).collect(),
-            form: KeyForm::of(pages),
+            tags: manifest.tags,
+            pages,
             any: false,
+            begun,
             displaced: Displaced::default(),
-            memtable: Memtable::default(),
+        };
+        for (number, listed) in manifest.branches {
+            let Listed { row, runs, next_run } = listed;
+            let replaying = replay.begin(row, runs, next_run)?;
+            replay.branches.insert(number, replaying);
+        }
+        replay.note_pins();
+        Ok(replay)
+    }
+
+    /// A branch as its row has it. Its parent is known already.
+    fn begin(&self, row: BranchRow, runs: Vec<Run>, next_run: u64) -> Result<Replaying> {
+        let mut beneath = None;
+        if let Some((number, fork)) = row.fork {
+            let parent = self.branches.get(&number).ok_or_else(|| no_branch(number, "system tree"))?;
+            let span = Span { branch: number, fork, floor: parent.row.floor };
+            let (pages, parents) = (self.pages.latest(), parent.beneath.as_deref());
+            beneath = Some(Arc::new(Beneath::fork(span, &pages, parent.root, &parent.history(), parents)));
+        }
+        Ok(Replaying {
+            root: row.root,
+            row,
+            runs: runs.into(),
+            next_run,
+            memtable: Arc::default(),
+            beneath,
+            pinned: false,
+            last: None,
+        })
+    }
+
+    fn note_pins(&mut self) {
+        for (&number, branch) in &mut self.branches {
+            branch.pinned = !tags::points(&self.tags, number).is_empty();
         }
     }
 
@@ -261,16 +358,7 @@ impl<'a> Replay<'a> {
                 format!("commit {} follows {}: time went back in the log", record.timestamp, self.last);
             return Err(Error::corrupt(message, place()));
         }
-        if record.branch != MAIN_BRANCH {
-            return Err(Error::corrupt(
-                format!("a commit to branch {}, which is not there", record.branch),
-                place(),
-            ));
-        }
         self.last = record.timestamp;
-        self.any = true;
-        let keep = (self.keep || !self.tags.is_empty()) && !weakened("replay-forgets-history");
-        let how = Applying { timestamp: record.timestamp, keep, form: self.form };
         let mut changes = record.changes();
         while let Some(change) = changes.next()? {
             let (key, value) = match change {
@@ -281,36 +369,60 @@ impl<'a> Replay<'a> {
                     continue;
                 }
             };
-            let (writer, root) = (&mut self.writer, &mut self.root);
-            apply(writer, root, how, key, value, &mut self.displaced)?;
+            self.change(record, key, value)?;
         }
-        self.memtable.add(&self.displaced);
+        let branch = self.branches.get_mut(&record.branch);
+        let branch = branch.ok_or_else(|| no_branch(record.branch, &place()))?;
+        branch.last = Some(record.timestamp);
+        branch.memtable.add(&self.displaced);
         self.displaced.clear();
         Ok(())
+    }
+
+    /// A change of a key.
+    fn change(&mut self, record: &Record<'_>, key: &[u8], value: Option<&[u8]>) -> Result<()> {
+        let branch = self.branches.get_mut(&record.branch);
+        let branch =
+            branch.ok_or_else(|| no_branch(record.branch, &format!("log position {}", record.start)))?;
+        let keep = (self.keep || branch.pinned) && !weakened("replay-forgets-history");
+        let (timestamp, form) = (record.timestamp, KeyForm::of(self.pages));
+        let how = Applying { timestamp, keep, form, beneath: branch.beneath.as_deref() };
+        self.any = true;
+        apply(&mut self.writer, &mut branch.root, how, key, value, &mut self.displaced)
     }
 
     /// A change of the system tree.
     fn note(&mut self, note: &[u8], timestamp: Timestamp) -> Result<()> {
         let change = SystemChange::decode(note)?;
         change.apply(&mut self.writer, &mut self.system, timestamp)?;
-        if change.key.starts_with(TagRow::PREFIX) {
-            match change.value {
-                Some(_) => self.tags.insert(change.key),
-                None => self.tags.remove(&change.key),
-            };
-        }
+        self.any = true;
+        // What follows may depend on it: it is read from where readers find it.
+        self.publish()?;
+        self.begun = self.begun.next();
+        self.writer.begin(self.begun);
+        self.tags = tags::load(&self.pages.latest(), self.system)?;
+        self.note_pins();
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Replayed> {
-        if self.any {
-            self.writer.publish(self.last)?;
-        }
-        Ok(Replayed {
-            root: self.root,
-            system: self.system,
-            last: self.last,
-            memtable: Arc::new(self.memtable),
-        })
+    /// Shows what was done so far to readers.
+    fn publish(&mut self) -> Result<()> {
+        self.begun = self.begun.max(self.last);
+        self.any = false;
+        self.writer.publish(self.begun)
     }
+
+    fn finish(mut self) -> Result<Replayed> {
+        let mut last = self.last;
+        if self.any {
+            self.publish()?;
+            last = self.begun;
+        }
+        let Replay { branches, tags, system, .. } = self;
+        Ok(Replayed { branches, tags, system, last })
+    }
+}
+
+fn no_branch(number: u32, place: &str) -> Error {
+    Error::corrupt(format!("branch {number} is missing"), place)
 }

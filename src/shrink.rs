@@ -10,11 +10,14 @@
 //!
 //! A place is free two checkpoints after it was left, and when no reader needs it any more: a step frees what steps before it moved.
 
-use dosql_base::{Result, Timestamp};
-use dosql_btree::{Misplaced, PageSnapshot, Root};
+use std::sync::Arc;
 
+use dosql_base::{Result, Timestamp};
+use dosql_btree::{Misplaced, Root};
+
+use crate::branch::Branch;
 use crate::engine::{Committer, Engine};
-use crate::manifest::{MAIN_BRANCH, Run};
+use crate::manifest::Run;
 use crate::trace::span;
 
 /// Part of the pages in use that the store may be longer by before that is worth a step, and the least number of pages.
@@ -27,7 +30,7 @@ const FRUITLESS: u32 = 3;
 /// How far it has come.
 #[derive(Default)]
 pub(crate) struct Sweep {
-    /// The tree to go on in: 0 the current rows, 1 the system tree, from 2 on the history runs; and the key.
+    /// The tree to go on in: 0 the system tree, then for each branch that of its rows and those of its history runs; and the key.
     tree: usize,
     from: Vec<u8>,
     fruitless: u32,
@@ -41,7 +44,7 @@ impl Engine {
     pub(crate) fn shrink_step(&self, budget: usize) -> Result<bool> {
         let mut sweep = self.sweep.lock();
         let before = self.pages.stats();
-        let seen = (self.view().timestamp, before.snapshots);
+        let seen = (self.committer.lock().last_shown(), before.snapshots);
         if seen != sweep.seen {
             (sweep.seen, sweep.fruitless) = (seen, 0);
         }
@@ -66,7 +69,7 @@ impl Engine {
         self.check_usable()?;
         let (pages, trees) = {
             let committer = self.committer.lock();
-            (committer.latest.pages.clone(), trees(&committer))
+            (self.pages.latest(), trees(&committer))
         };
         let mut moved = 0;
         if sweep.tree >= trees.len() {
@@ -75,9 +78,9 @@ impl Engine {
         let mut looked = 0;
         while moved < most && looked < 4 * most.max(AT_ONCE) && sweep.tree < trees.len() {
             let part = AT_ONCE.min(most - moved).max(1);
-            let found = pages.find_above(trees[sweep.tree], limit, &sweep.from, part)?;
+            let found = pages.find_above(trees[sweep.tree].0, limit, &sweep.from, part)?;
             looked += found.looked;
-            let done = self.relocate(sweep.tree, &found.misplaced, limit, &pages)?;
+            let done = self.relocate(sweep.tree, &found.misplaced, limit)?;
             moved += done;
             if done < found.misplaced.iter().map(|misplaced| misplaced.pages).sum() {
                 // No room for more until a checkpoint has made some: the rest is found again.
@@ -92,24 +95,17 @@ impl Engine {
     }
 
     /// Moves what was found in a tree, as far as there is room for it; returns how many pages that may have taken.
-    fn relocate(
-        &self,
-        tree: usize,
-        found: &[Misplaced],
-        limit: u64,
-        looked_at: &PageSnapshot,
-    ) -> Result<usize> {
+    fn relocate(&self, tree: usize, found: &[Misplaced], limit: u64) -> Result<usize> {
         if found.is_empty() {
             return Ok(0);
         }
         let mut committer = self.committer.lock();
         let now = trees(&committer);
-        let Some(&before) = now.get(tree) else { return Ok(0) };
-        debug_assert!(looked_at.version() <= committer.latest.pages.version(), "time goes forward");
+        let Some((before, owner)) = now.get(tree) else { return Ok(0) };
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
-        let (mut root, mut taken) = (before, 0);
+        let (mut root, mut taken) = (*before, 0);
         for misplaced in found {
             if writer.room_below(limit) < misplaced.pages {
                 break;
@@ -117,32 +113,51 @@ impl Engine {
             writer.relocate(&mut root, misplaced)?;
             taken += misplaced.pages;
         }
-        let (mut rows, mut system, mut history) =
-            (committer.root, committer.system, committer.history.clone());
-        match tree {
-            0 => rows = root,
-            1 => system = root,
-            _ if root != before => {
-                let mut runs = history.runs.to_vec();
-                runs[tree - 2].root = root;
-                let run = runs[tree - 2];
-                writer.set(&mut system, &Run::key(MAIN_BRANCH, run.number), version, &run.encode())?;
-                history.runs = runs.into();
+        let mut system = committer.system;
+        let mut moved_run = None;
+        match owner {
+            Owner::System => system = root,
+            Owner::Run(branch, run) if root != *before => {
+                let run = Run { root, ..*run };
+                writer.set(&mut system, &Run::key(branch.number, run.number), version, &run.encode())?;
+                moved_run = Some(run);
             }
-            _ => {}
+            Owner::Rows(_) | Owner::Run(..) => {}
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         drop(writer);
         committer.last = version;
-        (committer.root, committer.system, committer.history) = (rows, system, history);
-        let timestamp = committer.latest.timestamp;
-        self.publish_view(&mut committer, timestamp);
+        committer.system = system;
+        let (Owner::Rows(branch) | Owner::Run(branch, _)) = owner else { return Ok(taken) };
+        let mut tip = branch.tip.lock();
+        match moved_run {
+            Some(moved) => {
+                let renewed = |run: &Run| if run.number == moved.number { moved } else { *run };
+                tip.history.runs = tip.history.runs.iter().map(renewed).collect();
+            }
+            None if matches!(owner, Owner::Rows(_)) => tip.root = root,
+            None => {}
+        }
+        let timestamp = tip.latest.timestamp;
+        self.publish_view(&committer, branch.number, &mut tip, timestamp);
         Ok(taken)
     }
 }
 
 /// The trees, in the order of [`Sweep::tree`].
-fn trees(committer: &Committer) -> Vec<Root> {
-    let runs = committer.history.runs.iter().map(|run| run.root);
-    [committer.root, committer.system].into_iter().chain(runs).collect()
+fn trees(committer: &Committer) -> Vec<(Root, Owner)> {
+    let mut trees = vec![(committer.system, Owner::System)];
+    for branch in committer.branches.values() {
+        let tip = branch.tip.lock();
+        trees.push((tip.root, Owner::Rows(Arc::clone(branch))));
+        trees.extend(tip.history.runs.iter().map(|run| (run.root, Owner::Run(Arc::clone(branch), *run))));
+    }
+    trees
+}
+
+/// What a tree holds.
+enum Owner {
+    System,
+    Rows(Arc<Branch>),
+    Run(Arc<Branch>, Run),
 }

@@ -9,6 +9,7 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
 use dosql_sql::Direction;
 
+use crate::branch::stack::Stack;
 use crate::history::past::PastCursor;
 use crate::long_keys::KeyForm;
 use crate::scan::Bounds;
@@ -33,6 +34,8 @@ enum Raw {
     Tree(Cursor),
     /// The tree and history, as they were before it.
     Past(Box<PastCursor>),
+    /// A branch, and what lies beneath it.
+    Stack(Box<Stack>),
 }
 
 /// Part of a group, in the order of the scan.
@@ -49,7 +52,10 @@ struct Group {
 impl Source {
     pub(crate) fn new(view: &View, at: Timestamp, range: &Bounds, direction: Direction) -> Self {
         let form = view.key_form();
-        let raw = if at < view.timestamp {
+        let raw = if let Some(beneath) = &view.beneath {
+            let range = form.stored_range(&range.to_range());
+            Raw::Stack(Box::new(Stack::new(view, beneath, at, &range, direction)))
+        } else if at < view.timestamp {
             Raw::Past(Box::new(view.past(at, &form.stored_range(&range.to_range()), direction)))
         } else {
             Raw::Tree(view.pages.cursor(view.root))
@@ -189,6 +195,10 @@ impl Raw {
                 past.seek(key)?;
                 Ok(past.key().is_some())
             }
+            (Raw::Stack(stack), _) => {
+                stack.seek(key)?;
+                Ok(stack.key().is_some())
+            }
         }
     }
 
@@ -200,6 +210,10 @@ impl Raw {
                 past.advance()?;
                 Ok(past.key().is_some())
             }
+            (Raw::Stack(stack), _) => {
+                stack.advance()?;
+                Ok(stack.key().is_some())
+            }
         }
     }
 
@@ -207,6 +221,7 @@ impl Raw {
         match self {
             Raw::Tree(tree) => tree.key(),
             Raw::Past(past) => past.key().unwrap_or_default(),
+            Raw::Stack(stack) => stack.key().unwrap_or_default(),
         }
     }
 
@@ -214,10 +229,15 @@ impl Raw {
         match self {
             Raw::Tree(tree) => tree.value(),
             Raw::Past(past) => past.value(),
+            Raw::Stack(stack) => stack.value(),
         }
     }
 
     fn is_tombstone(&self) -> bool {
-        matches!(self, Raw::Tree(tree) if tree.is_tombstone())
+        match self {
+            Raw::Tree(tree) => tree.is_tombstone(),
+            Raw::Past(past) => past.is_tombstone(),
+            Raw::Stack(stack) => stack.is_tombstone(),
+        }
     }
 }

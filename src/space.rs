@@ -36,14 +36,17 @@ impl Space {
         engine.check_usable()?;
         // No checkpoint may come between the trees and the counts.
         let checkpointing = engine.checkpointing.lock();
-        let (view, pages, pinned_by) = {
+        let (snapshot, views, system, pages, pinned_by) = {
             let committer = engine.committer.lock();
-            (std::sync::Arc::clone(&committer.latest), engine.pages.stats(), engine.pages.pinned())
+            let views = committer.latest_views();
+            let (pages, pinned) = (engine.pages.stats(), engine.pages.pinned());
+            (engine.pages.latest(), views, committer.system, pages, pinned)
         };
         drop(checkpointing);
-        let count = |root: Root| view.pages.pages_of(root).map(|pages| pages.count());
-        let system = count(view.system)? + pages.free_list_pages;
-        let history = view.history.runs.iter().try_fold(0, |sum, run| Ok(sum + count(run.root)?))?;
+        let count = |root: Root| snapshot.pages_of(root).map(|pages| pages.count());
+        let system = count(system)? + pages.free_list_pages;
+        let runs = views.iter().flat_map(|view| view.history.runs.iter());
+        let history = runs.map(|run| count(run.root)).sum::<Result<u64>>()?;
         let pinned = pinned_by.iter().map(|pinned| pinned.pages).sum();
         Ok(Space {
             live: pages.pages_used.saturating_sub(system + history),

@@ -13,7 +13,7 @@
 use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicU64, Ordering};
 
-use crate::engine::Engine;
+use crate::engine::Handle;
 
 pub use dosql_base::metrics::Durations;
 pub use dosql_btree::{PagesStats, StoreStats};
@@ -99,7 +99,7 @@ impl Memory {
 }
 
 impl Stats {
-    pub(crate) fn of(engine: &Engine) -> Stats {
+    pub(crate) fn of(engine: &Handle) -> Stats {
         let view = engine.view();
         let (log_backlog, _) = engine.backlog();
         let open = engine.readers.open();
@@ -133,7 +133,7 @@ impl Stats {
                 spare_buffers: pages.spare_bytes,
                 history: history_memory,
                 write_sets: open.writes,
-                conflict_window: engine.window.lock().bytes(),
+                conflict_window: engine.branch().window.lock().bytes(),
                 log_buffer: engine.log.buffered(),
             },
             pages,

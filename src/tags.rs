@@ -9,10 +9,11 @@ use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root};
 use dosql_wal::RecordBuilder;
 
+use crate::branch::Branch;
 use crate::commit::Committed;
 use crate::engine::{Committer, Engine, Pending};
 use crate::limits::{MAX_TAG_NAME, MAX_TAGS};
-use crate::manifest::{MAIN_BRANCH, SystemChange, TagRow};
+use crate::manifest::{SystemChange, TagRow};
 
 /// A named moment.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +22,8 @@ pub struct Tag {
     pub name: String,
     /// What it stands for: every commit up to here.
     pub at: Timestamp,
+    /// The number of its branch.
+    pub(crate) branch: u32,
 }
 
 impl Tag {
@@ -42,9 +45,10 @@ pub(crate) fn pin(points: &[Timestamp], start: Timestamp, end: Timestamp) -> boo
     points.get(points.partition_point(|at| *at < start)).is_some_and(|at| *at < end)
 }
 
-/// The moments of all tags, in order.
-pub(crate) fn points(tags: &[Tag]) -> Vec<Timestamp> {
-    let mut points: Vec<Timestamp> = tags.iter().map(|tag| tag.at).collect();
+/// The moments of all tags of a branch, in order.
+pub(crate) fn points(tags: &[Tag], branch: u32) -> Vec<Timestamp> {
+    let own = tags.iter().filter(|tag| tag.branch == branch);
+    let mut points: Vec<Timestamp> = own.map(|tag| tag.at).collect();
     points.sort_unstable();
     points
 }
@@ -56,7 +60,7 @@ pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Tags> {
     let mut found = cursor.seek(TagRow::PREFIX)?;
     while found && cursor.key().starts_with(TagRow::PREFIX) {
         let row = TagRow::decode(cursor.value()?)?;
-        tags.push(Tag { name: row.name, at: row.at });
+        tags.push(Tag { name: row.name, at: row.at, branch: row.branch });
         found = cursor.next()?;
     }
     Ok(tags.into())
@@ -75,14 +79,20 @@ fn check_name(name: &str) -> Result<()> {
 impl Engine {
     /// Makes a tag of the last commit, or of an earlier moment that can be read. Fails where there is one of that name, but for
     /// where that is allowed; whether one was made.
-    pub(crate) fn create_tag(&self, name: &str, at: Option<Timestamp>, unless_there: bool) -> Result<bool> {
+    pub(crate) fn create_tag(
+        &self,
+        branch: &Arc<Branch>,
+        name: &str,
+        at: Option<Timestamp>,
+        unless_there: bool,
+    ) -> Result<bool> {
         self.check_writable()?;
         check_name(name)?;
         self.upgrade_format()?;
         // A checkpoint under way has decided what to drop.
         let one = self.checkpointing.lock();
         if let Some(at) = at {
-            self.view_at(at)?;
+            self.view_at(branch, at)?;
         }
         let committed = {
             let mut committer = self.committer.lock();
@@ -94,19 +104,20 @@ impl Engine {
                 return Err(Error::limit(format!("there are {MAX_TAGS} tags already; drop some")));
             }
             // The last commit, visible or not: without retention it has taken what was before it.
-            let at = at.unwrap_or(committer.latest.timestamp);
-            self.check_horizon(&Arc::clone(&committer.latest), at)?;
-            let row = TagRow { name: name.to_owned(), branch: MAIN_BRANCH, at };
+            let latest = branch.latest();
+            let at = at.unwrap_or(latest.timestamp);
+            self.check_horizon(&latest, at)?;
+            let row = TagRow { name: name.to_owned(), branch: branch.number, at };
             let change = SystemChange { key: TagRow::key(name), value: Some(row.encode()) };
-            self.commit_system(&mut committer, &change)?
+            self.commit_system(&mut committer, branch, &[change])?
         };
         drop(one);
-        self.acknowledge(&committed, self.options.durability)?;
+        self.acknowledge(branch, &committed, self.options.durability)?;
         Ok(true)
     }
 
     /// Drops a tag: what it alone kept may go. Whether there was one.
-    pub(crate) fn drop_tag(&self, name: &str) -> Result<bool> {
+    pub(crate) fn drop_tag(&self, branch: &Arc<Branch>, name: &str) -> Result<bool> {
         self.check_writable()?;
         self.upgrade_format()?;
         let committed = {
@@ -115,37 +126,40 @@ impl Engine {
                 return Ok(false);
             }
             let change = SystemChange { key: TagRow::key(name), value: None };
-            self.commit_system(&mut committer, &change)?
+            self.commit_system(&mut committer, branch, &[change])?
         };
-        self.acknowledge(&committed, self.options.durability)?;
+        self.acknowledge(branch, &committed, self.options.durability)?;
         Ok(true)
     }
 
-    /// Commits a change of the system tree, which no transaction sees.
-    fn commit_system(&self, committer: &mut Committer, change: &SystemChange) -> Result<Committed> {
+    /// Commits changes of the system tree, which no transaction sees, as a commit of `branch`.
+    pub(crate) fn commit_system(
+        &self,
+        committer: &mut Committer,
+        branch: &Arc<Branch>,
+        changes: &[SystemChange],
+    ) -> Result<Committed> {
         self.check_writable()?;
-        let timestamp = Timestamp::after(committer.last, self.env.now());
-        if timestamp == Timestamp::MAX {
-            return Err(Error::limit(
-                "the clock has reached the end of time; set it right and reopen the database",
-            ));
-        }
+        let timestamp = self.next_timestamp(committer)?;
         let mut record = RecordBuilder::new();
-        record.begin(timestamp, MAIN_BRANCH);
-        record.note(&change.encode())?;
+        record.begin(timestamp, branch.number);
+        changes.iter().try_for_each(|change| record.note(&change.encode()))?;
         record.finish();
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
         let mut system = committer.system;
-        change.apply(&mut writer, &mut system, timestamp)?;
+        changes.iter().try_for_each(|change| change.apply(&mut writer, &mut system, timestamp))?;
         let appended = self.append(&record)?;
         writer.publish(timestamp).map_err(|error| self.poison(error))?;
         drop(writer);
         committer.last = timestamp;
         committer.system = system;
         committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
-        let view = self.publish_view(committer, timestamp);
-        self.pending.lock().push_back(Pending { end: appended.end, view });
+        let mut tip = branch.tip.lock();
+        tip.pins = points(&committer.tags, branch.number).into();
+        let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
+        drop(tip);
+        self.pending.lock().push_back(Pending { end: appended.end, branch: Arc::clone(branch), view });
         Ok(Committed { timestamp, end: appended.end })
     }
 }

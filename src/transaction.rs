@@ -18,9 +18,10 @@ use dosql_btree::Near;
 use dosql_sql::catalog::store::is_catalog_key;
 use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
+use crate::branch::Branch;
 use crate::bytes::Bytes;
 use crate::commit::Validation;
-use crate::engine::{Engine, Handle, busy};
+use crate::engine::{Handle, busy};
 use crate::history::versions::VersionWalk;
 use crate::keyspace::FullKey;
 use crate::known_end::KnownEnd;
@@ -63,26 +64,26 @@ enum Mode {
 
 /// What an optimistic transaction has read so far, and its place among those that commits are remembered for.
 struct Reads {
-    engine: Arc<Engine>,
+    branch: Arc<Branch>,
     snapshot: Timestamp,
     set: RefCell<ReadSet>,
 }
 
 impl Drop for Reads {
     fn drop(&mut self) {
-        self.engine.window.lock().leave(self.snapshot);
+        self.branch.window.lock().leave(self.snapshot);
     }
 }
 
 impl Reads {
     /// Enters the window and takes the view that belongs to it, in one step.
-    fn enter(engine: &Arc<Engine>) -> (Reads, Arc<View>) {
+    fn enter(engine: &Handle) -> (Reads, Arc<View>) {
         let looked = weakened("window-entered-late").then(|| engine.view());
-        let mut window = engine.window.lock();
+        let mut window = engine.branch().window.lock();
         let view = looked.unwrap_or_else(|| engine.view());
         window.enter(view.timestamp);
         let reads = Reads {
-            engine: Arc::clone(engine),
+            branch: Arc::clone(engine.branch()),
             snapshot: view.timestamp,
             set: RefCell::new(ReadSet::new(engine.options.limits.read_set_bytes)),
         };
@@ -116,7 +117,7 @@ impl Transaction {
             Begin::Read => (Mode::Read, engine.view()),
             Begin::ReadAt(moment) => {
                 at = moment;
-                (Mode::Read, engine.view_at(moment)?)
+                (Mode::Read, engine.view_at(engine.branch(), moment)?)
             }
             Begin::Deferred => {
                 let (reads, view) = Reads::enter(engine);
@@ -144,12 +145,12 @@ impl Transaction {
         })
     }
 
-    fn begin_write(engine: &Arc<Engine>, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
+    fn begin_write(engine: &Handle, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
         engine.check_writable()?;
-        let turn = engine.take_turn(patience)?;
+        let turn = engine.take_turn(engine.branch(), patience)?;
         engine.check_writable()?;
         // The last commit, durable or not: this transaction's own record will come after it.
-        let view = Arc::clone(&engine.committer.lock().latest);
+        let view = engine.branch().latest();
         Ok((Mode::Write(turn), view))
     }
 
@@ -309,7 +310,7 @@ impl Transaction {
     pub fn past_point(&self, wanted: Timestamp) -> Result<Timestamp> {
         self.check_open()?;
         if wanted > self.snapshot {
-            self.engine.reserve_past(wanted)?;
+            self.engine.reserve_past(self.engine.branch(), wanted)?;
         } else {
             let mut sight = self.reader.sight();
             self.engine.check_horizon(&sight.view, wanted)?;
@@ -371,7 +372,9 @@ impl Transaction {
             let form = sight.view.key_form();
             let grouped = form.group(&range.start).is_some() || form.group(&range.end).is_some();
             let range = if grouped { &form.stored_range(range) } else { range };
-            sight.view.pages.estimate(sight.view.root, &range.start, &range.end)?
+            let own = sight.view.pages.estimate(sight.view.root, &range.start, &range.end)?;
+            let beneath = sight.view.beneath.as_ref().map_or(Ok(0), |beneath| beneath.estimate(range))?;
+            own.saturating_add(beneath)
         };
         Ok(stored.saturating_add(self.writes.count_in(range)))
     }
@@ -426,8 +429,8 @@ impl Transaction {
         let Mode::Deferred(reads) = std::mem::replace(&mut self.mode, Mode::Finished) else {
             return Ok(());
         };
-        let turn = self.engine.turn.try_take();
-        let fresh = self.engine.committer.lock().latest.timestamp == self.snapshot;
+        let turn = self.engine.branch().turn.try_take();
+        let fresh = self.engine.branch().tip.lock().latest.timestamp == self.snapshot;
         self.mode = match turn {
             Some(turn) if fresh => Mode::Write(turn),
             _ => Mode::Concurrent(reads, Isolation::Serializable),
@@ -474,14 +477,14 @@ impl Transaction {
         let engine = self.engine.clone();
         let committed = match &self.mode {
             Mode::Concurrent(reads, isolation) => {
-                let turn = engine.turn.take_briefly(self.patience).ok_or_else(busy)?;
+                let turn = engine.branch().turn.take_briefly(self.patience).ok_or_else(busy)?;
                 let set = reads.set.borrow();
                 let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
-                let committed = engine.commit(&mut self.writes, Some(check));
+                let committed = engine.commit(engine.branch(), &mut self.writes, Some(check));
                 drop(turn);
                 committed
             }
-            _ => engine.commit(&mut self.writes, None),
+            _ => engine.commit(engine.branch(), &mut self.writes, None),
         };
         let committed = match committed {
             Ok(committed) => committed,
@@ -494,7 +497,7 @@ impl Transaction {
         };
         self.mode = Mode::Finished;
         self.reader.note_writes(0);
-        engine.acknowledge(&committed, self.durability)?;
+        engine.acknowledge(engine.branch(), &committed, self.durability)?;
         engine.after_commit();
         Ok(committed.timestamp)
     }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use dosql_base::{ErrorKind, Result, Timestamp};
-use dosql_btree::{Root, TreeCheck};
+use dosql_btree::{PageSnapshot, Root, TreeCheck};
 
 use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::key;
-use crate::manifest::Run;
+use crate::manifest::{MAIN_BRANCH, Run};
 use crate::recovery::Manifest;
 use crate::view::View;
 
@@ -60,47 +60,63 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
     engine.check_usable()?;
     // The newest view, with the roots and the count of pages that belong to it: no checkpoint may come between.
     let checkpointing = engine.checkpointing.lock();
-    let (view, pages) = {
+    let (snapshot, views, system, tags, pages) = {
         let committer = engine.committer.lock();
-        (Arc::clone(&committer.latest), engine.pages.stats())
+        let (views, tags) = (committer.latest_views(), Arc::clone(&committer.tags));
+        (engine.pages.latest(), views, committer.system, tags, engine.pages.stats())
     };
     drop(checkpointing);
     let mut report = Report::default();
-    let trees = [("the tree of current rows", view.root), ("the system tree", view.system)];
-    for (name, root) in trees {
-        if let Some(tree) = check_tree(&mut report, &view, name, root)?
-            && name == trees[0].0
-        {
-            report.rows = tree.entries;
+    check_tree(&mut report, &snapshot, "the system tree", system)?;
+    for view in &views {
+        let name = match view.branch {
+            MAIN_BRANCH => "the tree of current rows".to_owned(),
+            number => format!("the tree of branch {number}"),
+        };
+        if let Some(tree) = check_tree(&mut report, &view.pages, &name, view.root)? {
+            report.rows += tree.entries;
         }
-    }
-    if view.root.page() == view.system.page() && !view.root.is_empty() {
-        report.problem("the tree of current rows and the system tree have the same root".to_owned());
-    }
-    for run in view.history.runs.iter() {
-        check_run(&mut report, &view, run)?;
+        if view.root.page() == system.page() && !view.root.is_empty() {
+            report.problem(format!("{name} and the system tree have the same root"));
+        }
+        for run in view.history.runs.iter() {
+            check_run(&mut report, view, run)?;
+        }
     }
     let expected = pages.pages_used.saturating_sub(pages.free_list_pages);
     if report.is_sound() && report.pages != expected {
         report
             .problem(format!("{} pages are in trees, but {expected} are in use and not free", report.pages));
     }
-    let manifest = Manifest::load(&view.pages, view.system);
+    let manifest = Manifest::load(&snapshot, system);
     if let Some(manifest) = report.take("the system rows", manifest)? {
-        if manifest.runs[..] != view.history.runs[..] {
-            report.problem("the system rows name other history runs than those in use".to_owned());
+        for view in &views {
+            let runs = manifest.branches.get(&view.branch).map(|branch| &branch.runs[..]);
+            if runs != Some(&view.history.runs[..]) {
+                report.problem("the system rows name other history runs than those in use".to_owned());
+            }
         }
-        if manifest.tags != view.tags {
+        if manifest.branches.len() != views.len() {
+            report.problem("the system rows name other branches than those in use".to_owned());
+        }
+        if manifest.tags != tags {
             report.problem("the system rows name other tags than those in use".to_owned());
         }
     }
-    let walked = check_versions(&mut report, &view);
-    report.take("the history", walked)?;
+    for view in &views {
+        let walked = check_versions(&mut report, view);
+        report.take("the history", walked)?;
+    }
     Ok(report)
 }
 
-fn check_tree(report: &mut Report, view: &View, name: &str, root: Root) -> Result<Option<TreeCheck>> {
-    let checked = view.pages.check(root);
+fn check_tree(
+    report: &mut Report,
+    pages: &PageSnapshot,
+    name: &str,
+    root: Root,
+) -> Result<Option<TreeCheck>> {
+    let checked = pages.check(root);
     let checked = report.take(name, checked)?;
     if let Some(tree) = &checked {
         report.add_tree(tree);
@@ -117,7 +133,7 @@ fn check_tree(report: &mut Report, view: &View, name: &str, root: Root) -> Resul
 
 fn check_run(report: &mut Report, view: &View, run: &Run) -> Result<()> {
     let name = format!("history run {}", run.number);
-    if let Some(tree) = check_tree(report, view, &name, run.root)?
+    if let Some(tree) = check_tree(report, &view.pages, &name, run.root)?
         && tree.entries != run.entries
     {
         report.problem(format!("{name} holds {} versions, its row says {}", tree.entries, run.entries));
@@ -141,7 +157,7 @@ fn check_versions(report: &mut Report, view: &View) -> Result<()> {
             open.push((source, run));
         }
     }
-    let (mut key_now, mut key_before) = (Vec::new(), Vec::new());
+    let (mut key_now, mut key_before, mut first) = (Vec::new(), Vec::new(), true);
     let mut newer_start = Timestamp::MAX;
     while let Some(least) = (0..open.len()).min_by(|&a, &b| open[a].0.key().cmp(open[b].0.key())) {
         let (source, run) = &mut open[least];
@@ -150,7 +166,7 @@ fn check_versions(report: &mut Report, view: &View) -> Result<()> {
         // A memtable that grew since this view began tells of later times.
         if end <= view.timestamp {
             report.versions += 1;
-            if key_now != key_before || report.versions == 1 {
+            if key_now != key_before || std::mem::take(&mut first) {
                 newer_start = current_start(view, &key_now)?;
                 key_before.clone_from(&key_now);
             }

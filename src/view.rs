@@ -6,6 +6,7 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::{Entry, Near, PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange, Versions};
 
+use crate::branch::layers::Beneath;
 use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
@@ -15,6 +16,8 @@ use crate::tags::Tags;
 
 /// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
 pub(crate) struct View {
+    /// The number of the branch.
+    pub(crate) branch: u32,
     /// The last commit that it contains; it contains all up to there.
     pub(crate) timestamp: Timestamp,
     /// Pins the page images of that moment.
@@ -24,6 +27,8 @@ pub(crate) struct View {
     /// The engine's own rows.
     pub(crate) system: Root,
     pub(crate) history: History,
+    /// What is seen where the tree says nothing; `None` for main.
+    pub(crate) beneath: Option<Arc<Beneath>>,
     /// Versions that ended at or before this may be gone from the history.
     pub(crate) floor: Timestamp,
     /// The last commit that changed the schema, or one after it.
@@ -82,9 +87,19 @@ impl View {
             Some(entry) if entry.version() <= at || at >= self.timestamp => {
                 Ok((!entry.is_tombstone()).then(|| Bytes::page(entry)))
             }
-            _ if at >= self.timestamp => Ok(None),
-            _ => self.history.get(&self.pages, key, at),
+            _ if at >= self.timestamp && self.beneath.is_none() => Ok(None),
+            _ => self.get_elsewhere(key, at),
         }
+    }
+
+    /// What is stored under a stored key that the tree has no version of from then.
+    fn get_elsewhere(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        if at < self.timestamp
+            && let Some(found) = self.history.get(&self.pages, key, at)?
+        {
+            return Ok(found);
+        }
+        self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(key, at))
     }
 
     /// From when until when what `key` held at `at` was so, as a reader as of `seen` knows: [`Timestamp::MAX`] where it saw no end.

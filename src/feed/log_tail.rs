@@ -28,7 +28,7 @@ impl LogTail {
     pub(crate) fn open(engine: &Handle, after: Timestamp) -> Option<LogTail> {
         // While the committer is locked, the log before what it names is not given back.
         let committer = engine.committer.lock();
-        if after < committer.log_head {
+        if after < engine.branch().tip.lock().log_head {
             return None;
         }
         let at = committer.log_start;
@@ -41,12 +41,13 @@ impl LogTail {
         let mut batch = Batch { commits: Vec::new(), complete: after };
         let (mut at, mut chain, mut bytes) = (self.at, self.chain, 0);
         let read = engine.log.read(self.at, self.chain, |record| {
-            if record.timestamp > view.timestamp {
+            let own = record.branch == view.branch;
+            if own && record.timestamp > view.timestamp {
                 return Ok(ControlFlow::Break(()));
             }
             (at, chain) = (record.end, record.chain);
             bytes += record.body().len();
-            if record.timestamp > after {
+            if own && record.timestamp > after {
                 batch.commits.push(commit(&view, record)?);
                 batch.complete = record.timestamp;
             }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
 
-use super::displaced::{Displaced, split};
+use super::displaced::{Displaced, is_tombstone, split};
 use super::memtable::Memtable;
 
 /// A position among superseded versions. Moves answer whether there is a version to stand on.
@@ -21,6 +21,8 @@ pub(crate) trait Versions {
     fn key(&self) -> &[u8];
     fn end(&self) -> Timestamp;
     fn value(&self) -> Result<&[u8]>;
+    /// Whether the key was deleted.
+    fn is_tombstone(&self) -> bool;
 }
 
 impl Versions for Cursor {
@@ -50,6 +52,10 @@ impl Versions for Cursor {
 
     fn value(&self) -> Result<&[u8]> {
         Cursor::value(self)
+    }
+
+    fn is_tombstone(&self) -> bool {
+        Cursor::is_tombstone(self)
     }
 }
 
@@ -110,6 +116,10 @@ impl<V: Versions> Versions for Until<V> {
 
     fn value(&self) -> Result<&[u8]> {
         self.inner.value()
+    }
+
+    fn is_tombstone(&self) -> bool {
+        self.inner.is_tombstone()
     }
 }
 
@@ -179,6 +189,10 @@ impl Versions for MemtableCursor {
 
     fn value(&self) -> Result<&[u8]> {
         Ok(split(self.copied.get(self.at).1).1)
+    }
+
+    fn is_tombstone(&self) -> bool {
+        is_tombstone(self.copied.get(self.at).1)
     }
 }
 

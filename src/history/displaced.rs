@@ -3,6 +3,7 @@
 //!
 //! ```text
 //! end, 8 bytes little-endian | value | history key      for each version
+//!      the highest bit: the key was deleted
 //! ```
 
 use dosql_base::Timestamp;
@@ -11,6 +12,8 @@ use super::key;
 
 /// The length of the end of a version in front of its value.
 const END: usize = 8;
+/// In the last byte of the end: no Timestamp reaches so far.
+const TOMBSTONE: u8 = 0x80;
 
 /// See the module's description.
 #[derive(Default)]
@@ -23,9 +26,18 @@ pub(crate) struct Displaced {
 /// The end and the value of a version, as they are kept together.
 pub(crate) fn split(stored: &[u8]) -> (Timestamp, &[u8]) {
     match stored.split_first_chunk::<END>() {
-        Some((end, value)) => (Timestamp::from_micros(u64::from_le_bytes(*end)), value),
+        Some((end, value)) => {
+            let mut end = *end;
+            end[END - 1] &= !TOMBSTONE;
+            (Timestamp::from_micros(u64::from_le_bytes(end)), value)
+        }
         None => (Timestamp::ZERO, &[]),
     }
+}
+
+/// Whether a version, as it is kept, says that its key was deleted.
+pub(crate) fn is_tombstone(stored: &[u8]) -> bool {
+    stored.get(END - 1).is_some_and(|last| last & TOMBSTONE != 0)
 }
 
 impl Displaced {
@@ -35,6 +47,11 @@ impl Displaced {
 
     pub(crate) fn len(&self) -> usize {
         self.ends.len()
+    }
+
+    /// Bytes of keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
     }
 
     /// Forgets all. A buffer that has grown large is given back.
@@ -68,6 +85,16 @@ impl Displaced {
         let value = self.bytes.len();
         key::append(&mut self.bytes, key, start);
         self.ends.push((value, self.bytes.len()));
+    }
+
+    /// As [`Displaced::keep`]: the key was deleted.
+    pub(crate) fn keep_tombstone(&mut self, key: &[u8], start: Timestamp) {
+        let end = self.begun_at();
+        self.bytes.truncate(end + END);
+        if let Some(last) = self.bytes.get_mut(end + END - 1) {
+            *last |= TOMBSTONE;
+        }
+        self.keep(key, start);
     }
 
     /// Takes the version that was begun back.
@@ -124,6 +151,11 @@ mod tests {
         assert_eq!(displaced.get(0).0, key);
         let found: Vec<_> = displaced.iter().map(|(_, stored)| split(stored)).collect();
         assert_eq!(found, [(at(3), &b"one"[..]), (at(5), b"")]);
+        displaced.begin(at(6)).extend_from_slice(b"dropped");
+        displaced.keep_tombstone(b"m", at(5));
+        let deleted: Vec<_> =
+            displaced.iter().map(|(_, stored)| (is_tombstone(stored), split(stored))).collect();
+        assert_eq!(deleted[1..], [(false, (at(5), &b""[..])), (true, (at(6), b""))]);
         displaced.clear();
         assert!(displaced.is_empty());
         assert_eq!(displaced.get(0), (&b""[..], &b""[..]));

@@ -2,7 +2,7 @@
 //! of the past.
 //!
 //! ```text
-//! sorted map   history key -> end, 8 bytes little-endian | value        see crate::changes: an arena, and chunks of short entries
+//! sorted map   history key -> end, 8 bytes | value        see displaced.rs and crate::changes: an arena, and chunks of short entries
 //! ```
 //!
 //! An entry never changes once it is in, so a reader may stop and go on at any time: what is added meanwhile ended after the
@@ -14,7 +14,7 @@ use dosql_base::Timestamp;
 use dosql_base::sync::RwLock;
 use dosql_base::sync::atomic::{AtomicUsize, Ordering};
 
-use super::displaced::{Displaced, split};
+use super::displaced::{Displaced, is_tombstone, split};
 use super::key;
 use crate::changes::Changes;
 
@@ -51,15 +51,21 @@ impl Memtable {
         self.entries.read().is_empty()
     }
 
-    /// Lends the value of the version of `key` that was current at `at`.
-    pub(crate) fn get<R>(&self, key: &[u8], at: Timestamp, read: impl FnOnce(&[u8]) -> R) -> Option<R> {
+    /// Lends the value of the version of `key` that was current at `at`; `None` where the key was deleted then.
+    pub(crate) fn get<R>(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        read: impl FnOnce(Option<&[u8]>) -> R,
+    ) -> Option<R> {
         let (mut from, mut to) = (Vec::new(), Vec::new());
         key::encode(&mut from, key, at);
         key::encode_after(&mut to, key);
         let entries = self.entries.read();
         let newest = entries.range(Bound::Included(&from), Bound::Excluded(&to)).next();
-        let (end, value) = split(newest?.1.unwrap_or_default());
-        (end > at).then(|| read(value))
+        let stored = newest?.1.unwrap_or_default();
+        let (end, value) = split(stored);
+        (end > at).then(|| read((!is_tombstone(stored)).then_some(value)))
     }
 
     /// Copies up to `limit` entries within the bounds, from the lowest up or from the highest down.
@@ -100,7 +106,7 @@ mod tests {
             displaced.add(key, at(start), at(end), value.as_bytes());
         }
         table.add(&displaced);
-        let value = |key: &[u8], time| table.get(key, at(time), <[u8]>::to_vec);
+        let value = |key: &[u8], time| table.get(key, at(time), |value| value.unwrap_or(b"-").to_vec());
         assert_eq!(value(b"k", 0), None);
         assert_eq!(value(b"k", 1), Some(b"one".to_vec()));
         assert_eq!(value(b"k", 2), Some(b"one".to_vec()));

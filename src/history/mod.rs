@@ -6,7 +6,8 @@
 //! ```
 //!
 //! A version is in exactly one place, and the intervals of a key never overlap, so a read of the past finds at most one
-//! version of a key, and a scan of the past is one ordered merge of the tree and these.
+//! version of a key, and a scan of the past is one ordered merge of the tree and these. On a branch other than main a version may say
+//! that the key was deleted: without it, the parent would be asked.
 
 pub(crate) mod compaction;
 pub(crate) mod cursor;
@@ -61,11 +62,23 @@ impl History {
         self.runs.iter().filter(move |run| run.first_start <= at && run.last_end > at)
     }
 
-    /// The version of `key` that was current at `at`, if it has been displaced since.
-    pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
-        let found = self.memtables().find_map(|memtable| memtable.get(key, at, |value| Arc::from(value)));
-        if let Some(value) = found {
-            return Ok(Some(Bytes::shared(value)));
+    /// Whether it holds no version.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.runs.is_empty() && self.memtables().all(|memtable| memtable.is_empty())
+    }
+
+    /// The version of `key` that was current at `at`, if it has been displaced since: what the key held, or (`Some(None)`) that it
+    /// was deleted.
+    pub(crate) fn get(
+        &self,
+        pages: &PageSnapshot,
+        key: &[u8],
+        at: Timestamp,
+    ) -> Result<Option<Option<Bytes>>> {
+        let held = |value: Option<&[u8]>| value.map(|value| Bytes::shared(Arc::from(value)));
+        let found = self.memtables().find_map(|memtable| memtable.get(key, at, held));
+        if found.is_some() {
+            return Ok(found);
         }
         let (mut from, mut before) = (Vec::new(), Vec::new());
         key::encode(&mut from, key, at);
@@ -76,7 +89,8 @@ impl History {
                 && Versions::key(&cursor).starts_with(&before)
                 && Versions::end(&cursor) > at
             {
-                return Ok(Some(Bytes::shared(Arc::from(Versions::value(&cursor)?))));
+                let value = Versions::value(&cursor)?;
+                return Ok(Some(held((!Versions::is_tombstone(&cursor)).then_some(value))));
             }
         }
         Ok(None)

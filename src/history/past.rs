@@ -111,6 +111,16 @@ impl PastCursor {
         }
     }
 
+    /// Whether the key that it stands on was deleted; main's are not there at all.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        match self.place {
+            None => false,
+            Some(Place::Tree) => self.tree.cursor.is_tombstone(),
+            Some(Place::Run(n)) => self.runs[n].versions.is_tombstone(),
+            Some(Place::Memtable(n)) => self.memtables[n].versions.is_tombstone(),
+        }
+    }
+
     /// On to the next entry. The same key may stand in the tree and, displaced since the scan began, in a memtable: both move
     /// on.
     pub(crate) fn advance(&mut self) -> Result<()> {
@@ -177,7 +187,7 @@ impl TreeSource {
                 Direction::Backward if low => return Ok(()),
                 _ => {}
             }
-            if !low && !high && self.cursor.version() <= self.at && !self.cursor.is_tombstone() {
+            if !low && !high && self.cursor.version() <= self.at {
                 self.here = true;
                 return Ok(());
             }

@@ -209,11 +209,13 @@ impl Core {
             TransactionStatement::Begin(_, Some(at)) => self.begin_at(*at),
             TransactionStatement::CreateTag { name, at, if_not_exists } => {
                 self.refuse_inside("create a tag")?;
-                self.database.0.create_tag(name, *at, *if_not_exists).map(|_| ())
+                let handle = &self.database.0;
+                handle.create_tag(handle.branch(), name, *at, *if_not_exists).map(|_| ())
             }
             TransactionStatement::DropTag { name, if_exists } => {
                 self.refuse_inside("drop a tag")?;
-                let dropped = self.database.0.drop_tag(name)?;
+                let handle = &self.database.0;
+                let dropped = handle.drop_tag(handle.branch(), name)?;
                 if dropped || *if_exists { Ok(()) } else { Err(tags::no_such_tag(name)) }
             }
             TransactionStatement::DeleteHistory { before } => {

@@ -1,0 +1,109 @@
+//! What a branch sees where its own tree says nothing: its parent as of the fork, beneath that the parent's parent as of the
+//! earlier fork, and so on.
+//!
+//! Nothing of that changes any more, so it is gathered once and shared by all views of the branch. It pins the page images of
+//! the moment at which it was gathered; a checkpoint gathers it anew.
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::{Entry, PageSnapshot, Root};
+use dosql_sql::{Direction, KeyRange};
+
+use crate::bytes::Bytes;
+use crate::history::History;
+use crate::history::past::PastCursor;
+
+/// See the module's description.
+#[derive(Clone)]
+pub(crate) struct Beneath {
+    /// The branches beneath, the nearest first.
+    pub(crate) spans: Vec<Span>,
+    /// Those of them that hold anything.
+    pub(crate) layers: Vec<Layer>,
+}
+
+/// A stretch of time in which a branch reads another.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Span {
+    /// The branch that is read.
+    pub(crate) branch: u32,
+    /// Up to here.
+    pub(crate) fork: Timestamp,
+    /// See [`crate::view::View::floor`].
+    pub(crate) floor: Timestamp,
+}
+
+/// The rows of one branch as of a moment.
+#[derive(Clone)]
+pub(crate) struct Layer {
+    pub(crate) pages: PageSnapshot,
+    pub(crate) root: Root,
+    pub(crate) history: History,
+    /// The branch above sees it as of here.
+    pub(crate) fork: Timestamp,
+}
+
+impl Beneath {
+    /// What lies beneath a branch that forks at `fork` off a branch with this root and history, and this beneath it.
+    pub(crate) fn fork(
+        span: Span,
+        pages: &PageSnapshot,
+        root: Root,
+        history: &History,
+        parents: Option<&Beneath>,
+    ) -> Beneath {
+        let empty = root.is_empty() && history.is_empty();
+        let layer = Layer { pages: pages.clone(), root, history: history.clone(), fork: span.fork };
+        let mut beneath = Beneath { spans: vec![span], layers: Vec::new() };
+        beneath.layers.extend((!empty).then_some(layer));
+        if let Some(parents) = parents {
+            let before = |fork: Timestamp| fork.min(span.fork);
+            let spans = parents.spans.iter().map(|it| Span { fork: before(it.fork), ..*it });
+            beneath.spans.extend(spans);
+            let layers = parents.layers.iter().map(|it| Layer { fork: before(it.fork), ..it.clone() });
+            beneath.layers.extend(layers);
+        }
+        beneath
+    }
+
+    /// The moment at which the branch above begins.
+    pub(crate) fn begins(&self) -> Timestamp {
+        self.spans.first().map_or(Timestamp::ZERO, |span| span.fork)
+    }
+
+    /// What is stored under a stored key, as of `at` where that is earlier than the forks.
+    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        for layer in &self.layers {
+            if let Some(found) = layer.get(key, at)? {
+                return Ok(found);
+            }
+        }
+        Ok(None)
+    }
+
+    /// About how many entries lie in a range of stored keys.
+    pub(crate) fn estimate(&self, range: &KeyRange) -> Result<u64> {
+        let count = |layer: &Layer| layer.pages.estimate(layer.root, &range.start, &range.end);
+        self.layers.iter().try_fold(0u64, |sum, layer| Ok(sum.saturating_add(count(layer)?)))
+    }
+}
+
+impl Layer {
+    /// What the layer says of a stored key: nothing, that it was deleted (`Some(None)`), or what it held.
+    #[inline]
+    fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Option<Bytes>>> {
+        let at = at.min(self.fork);
+        match self.pages.get(self.root, key)? {
+            Some(entry) if entry.version() <= at => Ok(Some(held(entry))),
+            _ => self.history.get(&self.pages, key, at),
+        }
+    }
+
+    /// A scan of it, over stored keys.
+    pub(crate) fn cursor(&self, at: Timestamp, range: &KeyRange, direction: Direction) -> PastCursor {
+        PastCursor::new(&self.pages, self.root, &self.history, at.min(self.fork), range, direction)
+    }
+}
+
+fn held(entry: Entry) -> Option<Bytes> {
+    (!entry.is_tombstone()).then(|| Bytes::page(entry))
+}

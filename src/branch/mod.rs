@@ -1,0 +1,155 @@
+//! Branches: lines of commits that share what they have in common.
+//!
+//! ```text
+//! main    tree, history --------- f ------------------>    commits
+//!                                  \
+//! draft                             own tree, own history ->    only what was changed on it, tombstones included
+//! ```
+//!
+//! A branch begins at a moment of its parent (the fork) and holds nothing then. Where its own tree says nothing about a key, the
+//! parent answers as of the fork ([`layers`]): so making one costs the same whatever the size of the data. Forks hold the
+//! parent's history as tags do.
+//!
+//! Writers of different branches wait for each other only in the short critical section of a commit: the turn, the window of
+//! recent commits and what readers see are a branch's own; the clock, the log and the pages are shared.
+
+pub(crate) mod layers;
+pub(crate) mod stack;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dosql_base::Timestamp;
+use dosql_base::sync::{Mutex, RwLock};
+use dosql_btree::Root;
+use dosql_wal::RecordBuilder;
+
+use crate::engine::{Committer, Engine};
+use crate::history::History;
+use crate::history::displaced::Displaced;
+use crate::manifest::BranchRow;
+use crate::tags::{self, Tag};
+use crate::turn::Turn;
+use crate::view::View;
+use crate::window::Window;
+use layers::{Beneath, Span};
+
+/// One branch of an open database.
+pub(crate) struct Branch {
+    pub(crate) number: u32,
+    pub(crate) turn: Arc<Turn>,
+    /// The record of the commit under way, by whoever has the turn; kept for its buffer.
+    pub(crate) record: Mutex<RecordBuilder>,
+    pub(crate) window: Mutex<Window>,
+    /// The view that new readers get: the newest commit that is durable (or need not be).
+    pub(crate) visible: RwLock<Arc<View>>,
+    /// Changed only by who holds the committer too.
+    pub(crate) tip: Mutex<Tip>,
+}
+
+/// Where a branch has come to.
+pub(crate) struct Tip {
+    /// The tree of current rows as of the last commit.
+    pub(crate) root: Root,
+    pub(crate) history: History,
+    /// What the commit under way displaces; kept for its buffers.
+    pub(crate) displaced: Displaced,
+    /// See [`View::floor`].
+    pub(crate) floor: Timestamp,
+    /// See [`View::catalog_changed`].
+    pub(crate) catalog_changed: Timestamp,
+    /// What it sees where its own tree says nothing.
+    pub(crate) beneath: Option<Arc<Beneath>>,
+    /// Moments that are kept whatever the retention is, in order.
+    pub(crate) pins: Arc<[Timestamp]>,
+    pub(crate) next_run: u64,
+    /// The view of the last commit, durable or not.
+    pub(crate) latest: Arc<View>,
+    /// The last commit before where the log of the last checkpoint begins.
+    pub(crate) log_head: Timestamp,
+    /// Its row as the last checkpoint wrote it.
+    pub(crate) row: BranchRow,
+}
+
+impl Tip {
+    /// The row of the branch as it is now.
+    pub(crate) fn current_row(&self, floor: Timestamp) -> BranchRow {
+        BranchRow { root: self.root, head: self.latest.timestamp, floor, ..self.row.clone() }
+    }
+}
+
+impl Branch {
+    pub(crate) fn new(number: u32, tip: Tip) -> Arc<Branch> {
+        let visible = Arc::clone(&tip.latest);
+        Arc::new(Branch {
+            number,
+            turn: Arc::new(Turn::default()),
+            record: Mutex::new(RecordBuilder::new()),
+            window: Mutex::new(Window::new(visible.timestamp)),
+            visible: RwLock::new(visible),
+            tip: Mutex::new(tip),
+        })
+    }
+
+    /// The view that new readers get.
+    pub(crate) fn view(&self) -> Arc<View> {
+        Arc::clone(&self.visible.read())
+    }
+
+    /// The view of the last commit, durable or not.
+    pub(crate) fn latest(&self) -> Arc<View> {
+        Arc::clone(&self.tip.lock().latest)
+    }
+}
+
+impl Branch {
+    /// Shows a newer view to new readers; what is left over is for the caller to drop when no lock is held.
+    pub(crate) fn show(&self, view: Arc<View>) -> Arc<View> {
+        let mut visible = self.visible.write();
+        if view.timestamp > visible.timestamp { std::mem::replace(&mut visible, view) } else { view }
+    }
+}
+
+/// The moments of a branch that are kept whatever the retention is, in order: those of its tags, and where others fork off it.
+pub(crate) fn pins<'r>(
+    branch: u32,
+    tags: &[Tag],
+    rows: impl Iterator<Item = &'r BranchRow>,
+) -> Arc<[Timestamp]> {
+    let mut pins = tags::points(tags, branch);
+    for row in rows {
+        pins.extend(row.fork.filter(|(parent, _)| *parent == branch).map(|(_, at)| at));
+    }
+    pins.sort_unstable();
+    pins.dedup();
+    pins.into()
+}
+
+impl Engine {
+    /// Every branch that readers see, with its row and what they see of it.
+    pub(crate) fn visible_views(&self) -> Vec<(BranchRow, Arc<View>)> {
+        let committer = self.committer.lock();
+        let mut views: BTreeMap<u32, (BranchRow, Arc<View>)> = BTreeMap::new();
+        for (&number, branch) in &committer.branches {
+            let row = branch.tip.lock().row.clone();
+            // One that was made just now may have more beneath it than readers see yet.
+            let whole = |(parent, at): (u32, Timestamp)| {
+                views.get(&parent).is_some_and(|(_, view)| view.timestamp >= at)
+            };
+            if row.fork.is_none_or(whole) {
+                views.insert(number, (row, branch.view()));
+            }
+        }
+        views.into_values().collect()
+    }
+
+    /// What lies beneath a branch now.
+    pub(crate) fn beneath(&self, committer: &Committer, branch: &Branch) -> Option<Arc<Beneath>> {
+        let (parent, fork) = branch.tip.lock().row.fork?;
+        let parent = committer.branches.get(&parent)?;
+        let tip = parent.tip.lock();
+        let span = Span { branch: parent.number, fork, floor: tip.floor };
+        let pages = self.pages.latest();
+        Some(Arc::new(Beneath::fork(span, &pages, tip.root, &tip.history, tip.beneath.as_deref())))
+    }
+}

@@ -1,0 +1,160 @@
+//! A scan of a branch: its own rows and those of the branches beneath, merged. Where several have a key, the uppermost is right.
+
+use std::cmp::Ordering;
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::Cursor;
+use dosql_sql::{Direction, KeyRange};
+
+use super::layers::Beneath;
+use crate::history::past::PastCursor;
+use crate::view::View;
+
+/// The merge. Positioned by [`Stack::seek`]; then [`Stack::key`] and [`Stack::advance`].
+pub(crate) struct Stack {
+    direction: Direction,
+    range: KeyRange,
+    /// The uppermost first.
+    layers: Vec<Layer>,
+    /// The one that holds the next entry.
+    place: Option<usize>,
+}
+
+/// A position in one layer.
+enum Layer {
+    /// The branch's own rows of the present; whether it stands in the range.
+    Tree(Cursor, bool),
+    Past(PastCursor),
+}
+
+impl Stack {
+    /// Over the stored keys of `range`, as of `at`.
+    pub(crate) fn new(
+        view: &View,
+        beneath: &Beneath,
+        at: Timestamp,
+        range: &KeyRange,
+        direction: Direction,
+    ) -> Stack {
+        let mut layers = Vec::with_capacity(1 + beneath.layers.len());
+        if at >= view.timestamp {
+            if !view.root.is_empty() {
+                layers.push(Layer::Tree(view.pages.cursor(view.root), false));
+            }
+        } else if at > beneath.begins() {
+            layers.push(Layer::Past(view.past(at, range, direction)));
+        }
+        layers.extend(beneath.layers.iter().map(|layer| Layer::Past(layer.cursor(at, range, direction))));
+        Stack { direction, range: range.clone(), layers, place: None }
+    }
+
+    /// To the first entry of the range in the direction of the scan at or past `key`.
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
+        for layer in &mut self.layers {
+            layer.seek(key, &self.range, self.direction)?;
+        }
+        self.choose();
+        Ok(())
+    }
+
+    /// On to the next key: all layers that stand on this one move.
+    pub(crate) fn advance(&mut self) -> Result<()> {
+        let Some(place) = self.place else { return Ok(()) };
+        let (upper, lower) = self.layers.split_at_mut(place + 1);
+        let Some(current) = upper.last_mut() else { return Ok(()) };
+        for layer in lower {
+            if layer.key().is_some() && layer.key() == current.key() {
+                layer.advance(&self.range, self.direction)?;
+            }
+        }
+        current.advance(&self.range, self.direction)?;
+        self.choose();
+        Ok(())
+    }
+
+    fn choose(&mut self) {
+        let sooner = match self.direction {
+            Direction::Forward => Ordering::Less,
+            Direction::Backward => Ordering::Greater,
+        };
+        let mut best: Option<(usize, &[u8])> = None;
+        for (place, layer) in self.layers.iter().enumerate() {
+            if let Some(key) = layer.key()
+                && best.is_none_or(|(_, other)| key.cmp(other) == sooner)
+            {
+                best = Some((place, key));
+            }
+        }
+        self.place = best.map(|(place, _)| place);
+    }
+
+    /// The key that it stands on; `None` past the last.
+    pub(crate) fn key(&self) -> Option<&[u8]> {
+        self.layers.get(self.place?)?.key()
+    }
+
+    /// The value that it stands on; empty past the last.
+    pub(crate) fn value(&self) -> Result<&[u8]> {
+        match self.place.and_then(|place| self.layers.get(place)) {
+            None => Ok(&[]),
+            Some(Layer::Tree(tree, _)) => tree.value(),
+            Some(Layer::Past(past)) => past.value(),
+        }
+    }
+
+    /// Whether the key that it stands on was deleted.
+    pub(crate) fn is_tombstone(&self) -> bool {
+        match self.place.and_then(|place| self.layers.get(place)) {
+            None => false,
+            Some(Layer::Tree(tree, _)) => tree.is_tombstone(),
+            Some(Layer::Past(past)) => past.is_tombstone(),
+        }
+    }
+}
+
+impl Layer {
+    fn seek(&mut self, key: &[u8], range: &KeyRange, direction: Direction) -> Result<()> {
+        match self {
+            Layer::Past(past) => past.seek(key),
+            Layer::Tree(tree, here) => {
+                *here = false;
+                let found = match direction {
+                    Direction::Forward => tree.seek(key)?,
+                    Direction::Backward => tree.seek_for_prev(key)?,
+                };
+                *here = found && inside(tree.key(), range, direction);
+                Ok(())
+            }
+        }
+    }
+
+    fn advance(&mut self, range: &KeyRange, direction: Direction) -> Result<()> {
+        match self {
+            Layer::Past(past) => past.advance(),
+            Layer::Tree(tree, here) => {
+                *here = false;
+                let found = match direction {
+                    Direction::Forward => tree.next()?,
+                    Direction::Backward => tree.prev()?,
+                };
+                *here = found && inside(tree.key(), range, direction);
+                Ok(())
+            }
+        }
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        match self {
+            Layer::Tree(tree, here) => here.then(|| tree.key()),
+            Layer::Past(past) => past.key(),
+        }
+    }
+}
+
+/// Whether a scan that came to `key` is still in its range. What it comes to before the range is for the caller to see.
+fn inside(key: &[u8], range: &KeyRange, direction: Direction) -> bool {
+    match direction {
+        Direction::Forward => key < range.end.as_slice(),
+        Direction::Backward => key >= range.start.as_slice(),
+    }
+}
