@@ -153,7 +153,6 @@ impl Engine {
             timestamp,
             pages: self.pages.latest(),
             root: tip.root,
-            system: committer.system,
             history: tip.history.clone(),
             beneath: tip.beneath.clone(),
             floor: tip.floor,

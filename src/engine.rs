@@ -84,6 +84,7 @@ pub(crate) struct Handle(Arc<Held>);
 struct Held {
     engine: Arc<Engine>,
     branch: Arc<Branch>,
+    #[allow(dead_code, reason = "for branches to come")]
     open: Arc<Open>,
 }
 
@@ -99,6 +100,7 @@ impl Handle {
     }
 
     /// A hold on another branch of the same database.
+    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) fn on(&self, branch: Arc<Branch>) -> Self {
         let (engine, open) = (Arc::clone(&self.0.engine), Arc::clone(&self.0.open));
         Handle(Arc::new(Held { engine, branch, open }))

@@ -178,7 +178,6 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             timestamp: at,
             pages: latest.clone(),
             root: state.root,
-            system: replayed.system,
             history: history.clone(),
             beneath: state.beneath.clone(),
             floor,

@@ -24,8 +24,6 @@ pub(crate) struct View {
     pub(crate) pages: PageSnapshot,
     /// The tree of current rows.
     pub(crate) root: Root,
-    /// The engine's own rows.
-    pub(crate) system: Root,
     pub(crate) history: History,
     /// What is seen where the tree says nothing; `None` for main.
     pub(crate) beneath: Option<Arc<Beneath>>,

@@ -25,10 +25,12 @@ pub(crate) struct Beneath {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     /// The branch that is read.
+    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) branch: u32,
     /// Up to here.
     pub(crate) fork: Timestamp,
     /// See [`crate::view::View::floor`].
+    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) floor: Timestamp,
 }
 
