@@ -19,7 +19,7 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
 use dosql_wal::LogPosition;
 
-use crate::branch::{Branch, Tip};
+use crate::branch::{Branch, Tip, pins};
 use crate::engine::{Committer, Engine};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
@@ -98,6 +98,7 @@ impl Engine {
         if self.options.read_only {
             return Ok(());
         }
+        self.drop_expired()?;
         span!("checkpoint");
         let started = self.env.now();
         let Some(gathered) = self.gather(kind) else { return Ok(()) };
@@ -118,7 +119,9 @@ impl Engine {
         };
         span!("gather");
         let committer = self.committer.lock();
-        let unchanged = self.log.end().0 == committer.log_start && committer.history_memory() == 0;
+        let gone = self.unneeded(&committer);
+        let unchanged =
+            gone.is_empty() && self.log.end().0 == committer.log_start && committer.history_memory() == 0;
         if unchanged && self.pages.dirty_bytes() == 0 && kind == Kind::OfChanges {
             return None;
         }
@@ -136,7 +139,9 @@ impl Engine {
             let horizon = delete.map_or(horizon, |delete| horizon.max(delete.min(latest)));
             let kept = Kept { horizon, pins: Arc::clone(&tip.pins) };
             let history = tip.history.clone();
-            parts.push(Part { branch: Arc::clone(branch), history, kept, next_run: tip.next_run });
+            let gone = gone.contains(&branch.number).then_some(tip.root);
+            let next_run = tip.next_run;
+            parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, gone });
         }
         Some(Gathered { whole: delete.is_some(), parts, pages: self.pages.latest() })
     }
@@ -164,11 +169,16 @@ impl Engine {
         let mut writer = self.pages.writer();
         writer.begin(version);
         writer.adopt(built.apart)?;
-        let (mut system, mut decided) = (committer.system, Vec::new());
+        let (mut system, mut decided, mut gone) = (committer.system, Vec::new(), Vec::new());
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
             let made = built.plans.remove(&branch.number);
             let mut plan = made.unwrap_or_else(|| Plan::of_new(&tip));
+            if plan.of_gone {
+                plan.remove_system_rows(branch.number, &mut writer, &mut system)?;
+                gone.push(branch.number);
+                continue;
+            }
             plan.add_run(&mut writer, [], &[&tip.history.memtable])?;
             let row = plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version)?;
             decided.push((Arc::clone(branch), plan, row));
@@ -197,6 +207,7 @@ impl Engine {
             tip.next_run = plan.next_run;
             tip.row = row;
         }
+        self.forget_branches(&mut committer, &gone);
         let views = self.renew_views(&mut committer);
         Ok(Begun { frozen, views, end, chain })
     }
@@ -244,6 +255,19 @@ impl Engine {
         }
     }
 
+    /// Forgets branches that are gone, and what they pinned.
+    fn forget_branches(&self, committer: &mut Committer, gone: &[u32]) {
+        if gone.is_empty() {
+            return;
+        }
+        committer.branches.retain(|number, _| !gone.contains(number));
+        let rows: Vec<BranchRow> =
+            committer.branches.values().map(|branch| branch.tip.lock().row.clone()).collect();
+        for (&number, branch) in &committer.branches {
+            branch.tip.lock().pins = pins(number, &committer.tags, rows.iter());
+        }
+    }
+
     /// Makes the view of the last commit of every branch anew, of the pages as they are now.
     pub(crate) fn renew_views(&self, committer: &mut Committer) -> Vec<(Arc<Branch>, Arc<View>)> {
         let mut views = Vec::with_capacity(committer.branches.len());
@@ -251,7 +275,9 @@ impl Engine {
         for branch in committer.branches.values() {
             let beneath = self.beneath(committer, branch);
             let mut tip = branch.tip.lock();
-            tip.beneath = beneath;
+            if beneath.is_some() {
+                tip.beneath = beneath;
+            }
             let timestamp = tip.latest.timestamp;
             let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
             views.push((Arc::clone(branch), view));
@@ -288,6 +314,8 @@ struct Part {
     history: History,
     kept: Kept,
     next_run: u64,
+    /// The tree of its rows, where the branch was dropped and goes.
+    gone: Option<Root>,
 }
 
 /// Which versions anybody may still ask for.
@@ -335,6 +363,15 @@ impl Built {
         let (mut plans, mut freed) = (BTreeMap::new(), Vec::new());
         let mut apart = engine.pages.apart();
         for part in &from.parts {
+            if let Some(root) = part.gone {
+                freed.push(from.pages.pages_of(root)?);
+                let plan = Plan::of_gone(part);
+                for run in &plan.gone {
+                    freed.push(from.pages.pages_of(run.root)?);
+                }
+                plans.insert(part.branch.number, plan);
+                continue;
+            }
             let (mut plan, merged) = Plan::new(part, from.whole, engine.options.limits.history_runs);
             for run in &plan.gone {
                 freed.push(from.pages.pages_of(run.root)?);
@@ -345,7 +382,8 @@ impl Built {
             plans.insert(part.branch.number, plan);
         }
         for part in &from.parts {
-            let Some(plan) = plans.get_mut(&part.branch.number) else { continue };
+            let plan = plans.get_mut(&part.branch.number).filter(|plan| !plan.of_gone);
+            let Some(plan) = plan else { continue };
             for _ in 0..ROUNDS {
                 let Some(memtable) = engine.gather_more(&part.branch) else { break };
                 plan.add_run(&mut apart, [], &[&memtable])?;
@@ -365,6 +403,8 @@ struct Plan {
     /// The first number that none of the runs before has.
     first_new: u64,
     next_run: u64,
+    /// The branch goes, with all that it has.
+    of_gone: bool,
 }
 
 impl Plan {
@@ -392,14 +432,20 @@ impl Plan {
         let merged: Vec<Run> = runs.drain(start.min(runs.len())..).collect();
         gone.extend(&merged);
         let (kept, next_run) = (from.kept.clone(), from.next_run);
-        (Plan { runs, gone, kept, first_new: next_run, next_run }, merged)
+        (Plan { runs, gone, kept, first_new: next_run, next_run, of_gone: false }, merged)
     }
 
     /// For a branch that was made since the checkpoint began: it has no runs, and all is kept.
     fn of_new(tip: &Tip) -> Plan {
         let kept = Kept { horizon: tip.floor, pins: Arc::clone(&tip.pins) };
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
-        Plan { runs, gone: Vec::new(), kept, first_new: next_run, next_run }
+        Plan { runs, gone: Vec::new(), kept, first_new: next_run, next_run, of_gone: false }
+    }
+
+    /// For a branch that goes.
+    fn of_gone(part: &Part) -> Plan {
+        let (gone, kept) = (part.history.runs.to_vec(), part.kept.clone());
+        Plan { runs: Vec::new(), gone, kept, first_new: 0, next_run: part.next_run, of_gone: true }
     }
 
     /// Adds a run of the versions in `runs` and `memtables` that anybody may still ask for, if there are any.
@@ -428,6 +474,14 @@ impl Plan {
             return tip.floor;
         }
         tip.floor.max(self.kept.horizon)
+    }
+
+    /// Removes the rows of a branch and of its runs.
+    fn remove_system_rows(&self, branch: u32, writer: &mut PageWriter<'_>, system: &mut Root) -> Result<()> {
+        for run in &self.gone {
+            writer.remove(system, &Run::key(branch, run.number))?;
+        }
+        writer.remove(system, &BranchRow::key(branch)).map(|_| ())
     }
 
     /// Writes the rows of a branch and of its runs to the system tree; returns that of the branch.

@@ -54,6 +54,7 @@ impl Engine {
         let mut committer = self.committer.lock();
         if !weakened("closed-unchecked") {
             self.check_writable()?;
+            branch.access.check_there(|| branch.name())?;
         }
         if let Some(check) = &check {
             self.validate(branch, check, writes.changes())?;

@@ -6,8 +6,9 @@ use dosql_base::mutant::weakened;
 use dosql_base::{ErrorKind, Result, Timestamp};
 
 use crate::backup;
+use crate::branch::{BranchInfo, NewBranch, no_such_branch};
 use crate::engine::Handle;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Known};
 use crate::options::{Isolation, Options};
 use crate::read::ReadTransaction;
 use crate::recovery;
@@ -68,7 +69,8 @@ impl Database {
         let keyspace = Keyspace::new(name)?;
         let view = self.0.view();
         if let Some(row) = view.get(&keyspace.catalog_key(), Timestamp::MAX)? {
-            keyspace.remember(crate::keyspace::decode_number(&row)?, view.timestamp);
+            let number = crate::keyspace::decode_number(&row)?;
+            keyspace.remember(Known { number, since: view.timestamp, branch: view.branch });
         }
         Ok(keyspace)
     }
@@ -118,6 +120,68 @@ impl Database {
     /// Fails as [`Database::read_at`] for the moment.
     pub fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
         self.0.delete_history(self.0.branch(), before)
+    }
+
+    /// The branch of this name: a handle on which everything works as on the database, but that it reads and changes that branch.
+    /// Checkpoints, housekeeping, backups, figures and closing are about the database as a whole whatever the handle.
+    ///
+    /// Fails where there is none of that name, and where its time is over.
+    pub fn branch(&self, name: &str) -> Result<Database> {
+        self.0.check_usable()?;
+        Ok(Database(self.0.on(self.0.branch_named(name)?)))
+    }
+
+    /// The name of the branch that this handle is of.
+    #[must_use]
+    pub fn branch_name(&self) -> String {
+        self.0.branch().name()
+    }
+
+    /// Makes a branch: of this handle's branch as it is now, unless `new` says otherwise. It begins with all that its parent had then,
+    /// and from there on neither sees what is done on the other. Costs the same whatever the size of the data, and keeps
+    /// what its parent had at that moment until it is dropped.
+    ///
+    /// Fails for a name that is taken or no name (as those of tags, which share the names), where branches lie
+    /// [`MAX_BRANCH_DEPTH`](crate::limits::MAX_BRANCH_DEPTH) deep, and as [`Database::read_at`] for the moment.
+    pub fn create_branch(&self, name: &str, new: &NewBranch) -> Result<Database> {
+        let parent = self.0.parent_of(new)?;
+        let made = self.0.create_branch(&parent, name, new, false)?;
+        Ok(Database(self.0.on(made.unwrap_or(parent))))
+    }
+
+    /// Drops a branch: handles on it fail from now on. Branches that fork off it stay as they are. What it held goes with a
+    /// checkpoint, once no other needs it.
+    ///
+    /// Fails where there is none of that name, and for main and protected branches.
+    pub fn drop_branch(&self, name: &str) -> Result<()> {
+        if self.0.drop_branch(name)? { Ok(()) } else { Err(no_such_branch(name)) }
+    }
+
+    /// Gives a branch another name.
+    ///
+    /// Fails where there is none of that name, for main, and for a name that is taken or no name.
+    pub fn rename_branch(&self, name: &str, to: &str) -> Result<()> {
+        self.0.rename_branch(name, to)
+    }
+
+    /// Sets whether only merges may change a branch.
+    ///
+    /// Fails where there is none of that name.
+    pub fn protect_branch(&self, name: &str, protected: bool) -> Result<()> {
+        self.0.set_branch(name, Some(protected), None)
+    }
+
+    /// Sets how long a branch lives from now on; for ever where that is none. After that it is refused, and goes with a checkpoint.
+    ///
+    /// Fails where there is none of that name, and for main.
+    pub fn expire_branch(&self, name: &str, ttl: Option<std::time::Duration>) -> Result<()> {
+        self.0.set_branch(name, None, Some(ttl))
+    }
+
+    /// All branches, by name.
+    #[must_use]
+    pub fn branches(&self) -> Vec<BranchInfo> {
+        self.0.list_branches()
     }
 
     /// Waits for the writer's turn and begins a transaction that can't conflict.

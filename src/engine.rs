@@ -22,8 +22,8 @@ use std::sync::{Arc, OnceLock};
 
 use dosql_base::metrics::Histogram;
 use dosql_base::mutant::weakened;
-use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
@@ -56,6 +56,8 @@ pub(crate) struct Engine {
     pub(crate) segments: Arc<dyn SegmentStore>,
     /// The branch that every database has.
     pub(crate) main: Arc<Branch>,
+    /// The branches that can be used, by their names in small letters.
+    pub(crate) branches: RwLock<BTreeMap<String, Arc<Branch>>>,
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) sweep: Mutex<Sweep>,
     /// Whether checkpoints that fall due are made by a thread.
@@ -84,7 +86,6 @@ pub(crate) struct Handle(Arc<Held>);
 struct Held {
     engine: Arc<Engine>,
     branch: Arc<Branch>,
-    #[allow(dead_code, reason = "for branches to come")]
     open: Arc<Open>,
 }
 
@@ -100,7 +101,6 @@ impl Handle {
     }
 
     /// A hold on another branch of the same database.
-    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) fn on(&self, branch: Arc<Branch>) -> Self {
         let (engine, open) = (Arc::clone(&self.0.engine), Arc::clone(&self.0.open));
         Handle(Arc::new(Held { engine, branch, open }))
@@ -113,6 +113,20 @@ impl Handle {
     /// The view that new readers of the branch get.
     pub(crate) fn view(&self) -> Arc<View> {
         self.0.branch.view()
+    }
+
+    /// Fails where the branch can't be read any more.
+    #[inline]
+    pub(crate) fn check_readable(&self) -> Result<()> {
+        let branch = &self.0.branch;
+        branch.access.check_readable(&self.env, || branch.name())
+    }
+
+    /// Fails where the branch can't be written.
+    pub(crate) fn check_branch_writable(&self) -> Result<()> {
+        self.check_writable()?;
+        let branch = &self.0.branch;
+        branch.access.check_writable(&self.env, || branch.name())
     }
 
     /// What time it is: never before the last commit of the branch, even where the clock stands still or steps back.
@@ -144,6 +158,9 @@ pub(crate) struct Committer {
     pub(crate) tags: Tags,
     /// All branches by number, main too.
     pub(crate) branches: BTreeMap<u32, Arc<Branch>>,
+    /// The branches that can be used, by their names in small letters.
+    pub(crate) names: BTreeMap<String, u32>,
+    pub(crate) next_branch: u32,
     /// Bytes of history in memory, of all branches but main.
     pub(crate) history_elsewhere: usize,
     /// Where the log of the last checkpoint begins, and what its first record chains to.
@@ -283,13 +300,18 @@ impl Engine {
         self.log.sync(upto).map_err(|error| self.poison(error))
     }
 
-    /// The earliest moment that can be read in `view`.
+    /// The earliest moment of the branch itself that can be read in `view`.
     pub(crate) fn horizon(&self, view: &View) -> Timestamp {
+        self.kept_from(view.floor, view.timestamp)
+    }
+
+    /// From when on all is kept of a branch with this floor, which is read up to `last`.
+    pub(crate) fn kept_from(&self, floor: Timestamp, last: Timestamp) -> Timestamp {
         let kept = self.env.now().as_micros().saturating_sub(self.options.retention);
         if self.options.retention == 0 {
-            return view.timestamp;
+            return last;
         }
-        view.floor.max(Timestamp::from_micros(kept)).min(view.timestamp)
+        floor.max(Timestamp::from_micros(kept)).min(last)
     }
 
     /// A view of a branch that contains every commit at or before `at`, and the promise that no later commit will be: so that a
@@ -306,9 +328,10 @@ impl Engine {
 
     /// Refuses a moment whose history may be gone.
     pub(crate) fn check_horizon(&self, view: &View, at: Timestamp) -> Result<()> {
-        let horizon = self.horizon(view);
-        let tagged = || view.tags.iter().any(|tag| tag.at == at);
-        if at >= horizon || at >= view.timestamp || tagged() || weakened("horizon-ignored") {
+        let read = view.read_at(at);
+        let horizon = self.kept_from(read.floor, read.last);
+        let tagged = || view.tags.iter().any(|tag| tag.at == at && tag.branch == read.branch);
+        if at >= horizon || at >= read.last || tagged() || weakened("horizon-ignored") {
             return Ok(());
         }
         Err(Error::new(

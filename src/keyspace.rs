@@ -26,10 +26,18 @@ const CATALOG: u8 = 0;
 #[derive(Clone)]
 pub struct Keyspace(Arc<Inner>);
 
+/// What a row of the catalog said.
+#[derive(Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) number: u32,
+    pub(crate) since: Timestamp,
+    pub(crate) branch: u32,
+}
+
 struct Inner {
     name: String,
-    /// Known once a committed transaction has made it, and from which commit on. A keyspace is never renumbered.
-    number: OnceLock<(u32, Timestamp)>,
+    /// Known once a committed transaction has made it, from which commit on, and on which branch: there it is never renumbered.
+    number: OnceLock<Known>,
 }
 
 impl Keyspace {
@@ -44,14 +52,15 @@ impl Keyspace {
         &self.0.name
     }
 
-    /// Its number, if it is known, and a commit at which it was there.
-    pub(crate) fn number(&self) -> Option<(u32, Timestamp)> {
-        self.0.number.get().copied()
+    /// Its number on a branch, if it is known, and a commit at which it was there.
+    pub(crate) fn number(&self, branch: u32) -> Option<(u32, Timestamp)> {
+        let known = self.0.number.get().filter(|known| known.branch == branch)?;
+        Some((known.number, known.since))
     }
 
-    /// Remembers what a catalog row says as of a commit.
-    pub(crate) fn remember(&self, number: u32, at: Timestamp) {
-        let _ = self.0.number.set((number, at));
+    /// Remembers what a catalog row says.
+    pub(crate) fn remember(&self, known: Known) {
+        let _ = self.0.number.set(known);
     }
 
     /// Where the catalog keeps its number.

@@ -109,7 +109,7 @@ impl Transaction {
 
     /// The number of `keyspace`, if this transaction sees one.
     fn number(&self, keyspace: &Keyspace) -> Result<Option<u32>> {
-        match keyspace.number() {
+        match keyspace.number(self.engine.branch().number) {
             // One that is newer than what a transaction sees holds nothing for it, as long as it has not made one itself.
             Some((number, _)) if !self.has_writes() => Ok(Some(number)),
             _ => self.number_seen(keyspace),
@@ -118,7 +118,8 @@ impl Transaction {
 
     /// As `number`, for one that may make keyspaces itself: to it, the number of one that others have made since it began is free.
     fn number_seen(&self, keyspace: &Keyspace) -> Result<Option<u32>> {
-        if let Some((number, _)) = keyspace.number().filter(|(_, since)| *since <= self.snapshot()) {
+        let known = keyspace.number(self.engine.branch().number);
+        if let Some((number, _)) = known.filter(|(_, since)| *since <= self.snapshot()) {
             return Ok(Some(number));
         }
         let row = self.raw_get(&keyspace.catalog_key())?;

@@ -80,6 +80,7 @@ pub mod stores {
     pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
+pub use branch::{BranchInfo, NewBranch};
 pub use bytes::Bytes;
 pub use database::Database;
 pub use dosql_base::{

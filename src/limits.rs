@@ -14,6 +14,12 @@ pub const MAX_NAME: usize = 255;
 pub const MAX_TAG_NAME: usize = 128;
 /// Tags of a database.
 pub const MAX_TAGS: usize = 1_000;
+/// Bytes of a branch's name.
+pub const MAX_BRANCH_NAME: usize = 128;
+/// Branches of a database, main too, and dropped ones that others need.
+pub const MAX_BRANCHES: usize = 10_000;
+/// Branches that may lie beneath one: how often a branch can be forked off a branch.
+pub const MAX_BRANCH_DEPTH: usize = 32;
 /// The first number of a keyspace; SQL's tables and indexes have the numbers below it.
 pub const FIRST_KEYSPACE: u32 = 1 << 31;
 /// The first number beyond those of keyspaces: from here on they belong to SQL's temporary tables and indexes.

@@ -3,7 +3,7 @@
 //! ```text
 //! meta   magic "DSQL" | format u16 | flags u16 | database id 16 | checkpoint Timestamp u64
 //!        | log position u64 | log chain u32 | log generation u32 | system root | checksum u32
-//! "b" | branch u32 BE                   branch row   name | fork | root | head | history floor
+//! "b" | branch u32 BE                   branch row   name | fork | root | head | history floor | more, below
 //! "h" | branch u32 BE | number u64 BE   history run  root | first start | last end | entries | bytes
 //! "t" | name, in small letters          tag          name | branch | moment
 //! ```
@@ -23,6 +23,8 @@ pub(crate) const FORMAT: u16 = 3;
 const WITHOUT_GENERATION: u16 = 1;
 /// The branch that every database has.
 pub(crate) const MAIN_BRANCH: u32 = 0;
+/// Its name.
+pub(crate) const MAIN: &str = "main";
 
 /// What a checkpoint leaves beside its pages.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,6 +96,13 @@ impl Meta {
 }
 
 /// A branch: its roots and where it forked.
+///
+/// ```text
+/// varint length, name | 0, or 1 | parent | fork Timestamp | root 32 | head Timestamp | floor Timestamp
+/// and of a branch that is not plain main
+/// flags: 1 protected, 2 dropped | created Timestamp | expires Timestamp, 0: never | count, and for each merge: from branch | up to
+/// Timestamp | by commit Timestamp
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BranchRow {
     pub(crate) name: String,
@@ -105,6 +114,25 @@ pub(crate) struct BranchRow {
     pub(crate) head: Timestamp,
     /// Versions that ended at or before this may be gone from its history.
     pub(crate) floor: Timestamp,
+    /// When it was made; zero for main.
+    pub(crate) created: Timestamp,
+    /// From when on it is refused and dropped; zero for never.
+    pub(crate) expires: Timestamp,
+    /// Whether only merges may change it.
+    pub(crate) protected: bool,
+    /// Whether it is only kept for others that need it.
+    pub(crate) dropped: bool,
+    /// What was merged into it, at most one of each branch.
+    pub(crate) merged: Vec<Merged>,
+}
+
+/// A merge: everything of another branch up to a moment.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Merged {
+    pub(crate) from: u32,
+    pub(crate) upto: Timestamp,
+    /// The commit that came just before that of the merge.
+    pub(crate) after: Timestamp,
 }
 
 impl BranchRow {
@@ -136,7 +164,35 @@ impl BranchRow {
         out.extend_from_slice(&self.root.to_bytes());
         put_varint(&mut out, self.head.as_micros());
         put_varint(&mut out, self.floor.as_micros());
+        if *self == BranchRow::main(self.root, self.head, self.floor) {
+            return out;
+        }
+        out.push(u8::from(self.protected) | u8::from(self.dropped) << 1);
+        put_varint(&mut out, self.created.as_micros());
+        put_varint(&mut out, self.expires.as_micros());
+        put_varint(&mut out, self.merged.len() as u64);
+        for merge in &self.merged {
+            put_varint(&mut out, u64::from(merge.from));
+            put_varint(&mut out, merge.upto.as_micros());
+            put_varint(&mut out, merge.after.as_micros());
+        }
         out
+    }
+
+    /// The row of main where nothing was set.
+    pub(crate) fn main(root: Root, head: Timestamp, floor: Timestamp) -> BranchRow {
+        BranchRow {
+            name: MAIN.to_owned(),
+            fork: None,
+            root,
+            head,
+            floor,
+            created: Timestamp::ZERO,
+            expires: Timestamp::ZERO,
+            protected: false,
+            dropped: false,
+            merged: Vec::new(),
+        }
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<BranchRow> {
@@ -150,8 +206,23 @@ impl BranchRow {
         let root = Root::from_bytes(reader.take(Root::LEN)?)?;
         let head = Timestamp::from_micros(reader.varint()?);
         let floor = Timestamp::from_micros(reader.varint()?);
+        let mut row = BranchRow { name, fork, ..BranchRow::main(root, head, floor) };
+        if !reader.rest().is_empty() {
+            let flags = reader.u8()?;
+            if flags > 3 {
+                return Err(Error::corrupt(format!("a branch row has flags {flags}"), "system tree"));
+            }
+            (row.protected, row.dropped) = (flags & 1 != 0, flags & 2 != 0);
+            row.created = Timestamp::from_micros(reader.varint()?);
+            row.expires = Timestamp::from_micros(reader.varint()?);
+            for _ in 0..reader.varint()? {
+                let from = reader.varint_u32()?;
+                let upto = Timestamp::from_micros(reader.varint()?);
+                row.merged.push(Merged { from, upto, after: Timestamp::from_micros(reader.varint()?) });
+            }
+        }
         reader.finish()?;
-        Ok(BranchRow { name, fork, root, head, floor })
+        Ok(row)
     }
 }
 
@@ -376,15 +447,26 @@ mod tests {
     #[test]
     fn a_branch_row_is_these_bytes() {
         let fork = Some((300, at(5)));
-        let row = BranchRow { name: "dev".to_owned(), fork, root: root(), head: at(128), floor: at(6) };
-        let golden = [&b"\x03dev\x01\xAC\x02\x05"[..], &root().to_bytes(), b"\x80\x01\x06"].concat();
+        let row = BranchRow {
+            name: "dev".to_owned(),
+            fork,
+            created: at(7),
+            expires: at(8),
+            protected: true,
+            dropped: true,
+            merged: vec![Merged { from: 2, upto: at(3), after: at(9) }],
+            ..BranchRow::main(root(), at(128), at(6))
+        };
+        let more = b"\x80\x01\x06\x03\x07\x08\x01\x02\x03\x09";
+        let golden = [&b"\x03dev\x01\xAC\x02\x05"[..], &root().to_bytes(), more].concat();
         assert_eq!(row.encode(), golden);
         assert_eq!(BranchRow::decode(&golden).unwrap(), row);
-        let main = BranchRow { name: "main".to_owned(), fork: None, ..row };
-        assert_eq!(main.encode()[..6], *b"\x04main\0");
+        let main = BranchRow::main(row.root, row.head, row.floor);
+        let plain = [&b"\x04main\0"[..], &root().to_bytes(), b"\x80\x01\x06"].concat();
+        assert_eq!(main.encode(), plain);
         assert_eq!(BranchRow::decode(&main.encode()).unwrap(), main);
         assert_eq!(BranchRow::key(0x0102), b"b\0\0\x01\x02");
-        for len in 0..golden.len() {
+        for len in (0..golden.len()).filter(|len| *len != golden.len() - 7) {
             assert!(BranchRow::decode(&golden[..len]).is_err(), "{len} bytes");
         }
     }

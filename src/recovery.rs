@@ -5,14 +5,14 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, OnceLock};
 
 use dosql_base::mutant::weakened;
-use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, Ordering};
+use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Env, Error, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
 use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 
-use crate::branch::layers::{Beneath, Span};
-use crate::branch::{Branch, Tip};
+use crate::branch::layers::{Beneath, Layer, Span};
+use crate::branch::{Branch, Tip, pins};
 use crate::commit::{Applying, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::feed::Subscribers;
@@ -22,7 +22,7 @@ use crate::history::memtable::Memtable;
 use crate::log_room::LogRoom;
 use crate::long_keys::KeyForm;
 use crate::maintenance::Worker;
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, is_outdated};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow, is_outdated};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
 use crate::storage::Storage;
@@ -64,11 +64,14 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let last = replayed.last;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
+    let named = branches.values().filter_map(|it| Some((it.key()?, Arc::clone(it)))).collect();
     let elsewhere = branches.values().filter(|branch| branch.number != MAIN_BRANCH);
     let committer = Committer {
         last,
         system: replayed.system,
         tags: replayed.tags,
+        names: branches.values().filter_map(|it| Some((it.key()?, it.number))).collect(),
+        next_branch: branches.keys().next_back().map_or(MAIN_BRANCH, |last| *last).saturating_add(1),
         history_elsewhere: elsewhere.map(|branch| branch.tip.lock().history.memory()).sum(),
         branches,
         log_start: meta.log,
@@ -84,6 +87,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         log,
         segments: storage.segments,
         main,
+        branches: RwLock::new(named),
         checkpointing: Mutex::new(()),
         sweep: Mutex::default(),
         background,
@@ -147,8 +151,7 @@ fn create(pages: &Arc<Pages>, log: &dyn LogStore, env: &Env, options: &Options) 
     let mut database = [0; 16];
     env.random(&mut database);
     let created = env.now().max(Timestamp::from_micros(1));
-    let branch =
-        BranchRow { name: "main".to_owned(), fork: None, root: Root::EMPTY, head: created, floor: created };
+    let branch = BranchRow::main(Root::EMPTY, created, created);
     let mut writer = pages.writer();
     writer.begin(created);
     let mut system = Root::EMPTY;
@@ -191,7 +194,7 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             floor,
             catalog_changed: at,
             beneath: state.beneath.clone(),
-            pins: tags::points(&replayed.tags, number).into(),
+            pins: pins(number, &replayed.tags, replayed.branches.values().map(|it| &it.row)),
             next_run: state.next_run,
             latest: view,
             log_head: state.row.head,
@@ -329,8 +332,10 @@ impl<'a> Replay<'a> {
         if let Some((number, fork)) = row.fork {
             let parent = self.branches.get(&number).ok_or_else(|| no_branch(number, "system tree"))?;
             let span = Span { branch: number, fork, floor: parent.row.floor };
-            let (pages, parents) = (self.pages.latest(), parent.beneath.as_deref());
-            beneath = Some(Arc::new(Beneath::fork(span, &pages, parent.root, &parent.history(), parents)));
+            let (pages, history) = (self.pages.latest(), parent.history());
+            let known = parent.last.unwrap_or(parent.row.head);
+            let layer = Layer { pages, root: parent.root, history, fork, known };
+            beneath = Some(Arc::new(Beneath::fork(span, layer, parent.beneath.as_deref())));
         }
         Ok(Replaying {
             root: row.root,
@@ -345,8 +350,9 @@ impl<'a> Replay<'a> {
     }
 
     fn note_pins(&mut self) {
+        let rows: Vec<BranchRow> = self.branches.values().map(|branch| branch.row.clone()).collect();
         for (&number, branch) in &mut self.branches {
-            branch.pinned = !tags::points(&self.tags, number).is_empty();
+            branch.pinned = !pins(number, &self.tags, rows.iter()).is_empty();
         }
     }
 
@@ -399,8 +405,28 @@ impl<'a> Replay<'a> {
         self.publish()?;
         self.begun = self.begun.next();
         self.writer.begin(self.begun);
-        self.tags = tags::load(&self.pages.latest(), self.system)?;
+        if change.key.starts_with(TagRow::PREFIX) {
+            self.tags = tags::load(&self.pages.latest(), self.system)?;
+        }
+        if let (Some(number), Some(row)) = (change.key.strip_prefix(BranchRow::PREFIX), &change.value) {
+            self.note_branch(BranchRow::number(number)?, BranchRow::decode(row)?)?;
+        }
         self.note_pins();
+        Ok(())
+    }
+
+    /// A branch was made, or its row changed: in all but how far it has come, which commits tell.
+    fn note_branch(&mut self, number: u32, row: BranchRow) -> Result<()> {
+        match self.branches.get_mut(&number) {
+            Some(known) => {
+                known.row =
+                    BranchRow { root: known.row.root, head: known.row.head, floor: known.row.floor, ..row }
+            }
+            None => {
+                let begun = self.begin(row, Vec::new(), 0)?;
+                self.branches.insert(number, begun);
+            }
+        }
         Ok(())
     }
 

@@ -66,11 +66,12 @@ pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Tags> {
     Ok(tags.into())
 }
 
-fn check_name(name: &str) -> Result<()> {
+/// Refuses what is no name of a `what`.
+pub(crate) fn check_name(what: &str, name: &str) -> Result<()> {
     let known = |byte: u8| byte.is_ascii_alphanumeric() || b"._/-".contains(&byte);
     if name.is_empty() || name.len() > MAX_TAG_NAME || !name.bytes().all(known) {
         return Err(Error::invalid(format!(
-            "'{name}' is no name of a tag: it takes 1 to {MAX_TAG_NAME} letters, digits and . _ / - of ASCII"
+            "'{name}' is no name of a {what}: it takes 1 to {MAX_TAG_NAME} letters, digits and . _ / - of ASCII"
         )));
     }
     Ok(())
@@ -87,7 +88,7 @@ impl Engine {
         unless_there: bool,
     ) -> Result<bool> {
         self.check_writable()?;
-        check_name(name)?;
+        check_name("tag", name)?;
         self.upgrade_format()?;
         // A checkpoint under way has decided what to drop.
         let one = self.checkpointing.lock();
@@ -99,6 +100,9 @@ impl Engine {
             if find(&committer.tags, name).is_some() {
                 let message = format!("there is already a tag {name}");
                 return if unless_there { Ok(false) } else { Err(Error::invalid(message)) };
+            }
+            if committer.names.contains_key(&name.to_ascii_lowercase()) {
+                return Err(Error::invalid(format!("there is already a branch {name}")));
             }
             if committer.tags.len() >= MAX_TAGS {
                 return Err(Error::limit(format!("there are {MAX_TAGS} tags already; drop some")));
@@ -139,10 +143,27 @@ impl Engine {
         branch: &Arc<Branch>,
         changes: &[SystemChange],
     ) -> Result<Committed> {
+        let logged = self.log_system(committer, branch.number, changes)?;
+        let pins = self.pins_now(committer, branch.number);
+        let mut tip = branch.tip.lock();
+        tip.pins = pins;
+        let view = self.publish_view(committer, branch.number, &mut tip, logged.timestamp);
+        drop(tip);
+        self.pending.lock().push_back(Pending { end: logged.end, branch: Arc::clone(branch), view });
+        Ok(logged)
+    }
+
+    /// Changes the system tree, with a record of a commit of a branch that says so. The caller publishes its view.
+    pub(crate) fn log_system(
+        &self,
+        committer: &mut Committer,
+        branch: u32,
+        changes: &[SystemChange],
+    ) -> Result<Committed> {
         self.check_writable()?;
         let timestamp = self.next_timestamp(committer)?;
         let mut record = RecordBuilder::new();
-        record.begin(timestamp, branch.number);
+        record.begin(timestamp, branch);
         changes.iter().try_for_each(|change| record.note(&change.encode()))?;
         record.finish();
         let mut writer = self.pages.writer();
@@ -154,12 +175,9 @@ impl Engine {
         drop(writer);
         committer.last = timestamp;
         committer.system = system;
-        committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
-        let mut tip = branch.tip.lock();
-        tip.pins = points(&committer.tags, branch.number).into();
-        let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
-        drop(tip);
-        self.pending.lock().push_back(Pending { end: appended.end, branch: Arc::clone(branch), view });
+        if changes.iter().any(|change| change.key.starts_with(TagRow::PREFIX)) {
+            committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
+        }
         Ok(Committed { timestamp, end: appended.end })
     }
 }

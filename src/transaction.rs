@@ -112,6 +112,7 @@ pub enum Begin {
 impl Transaction {
     pub(crate) fn begin(engine: &Handle, begin: Begin) -> Result<Self> {
         engine.check_usable()?;
+        engine.check_readable()?;
         let mut at = Timestamp::MAX;
         let (mode, view) = match begin {
             Begin::Read => (Mode::Read, engine.view()),
@@ -124,7 +125,7 @@ impl Transaction {
                 (Mode::Deferred(reads), view)
             }
             Begin::Concurrent(isolation) => {
-                engine.check_writable()?;
+                engine.check_branch_writable()?;
                 let (reads, view) = Reads::enter(engine);
                 (Mode::Concurrent(reads, isolation), view)
             }
@@ -146,7 +147,7 @@ impl Transaction {
     }
 
     fn begin_write(engine: &Handle, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
-        engine.check_writable()?;
+        engine.check_branch_writable()?;
         let turn = engine.take_turn(engine.branch(), patience)?;
         engine.check_writable()?;
         // The last commit, durable or not: this transaction's own record will come after it.
@@ -425,7 +426,7 @@ impl Transaction {
     /// The first write of a deferred transaction. Never waits: where the turn is not to be had at once, or something was committed
     /// since the snapshot, the transaction goes on and is checked when it commits.
     fn upgrade(&mut self) -> Result<()> {
-        self.engine.check_writable()?;
+        self.engine.check_branch_writable()?;
         let Mode::Deferred(reads) = std::mem::replace(&mut self.mode, Mode::Finished) else {
             return Ok(());
         };

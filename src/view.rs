@@ -35,7 +35,24 @@ pub(crate) struct View {
     pub(crate) tags: Tags,
 }
 
+/// The branch that is read as of some moment.
+pub(crate) struct ReadAt {
+    pub(crate) branch: u32,
+    /// See [`View::floor`].
+    pub(crate) floor: Timestamp,
+    /// Up to here it is read.
+    pub(crate) last: Timestamp,
+}
+
 impl View {
+    /// Whose rows a reader as of `at` gets where the branch itself had begun later.
+    pub(crate) fn read_at(&self, at: Timestamp) -> ReadAt {
+        let own = ReadAt { branch: self.branch, floor: self.floor, last: self.timestamp };
+        let beneath = self.beneath.iter().flat_map(|beneath| &beneath.spans);
+        let read = beneath.take_while(|span| at <= span.fork).last();
+        read.map_or(own, |span| ReadAt { branch: span.branch, floor: span.floor, last: span.fork })
+    }
+
     /// How its keys are stored.
     pub(crate) fn key_form(&self) -> KeyForm {
         KeyForm::of(self.pages.pages())

@@ -25,12 +25,10 @@ pub(crate) struct Beneath {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {
     /// The branch that is read.
-    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) branch: u32,
     /// Up to here.
     pub(crate) fork: Timestamp,
     /// See [`crate::view::View::floor`].
-    #[allow(dead_code, reason = "for branches to come")]
     pub(crate) floor: Timestamp,
 }
 
@@ -42,19 +40,14 @@ pub(crate) struct Layer {
     pub(crate) history: History,
     /// The branch above sees it as of here.
     pub(crate) fork: Timestamp,
+    /// The last commit that the root contains: what memtables tell of later times is current in it.
+    pub(crate) known: Timestamp,
 }
 
 impl Beneath {
-    /// What lies beneath a branch that forks at `fork` off a branch with this root and history, and this beneath it.
-    pub(crate) fn fork(
-        span: Span,
-        pages: &PageSnapshot,
-        root: Root,
-        history: &History,
-        parents: Option<&Beneath>,
-    ) -> Beneath {
-        let empty = root.is_empty() && history.is_empty();
-        let layer = Layer { pages: pages.clone(), root, history: history.clone(), fork: span.fork };
+    /// What lies beneath a branch that forks off another, of which this is all there is and `parents` is beneath it.
+    pub(crate) fn fork(span: Span, layer: Layer, parents: Option<&Beneath>) -> Beneath {
+        let empty = layer.root.is_empty() && layer.history.is_empty();
         let mut beneath = Beneath { spans: vec![span], layers: Vec::new() };
         beneath.layers.extend((!empty).then_some(layer));
         if let Some(parents) = parents {

@@ -13,7 +13,9 @@
 //! Writers of different branches wait for each other only in the short critical section of a commit: the turn, the window of
 //! recent commits and what readers see are a branch's own; the clock, the log and the pages are shared.
 
+mod access;
 pub(crate) mod layers;
+mod manage;
 pub(crate) mod stack;
 
 use std::collections::BTreeMap;
@@ -32,7 +34,10 @@ use crate::tags::{self, Tag};
 use crate::turn::Turn;
 use crate::view::View;
 use crate::window::Window;
-use layers::{Beneath, Span};
+use access::Access;
+pub(crate) use access::no_such_branch;
+use layers::{Beneath, Layer, Span};
+pub use manage::{BranchInfo, NewBranch};
 
 /// One branch of an open database.
 pub(crate) struct Branch {
@@ -43,6 +48,8 @@ pub(crate) struct Branch {
     pub(crate) window: Mutex<Window>,
     /// The view that new readers get: the newest commit that is durable (or need not be).
     pub(crate) visible: RwLock<Arc<View>>,
+    /// Whether it may be used, and until when; for main too.
+    pub(crate) access: Access,
     /// Changed only by who holds the committer too.
     pub(crate) tip: Mutex<Tip>,
 }
@@ -87,8 +94,20 @@ impl Branch {
             record: Mutex::new(RecordBuilder::new()),
             window: Mutex::new(Window::new(visible.timestamp)),
             visible: RwLock::new(visible),
+            access: Access::of(&tip.row),
             tip: Mutex::new(tip),
         })
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> String {
+        self.tip.lock().row.name.clone()
+    }
+
+    /// What it is found by; `None` where it was dropped.
+    pub(crate) fn key(&self) -> Option<String> {
+        let tip = self.tip.lock();
+        (!tip.row.dropped).then(|| tip.row.name.to_ascii_lowercase())
     }
 
     /// The view that new readers get.
@@ -110,7 +129,8 @@ impl Branch {
     }
 }
 
-/// The moments of a branch that are kept whatever the retention is, in order: those of its tags, and where others fork off it.
+/// The moments of a branch that are kept whatever the retention is, in order: those of its tags, where others fork off
+/// it, and up to where it was merged into others.
 pub(crate) fn pins<'r>(
     branch: u32,
     tags: &[Tag],
@@ -119,6 +139,7 @@ pub(crate) fn pins<'r>(
     let mut pins = tags::points(tags, branch);
     for row in rows {
         pins.extend(row.fork.filter(|(parent, _)| *parent == branch).map(|(_, at)| at));
+        pins.extend(row.merged.iter().filter(|merge| merge.from == branch).map(|merge| merge.upto));
     }
     pins.sort_unstable();
     pins.dedup();
@@ -126,6 +147,13 @@ pub(crate) fn pins<'r>(
 }
 
 impl Engine {
+    /// The pins of a branch now.
+    pub(crate) fn pins_now(&self, committer: &Committer, branch: u32) -> Arc<[Timestamp]> {
+        let rows: Vec<BranchRow> =
+            committer.branches.values().map(|branch| branch.tip.lock().row.clone()).collect();
+        pins(branch, &committer.tags, rows.iter())
+    }
+
     /// Every branch that readers see, with its row and what they see of it.
     pub(crate) fn visible_views(&self) -> Vec<(BranchRow, Arc<View>)> {
         let committer = self.committer.lock();
@@ -146,10 +174,20 @@ impl Engine {
     /// What lies beneath a branch now.
     pub(crate) fn beneath(&self, committer: &Committer, branch: &Branch) -> Option<Arc<Beneath>> {
         let (parent, fork) = branch.tip.lock().row.fork?;
-        let parent = committer.branches.get(&parent)?;
+        committer.branches.get(&parent).map(|parent| self.beneath_at(parent, fork))
+    }
+
+    /// What lies beneath a branch that forks off `parent` at `fork`.
+    fn beneath_at(&self, parent: &Branch, fork: Timestamp) -> Arc<Beneath> {
         let tip = parent.tip.lock();
         let span = Span { branch: parent.number, fork, floor: tip.floor };
-        let pages = self.pages.latest();
-        Some(Arc::new(Beneath::fork(span, &pages, tip.root, &tip.history, tip.beneath.as_deref())))
+        let layer = Layer {
+            pages: self.pages.latest(),
+            root: tip.root,
+            history: tip.history.clone(),
+            fork,
+            known: tip.latest.timestamp,
+        };
+        Arc::new(Beneath::fork(span, layer, tip.beneath.as_deref()))
     }
 }

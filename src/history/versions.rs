@@ -1,5 +1,7 @@
 //! A walk through the versions of a range of keys: the tree's rows and the superseded versions, merged key by key.
 //!
+//! On a branch, what a key held before the branch first changed it comes from the branches beneath.
+//!
 //! All versions of one key are held in memory at a time. Keys ascend, but for those so long that they are stored under a hash
 //! (see [`crate::long_keys`]), which come in the order of their hashes.
 
@@ -7,9 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::Cursor;
+use dosql_btree::{Cursor, PageSnapshot, Root};
 use dosql_sql::{KeyRange, Version};
 
+use super::History;
 use super::cursor::{MemtableCursor, Versions};
 use super::key;
 use crate::view::View;
@@ -20,27 +23,100 @@ struct Held {
     start: Timestamp,
     /// [`Timestamp::MAX`] where the walk's snapshot sees no end.
     end: Timestamp,
-    value: Vec<u8>,
+    /// `None` where it was deleted.
+    value: Option<Vec<u8>>,
 }
 
 /// The walk. Sees what a reader of `view` as of `at` may know.
 pub(crate) struct VersionWalk {
     view: Arc<View>,
-    at: Timestamp,
     /// Versions that began at or before `to` and ended after `from`.
     from: Timestamp,
     to: Timestamp,
     range: KeyRange,
     /// Where stored keys end.
     end: Vec<u8>,
-    tree: Cursor,
-    in_tree: bool,
-    sources: Vec<Source>,
+    /// The branch, then what lies beneath it, the nearest first.
+    layers: Vec<Layer>,
     opened: bool,
     /// Versions of the key that was come to last, the next one last.
     ready: Vec<Held>,
     /// The one that is lent.
     lent: Option<Held>,
+}
+
+/// The versions of one branch.
+struct Layer {
+    /// What is seen of it: up to here.
+    at: Timestamp,
+    /// What memtables tell of later times is in the tree.
+    known: Timestamp,
+    tree: Cursor,
+    in_tree: bool,
+    sources: Vec<Source>,
+}
+
+impl Layer {
+    fn new(
+        (pages, root, history): (&PageSnapshot, Root, &History),
+        (at, known): (Timestamp, Timestamp),
+        (from, to): (Timestamp, Timestamp),
+    ) -> Layer {
+        let runs = history.runs.iter().filter(|run| run.first_start <= to && run.last_end > from);
+        let runs = runs.map(|run| -> Box<dyn Versions + Send> { Box::new(pages.cursor(run.root)) });
+        let memtables = history.memtables().map(|memtable| -> Box<dyn Versions + Send> {
+            Box::new(MemtableCursor::new(Arc::clone(memtable)))
+        });
+        let source = |versions| Source { versions, key: Vec::new(), start: Timestamp::ZERO, here: false };
+        let sources = runs.chain(memtables).map(source).collect();
+        Layer { at, known, tree: pages.cursor(root), in_tree: false, sources }
+    }
+
+    fn open(&mut self, start: &[u8]) -> Result<()> {
+        self.in_tree = self.tree.seek(start)?;
+        let mut encoded = Vec::new();
+        key::encode_before(&mut encoded, start);
+        for source in &mut self.sources {
+            let found = source.versions.seek(&encoded)?;
+            source.settle(found)?;
+        }
+        Ok(())
+    }
+
+    /// The least stored key that it stands on.
+    fn least(&self) -> Option<&[u8]> {
+        let tree = self.in_tree.then(|| self.tree.key());
+        let sources = self.sources.iter().filter(|source| source.here).map(|source| source.key.as_slice());
+        tree.into_iter().chain(sources).min()
+    }
+
+    /// Adds its versions of a stored key, and moves past it. Where it saw no end they end at `end`, from where on the layers
+    /// above say what the key held.
+    fn take(&mut self, stored: &[u8], end: Timestamp, versions: &mut Vec<Held>) -> Result<()> {
+        let held = |start, end, value| Held { key: stored.to_vec(), start, end, value };
+        if self.in_tree && self.tree.key() == stored {
+            let start = self.tree.version();
+            if start <= self.at {
+                let value = (!self.tree.is_tombstone()).then(|| self.tree.value().map(<[u8]>::to_vec));
+                versions.push(held(start, end, value.transpose()?));
+            }
+            self.in_tree = self.tree.next()?;
+        }
+        for source in &mut self.sources {
+            while source.here && source.key == stored {
+                let (start, ended) = (source.start, source.versions.end());
+                if start <= self.at && ended <= self.known {
+                    let end = if ended > self.at { end } else { ended };
+                    let deleted = source.versions.is_tombstone();
+                    let value = (!deleted).then(|| source.versions.value().map(<[u8]>::to_vec));
+                    versions.push(held(start, end, value.transpose()?));
+                }
+                let found = source.versions.next()?;
+                source.settle(found)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Superseded versions, standing on one.
@@ -70,22 +146,21 @@ impl VersionWalk {
         from: Timestamp,
         to: Timestamp,
     ) -> VersionWalk {
-        let pages = &view.pages;
-        let runs = view.history.runs.iter().filter(|run| run.first_start <= to && run.last_end > from);
-        let runs = runs.map(|run| -> Box<dyn Versions + Send> { Box::new(pages.cursor(run.root)) });
-        let memtables = view.history.memtables().map(|memtable| -> Box<dyn Versions + Send> {
-            Box::new(MemtableCursor::new(Arc::clone(memtable)))
-        });
-        let source = |versions| Source { versions, key: Vec::new(), start: Timestamp::ZERO, here: false };
+        let at = at.min(view.timestamp);
+        // Where there are layers beneath, all versions count: one that ended before tells where those beneath it end.
+        let period = if view.beneath.is_some() { (Timestamp::ZERO, Timestamp::MAX) } else { (from, to) };
+        let own = Layer::new((&view.pages, view.root, &view.history), (at, view.timestamp), period);
+        let mut layers = vec![own];
+        for layer in view.beneath.iter().flat_map(|beneath| &beneath.layers) {
+            let seen = (at.min(layer.fork), layer.known);
+            layers.push(Layer::new((&layer.pages, layer.root, &layer.history), seen, period));
+        }
         VersionWalk {
-            at: at.min(view.timestamp),
             from,
             to,
             end: view.key_form().stored_range(range).end,
             range: range.clone(),
-            tree: pages.cursor(view.root),
-            in_tree: false,
-            sources: runs.chain(memtables).map(source).collect(),
+            layers,
             opened: false,
             ready: Vec::new(),
             lent: None,
@@ -95,12 +170,8 @@ impl VersionWalk {
 
     fn open(&mut self) -> Result<()> {
         let start = self.view.key_form().stored_range(&self.range).start;
-        self.in_tree = self.tree.seek(&start)?;
-        let mut encoded = Vec::new();
-        key::encode_before(&mut encoded, &start);
-        for source in &mut self.sources {
-            let found = source.versions.seek(&encoded)?;
-            source.settle(found)?;
+        for layer in &mut self.layers {
+            layer.open(&start)?;
         }
         self.opened = true;
         Ok(())
@@ -108,9 +179,7 @@ impl VersionWalk {
 
     /// The least stored key that any source stands on, within the range.
     fn next_key(&self) -> Option<Vec<u8>> {
-        let tree = self.in_tree.then(|| self.tree.key());
-        let sources = self.sources.iter().filter(|source| source.here).map(|source| source.key.as_slice());
-        let least = tree.into_iter().chain(sources).min()?;
+        let least = self.layers.iter().filter_map(Layer::least).min()?;
         (least < self.end.as_slice()).then(|| least.to_vec())
     }
 
@@ -118,27 +187,11 @@ impl VersionWalk {
     fn gather(&mut self) -> Result<bool> {
         let Some(stored) = self.next_key() else { return Ok(false) };
         let mut versions: Vec<Held> = Vec::new();
-        if self.in_tree && self.tree.key() == stored {
-            let start = self.tree.version();
-            if start <= self.at && !self.tree.is_tombstone() {
-                let value = self.tree.value()?.to_vec();
-                versions.push(Held { key: stored.clone(), start, end: Timestamp::MAX, value });
-            }
-            self.in_tree = self.tree.next()?;
+        for layer in &mut self.layers {
+            let above = versions.iter().map(|version| version.start).min();
+            layer.take(&stored, above.unwrap_or(Timestamp::MAX), &mut versions)?;
         }
-        for source in &mut self.sources {
-            while source.here && source.key == stored {
-                let (start, end) = (source.start, source.versions.end());
-                // What a memtable was given since the view began is still in the view's tree.
-                if start <= self.at && end <= self.view.timestamp {
-                    let end = if end > self.at { Timestamp::MAX } else { end };
-                    let value = source.versions.value()?.to_vec();
-                    versions.push(Held { key: stored.clone(), start, end, value });
-                }
-                let found = source.versions.next()?;
-                source.settle(found)?;
-            }
-        }
+        versions.retain(|version| version.value.is_some());
         versions.sort_by_key(|version| version.start);
         if self.view.key_form().is_long(&stored) {
             versions = self.spread(versions)?;
@@ -153,15 +206,18 @@ impl VersionWalk {
         let form = self.view.key_form();
         let mut keys: BTreeMap<Vec<u8>, Vec<Held>> = BTreeMap::new();
         for bucket in &buckets {
-            for (key, value) in form.entries(&bucket.key, &bucket.value)? {
+            let held = bucket.value.as_deref().unwrap_or_default();
+            for (key, value) in form.entries(&bucket.key, held)? {
                 let versions = keys.entry(key.to_vec()).or_default();
                 match versions.last_mut() {
-                    Some(last) if last.end == bucket.start && last.value == value => last.end = bucket.end,
+                    Some(last) if last.end == bucket.start && last.value.as_deref() == Some(value) => {
+                        last.end = bucket.end
+                    }
                     _ => versions.push(Held {
                         key: key.into_owned(),
                         start: bucket.start,
                         end: bucket.end,
-                        value: value.to_vec(),
+                        value: Some(value.to_vec()),
                     }),
                 }
             }
@@ -187,7 +243,7 @@ impl dosql_sql::Versions for VersionWalk {
             key: &held.key,
             start: held.start,
             end: held.end,
-            value: &held.value,
+            value: held.value.as_deref().unwrap_or_default(),
         }))
     }
 }
