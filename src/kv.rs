@@ -8,7 +8,7 @@ use dosql_base::{Error, Result, Timestamp};
 use dosql_sql::Direction;
 
 use crate::bytes::Bytes;
-use crate::keyspace::{self, FullKey, Keyspace, NEXT_NUMBER, full_key};
+use crate::keyspace::{self, FullKey, Keyspace, Known, NEXT_NUMBER, full_key};
 use crate::limits::{END_OF_KEYSPACES, FIRST_KEYSPACE};
 use crate::scan::{Bounds, Scan};
 use crate::transaction::Transaction;
@@ -122,8 +122,14 @@ impl Transaction {
         if let Some((number, _)) = known.filter(|(_, since)| *since <= self.snapshot()) {
             return Ok(Some(number));
         }
-        let row = self.raw_get(&keyspace.catalog_key())?;
-        row.map(|row| keyspace::decode_number(&row)).transpose()
+        let key = keyspace.catalog_key();
+        let Some(row) = self.raw_get(&key)? else { return Ok(None) };
+        let number = keyspace::decode_number(&row)?;
+        // One that this transaction makes itself may come to nothing.
+        if self.writes.get(&key).is_none() {
+            keyspace.remember(Known { number, since: self.snapshot(), branch: self.engine.branch().number });
+        }
+        Ok(Some(number))
     }
 
     fn number_or_create(&mut self, keyspace: &Keyspace) -> Result<u32> {
