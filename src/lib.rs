@@ -46,6 +46,7 @@ mod long_keys;
 mod maintenance;
 mod manifest;
 mod options;
+mod pace;
 mod pins;
 mod read;
 mod read_set;

@@ -3,12 +3,11 @@
 //! ```text
 //! backlog, as a part of the limits     in the background                 by the caller
 //! half to seven eighths                a thread begins a checkpoint      -
-//! half of what was left then           commits wait a little             -
+//! more than is in pace                 commits wait a little             -
 //! all                                  commits wait for it to end        the commit that gets there makes one
 //! ```
 //!
-//! A checkpoint writes a page once, however often it was changed before: the later it begins, the less is written. So it begins as
-//! late as leaves room for what commits gather while it is made, judged by the one before it.
+//! [`crate::pace`] says when exactly.
 //!
 //! A thread lives for one checkpoint only: a database that is not written has none.
 
@@ -20,34 +19,10 @@ use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dosql_base::sync::{Condvar, Mutex};
 
 use crate::engine::Engine;
-
-/// The most that one commit waits while a checkpoint is under way and there is still room.
-const LONGEST_PAUSE: Duration = Duration::from_millis(4);
-
-/// The backlog is counted in thousandths of its limit.
-const FULL: u64 = 1000;
-/// Where the first checkpoint in the background begins, and any that follows one that was hardly in time.
-const EARLIEST: u64 = FULL / 2;
-const LATEST: u64 = FULL * 7 / 8;
-
-/// Where the next checkpoint begins, when so much gathered while the one before was made (0: there was none): room for half as much
-/// again is left.
-fn begin_after(grown: u64) -> u64 {
-    if grown == 0 {
-        return EARLIEST;
-    }
-    FULL.saturating_sub(grown.saturating_mul(3) / 2).clamp(EARLIEST, LATEST)
-}
-
-/// How long a commit waits at `pressure` for a checkpoint that began at `begun`: not at all while more than half of the room that there was
-/// then is left, and ever longer from there on.
-fn pause_at(pressure: u64, begun: u64) -> Duration {
-    let half = (FULL.saturating_sub(begun) / 2).max(1);
-    let over = pressure.saturating_sub(FULL - half).min(half);
-    LONGEST_PAUSE * over as u32 / half as u32
-}
+use crate::pace::{FULL, UnderWay, begin_after};
 
 /// What has gathered for a checkpoint.
+#[derive(Clone, Copy)]
 struct Backlog {
     /// In thousandths of what may.
     pressure: u64,
@@ -65,10 +40,12 @@ pub(crate) struct Worker {
     ended: Condvar,
     /// After a failure the next attempt waits until the log has reached this position.
     retry_at: AtomicU64,
-    /// The pressure at which the checkpoint under way, or the last, began.
+    /// The pressure at which the checkpoint under way, or the last, began, and when that was, in microseconds.
     begun: AtomicU64,
-    /// The pressure that gathered while the last was made; 0 before the first.
+    begun_at: AtomicU64,
+    /// The pressure that gathered while the last was made, and how long that took, in microseconds; 0 before the first.
     grown: AtomicU64,
+    lasted: AtomicU64,
 }
 
 impl Engine {
@@ -99,7 +76,8 @@ impl Engine {
         if self.background && pressure >= begin_after(self.worker.grown.load(Ordering::Relaxed)) {
             self.worker.start(self, &backlog);
             if pressure < FULL {
-                self.worker.pause(pause_at(pressure, self.worker.begun.load(Ordering::Relaxed)));
+                let under_way = self.worker.under_way(self.env.now().as_micros());
+                self.worker.pause(under_way.pause(pressure));
                 return;
             }
             self.worker.wait();
@@ -125,15 +103,18 @@ impl Worker {
             // It no longer works: it has ended, or is about to.
             let _ = before.join();
         }
+        let (shared, backlog) = (Arc::clone(engine), *backlog);
+        let (end, now) = (engine.log.end().0.get(), engine.env.now().as_micros());
         self.begun.store(backlog.pressure, Ordering::Relaxed);
-        let (shared, before) = (Arc::clone(engine), engine.log.end().0.get());
-        let (pressure, logged) = (backlog.pressure, backlog.logged);
+        self.begun_at.store(now, Ordering::Relaxed);
         let started = Builder::new().name("dosql-checkpoint".to_owned()).spawn(move || {
             let made = shared.checkpoint();
+            let lasted = shared.env.now().as_micros().saturating_sub(now);
             // Changed pages are taken to gather as the log does, for the checkpoint itself turns them into clean ones.
-            let appended = shared.log.end().0.get().saturating_sub(before);
-            let grown = pressure.saturating_mul(appended) / logged.max(1);
+            let appended = shared.log.end().0.get().saturating_sub(end);
+            let grown = backlog.pressure.saturating_mul(appended) / backlog.logged.max(1);
             shared.worker.grown.store(grown.max(1), Ordering::Relaxed);
+            shared.worker.lasted.store(lasted, Ordering::Relaxed);
             shared.worker.end(&shared, made.is_ok());
         });
         match started {
@@ -149,6 +130,15 @@ impl Worker {
         let _waiting = self.waiting.lock();
         self.working.store(false, Ordering::Release);
         self.ended.notify_all();
+    }
+
+    /// The checkpoint under way, as of `now` in microseconds.
+    fn under_way(&self, now: u64) -> UnderWay {
+        UnderWay {
+            begun: self.begun.load(Ordering::Relaxed),
+            elapsed: now.saturating_sub(self.begun_at.load(Ordering::Relaxed)),
+            before: self.lasted.load(Ordering::Relaxed),
+        }
     }
 
     /// Waits until no checkpoint is under way in the background.
@@ -176,29 +166,5 @@ impl Worker {
         if let Some(thread) = thread {
             let _ = thread.join();
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_checkpoint_begins_as_late_as_the_one_before_allows() {
-        assert_eq!(begin_after(0), EARLIEST);
-        assert_eq!(begin_after(1), LATEST);
-        assert_eq!(begin_after(200), 700);
-        assert_eq!(begin_after(FULL), EARLIEST);
-        assert_eq!(begin_after(u64::MAX), EARLIEST);
-    }
-
-    #[test]
-    fn commits_wait_the_longer_the_less_room_is_left() {
-        assert_eq!(pause_at(EARLIEST, EARLIEST), Duration::ZERO);
-        assert_eq!(pause_at(FULL * 3 / 4, EARLIEST), Duration::ZERO);
-        assert_eq!(pause_at(FULL * 7 / 8, EARLIEST), LONGEST_PAUSE / 2);
-        assert_eq!(pause_at(LATEST, LATEST), Duration::ZERO);
-        assert_eq!(pause_at(FULL, LATEST), LONGEST_PAUSE);
-        assert_eq!(pause_at(2 * FULL, 3 * FULL), LONGEST_PAUSE);
     }
 }

@@ -1,0 +1,87 @@
+//! The pace of checkpoints in the background: when the next begins, and how commits are held back for the one under way. Pure
+//! functions of what was measured.
+//!
+//! A checkpoint writes a page once, however often it was changed before: the later it begins, the less is written. So it begins as
+//! late as leaves room for what commits gather while it is made, judged by the one before it. And so that nobody has to wait
+//! for its end, commits that use that room up faster than it gets on each wait a little.
+
+use std::time::Duration;
+
+/// What has gathered for a checkpoint is counted in thousandths of what may.
+pub(crate) const FULL: u64 = 1000;
+/// Where the first checkpoint begins, and any that follows one that was hardly in time.
+const EARLIEST: u64 = FULL / 2;
+const LATEST: u64 = FULL * 7 / 8;
+/// How far a checkpoint is taken to be that has lasted as long as the one before, or longer.
+const NEARLY_DONE: u64 = FULL * 3 / 4;
+/// The most that one commit waits.
+const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+/// A wait that is shorter costs more than it brings.
+const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
+/// How long the first checkpoint is taken to last, in microseconds.
+const FIRST_LASTS: u64 = 100_000;
+
+/// Where the next checkpoint begins, when so much gathered while the one before was made (0: there was none): room for half as much
+/// again is left.
+pub(crate) fn begin_after(grown: u64) -> u64 {
+    if grown == 0 {
+        return EARLIEST;
+    }
+    FULL.saturating_sub(grown.saturating_mul(3) / 2).clamp(EARLIEST, LATEST)
+}
+
+/// A checkpoint under way.
+pub(crate) struct UnderWay {
+    /// What had gathered when it began.
+    pub(crate) begun: u64,
+    /// How long it has been going on, in microseconds.
+    pub(crate) elapsed: u64,
+    /// How long the one before lasted; 0 where there was none.
+    pub(crate) before: u64,
+}
+
+impl UnderWay {
+    /// How long a commit waits that finds so much gathered: as long as the checkpoint will take to get as far as the room is used up.
+    pub(crate) fn pause(&self, gathered: u64) -> Duration {
+        let room = FULL.saturating_sub(self.begun).max(1);
+        let used = (gathered.saturating_sub(self.begun) * FULL / room).min(FULL);
+        let lasts = if self.before == 0 { FIRST_LASTS } else { self.before };
+        let done = (self.elapsed.saturating_mul(FULL) / lasts).min(NEARLY_DONE);
+        let behind = used.saturating_sub(done);
+        let pause = Duration::from_micros(lasts.saturating_mul(behind) / FULL).min(LONGEST_PAUSE);
+        if pause < SHORTEST_PAUSE { Duration::ZERO } else { pause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_checkpoint_begins_as_late_as_the_one_before_allows() {
+        assert_eq!(begin_after(0), EARLIEST);
+        assert_eq!(begin_after(1), LATEST);
+        assert_eq!(begin_after(200), 700);
+        assert_eq!(begin_after(FULL), EARLIEST);
+        assert_eq!(begin_after(u64::MAX), EARLIEST);
+    }
+
+    #[test]
+    fn commits_wait_only_where_they_are_faster_than_the_checkpoint() {
+        let at = |elapsed| UnderWay { begun: 500, elapsed, before: 40_000 };
+        assert_eq!(at(0).pause(500), Duration::ZERO);
+        assert_eq!(at(20_000).pause(750), Duration::ZERO, "half of the time, half of the room");
+        assert_eq!(at(20_000).pause(751), Duration::ZERO, "not for a moment");
+        assert_eq!(at(20_000).pause(800), Duration::from_millis(4));
+        assert_eq!(at(20_000).pause(1000), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn commits_wait_for_a_checkpoint_that_lasts_longer_than_the_one_before_once_little_room_is_left() {
+        let late = UnderWay { begun: 600, elapsed: u64::MAX / FULL, before: 10_000 };
+        assert_eq!(late.pause(899), Duration::ZERO);
+        assert_eq!(late.pause(1000), Duration::from_micros(2500));
+        let odd = UnderWay { begun: 2000, elapsed: 0, before: 0 };
+        assert_eq!(odd.pause(3000), LONGEST_PAUSE);
+    }
+}
