@@ -22,8 +22,9 @@ use crate::checkpoint::{Kept, write_run};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, Until, Versions};
-use crate::manifest::{BranchRow, Meta, Run, TagRow};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::options::Options;
+use crate::retention::Floor;
 use crate::storage::Storage;
 use crate::trace::span;
 use crate::view::View;
@@ -76,13 +77,17 @@ fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Resu
     let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for (row, view) in views {
         let root = copy_rows(view, &mut fresh)?;
-        let horizon = engine.horizon(view);
-        let kept = Kept { horizon, pins: pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)) };
+        let kept = engine.kept(view, pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)), None);
         let run = copy_history(view, &mut fresh, &kept)?;
-        let row = BranchRow { root, head: view.timestamp, floor: view.floor.max(horizon), ..row.clone() };
+        let floor = view.floor.max(kept.horizon.min(view.timestamp));
+        let row = BranchRow { root, head: view.timestamp, floor, ..row.clone() };
         rows.insert(BranchRow::key(view.branch), row.encode());
         if let Some(run) = run {
             rows.insert(Run::key(view.branch, run.number), run.encode());
+        }
+        if view.branch == MAIN_BRANCH {
+            let retention = view.retention.lowered(|space| kept.dropped(space), floor);
+            rows.extend(retention.floors().iter().map(|(space, floor)| (Floor::key(*space), floor.encode())));
         }
         for tag in view.tags.iter() {
             let row = TagRow { name: tag.name.clone(), branch: tag.branch, at: tag.at };

@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
+use dosql_sql::catalog::schema::SpaceId;
 use dosql_wal::LogPosition;
 
 use crate::branch::{Branch, Tip, pins};
@@ -24,7 +25,8 @@ use crate::engine::{Committer, Engine};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::{History, compaction, key};
-use crate::manifest::{BranchRow, Meta, Run};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::retention::{Floor, Floors, Horizons, Keep, Retention};
 use crate::tags;
 use crate::trace::span;
 use crate::view::View;
@@ -125,25 +127,38 @@ impl Engine {
         if unchanged && self.pages.dirty_bytes() == 0 && kind == Kind::OfChanges {
             return None;
         }
-        let retention = self.options.retention;
-        let kept_from = self.env.now().as_micros().saturating_sub(retention);
         let mut parts = Vec::with_capacity(committer.branches.len());
         for branch in committer.branches.values() {
             let mut tip = branch.tip.lock();
             tip.history.set_aside();
-            let latest = tip.latest.timestamp;
-            let horizon = match retention {
-                0 => latest,
-                _ => Timestamp::from_micros(kept_from),
-            };
-            let horizon = delete.map_or(horizon, |delete| horizon.max(delete.min(latest)));
-            let kept = Kept { horizon, pins: Arc::clone(&tip.pins) };
+            let kept = self.kept(&tip.latest, Arc::clone(&tip.pins), delete);
             let history = tip.history.clone();
             let gone = gone.contains(&branch.number).then_some(tip.root);
             let next_run = tip.next_run;
             parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, gone });
         }
         Some(Gathered { whole: delete.is_some(), parts, pages: self.pages.latest() })
+    }
+
+    /// Which versions anybody may still ask for who has `view` or a later one; of those that ended by `delete` only what is pinned.
+    pub(crate) fn kept(&self, view: &View, pins: Arc<[Timestamp]>, delete: Option<Timestamp>) -> Kept {
+        let now = self.env.now().as_micros();
+        let deleted = delete.map_or(Timestamp::ZERO, |delete| delete.min(view.timestamp));
+        let horizon = |retention: u64| Timestamp::from_micros(now.saturating_sub(retention)).max(deleted);
+        let own = |keep| match keep {
+            Keep::Nothing => view.timestamp,
+            Keep::For(micros) => horizon(micros),
+        };
+        let tables = if view.branch == MAIN_BRANCH {
+            Horizons::new(&view.retention, own)
+        } else {
+            Horizons::default()
+        };
+        let most = match self.options.retention {
+            0 => view.timestamp,
+            retention => horizon(retention),
+        };
+        Kept { horizon: most, tables, pins }
     }
 
     /// Sets the memtable of a branch aside once more where it has grown too large to be written while commits wait.
@@ -170,6 +185,7 @@ impl Engine {
         writer.begin(version);
         writer.adopt(built.apart)?;
         let (mut system, mut decided, mut gone) = (committer.system, Vec::new(), Vec::new());
+        let mut retention = Arc::clone(&committer.retention);
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
             let made = built.plans.remove(&branch.number);
@@ -181,8 +197,12 @@ impl Engine {
             }
             plan.add_run(&mut writer, [], &[&tip.history.memtable])?;
             let row = plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version)?;
+            if branch.number == MAIN_BRANCH {
+                retention = plan.retention(&retention, &tip);
+            }
             decided.push((Arc::clone(branch), plan, row));
         }
+        write_floors(&mut writer, &mut system, version, &committer.stored_floors, retention.floors())?;
         let generation = self.log.generation();
         let meta = Meta { database: self.database, checkpoint: version, log: end, chain, generation, system };
         for pages in built.freed {
@@ -197,6 +217,8 @@ impl Engine {
         };
         let frozen = frozen.map_err(|error| self.poison(error))?;
         drop(writer);
+        committer.stored_floors = retention.floors().clone();
+        committer.retention = retention;
         committer.last = version;
         committer.system = system;
         committer.history_elsewhere = 0;
@@ -323,18 +345,32 @@ struct Part {
 pub(crate) struct Kept {
     /// Those that ended after this.
     pub(crate) horizon: Timestamp,
+    /// The same, of tables for which something else holds.
+    pub(crate) tables: Horizons,
     /// Those that were current at one of these, which are in order.
     pub(crate) pins: Arc<[Timestamp]>,
 }
 
 impl Kept {
-    fn keeps(&self, start: Timestamp, end: Timestamp) -> bool {
-        end > self.horizon || (tags::pin(&self.pins, start, end) && !weakened("tag-keeps-nothing"))
+    /// Whether a version of `key` is kept.
+    fn keeps(&self, key: &[u8], start: Timestamp, end: Timestamp) -> bool {
+        let own = if self.tables.is_empty() { None } else { self.tables.of_key(key) };
+        self.keeps_after(own.unwrap_or(self.horizon), start, end)
+    }
+
+    fn keeps_after(&self, horizon: Timestamp, start: Timestamp, end: Timestamp) -> bool {
+        end > horizon || (tags::pin(&self.pins, start, end) && !weakened("tag-keeps-nothing"))
     }
 
     /// Whether a run holds nothing that is kept.
     fn expired(&self, run: &Run) -> bool {
-        !self.keeps(run.first_start, run.last_end)
+        let earliest = self.tables.earliest().map_or(self.horizon, |earliest| earliest.min(self.horizon));
+        !self.keeps_after(earliest, run.first_start, run.last_end)
+    }
+
+    /// What ended at or before this is gone of the table or index whose keys begin with `space`, but for what tags keep.
+    pub(crate) fn dropped(&self, space: SpaceId) -> Timestamp {
+        self.tables.of_space(space).unwrap_or(self.horizon)
     }
 }
 
@@ -437,7 +473,7 @@ impl Plan {
 
     /// For a branch that was made since the checkpoint began: it has no runs, and all is kept.
     fn of_new(tip: &Tip) -> Plan {
-        let kept = Kept { horizon: tip.floor, pins: Arc::clone(&tip.pins) };
+        let kept = Kept { horizon: tip.floor, tables: Horizons::default(), pins: Arc::clone(&tip.pins) };
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
         Plan { runs, gone: Vec::new(), kept, first_new: next_run, next_run, of_gone: false }
     }
@@ -476,6 +512,14 @@ impl Plan {
         tip.floor.max(self.kept.horizon)
     }
 
+    /// What holds of the tables of main afterwards.
+    fn retention(&self, before: &Arc<Retention>, tip: &Tip) -> Arc<Retention> {
+        if before.is_plain() || weakened("table-floor-forgotten") {
+            return Arc::clone(before);
+        }
+        Arc::new(before.lowered(|space| self.kept.dropped(space), self.floor(tip)))
+    }
+
     /// Removes the rows of a branch and of its runs.
     fn remove_system_rows(&self, branch: u32, writer: &mut PageWriter<'_>, system: &mut Root) -> Result<()> {
         for run in &self.gone {
@@ -507,6 +551,23 @@ impl Plan {
     }
 }
 
+/// Writes the rows of the floors of tables that have changed.
+fn write_floors(
+    writer: &mut PageWriter<'_>,
+    system: &mut Root,
+    version: Timestamp,
+    before: &Floors,
+    after: &Floors,
+) -> Result<()> {
+    for space in before.keys().filter(|space| !after.contains_key(space)) {
+        writer.remove(system, &Floor::key(*space))?;
+    }
+    for (space, floor) in after.iter().filter(|(space, floor)| before.get(space) != Some(floor)) {
+        writer.set(system, &Floor::key(*space), version, &floor.encode())?;
+    }
+    Ok(())
+}
+
 /// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
 pub(crate) fn write_run<M: PageMaker>(
     maker: &mut M,
@@ -533,7 +594,7 @@ pub(crate) fn write_run<M: PageMaker>(
     while let Some(least) = least(&open) {
         let source = &mut open[least];
         let start = key::decode(source.key(), &mut user_key)?;
-        if kept.keeps(start, source.end()) {
+        if kept.keeps(&user_key, start, source.end()) {
             if source.is_tombstone() {
                 loader.push_tombstone(source.key(), source.end())?;
             } else {

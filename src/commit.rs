@@ -10,7 +10,6 @@ use std::sync::atomic::Ordering;
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{PageWriter, Root, Was};
-use dosql_sql::catalog::store::is_catalog_key;
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
 use crate::branch::layers::Beneath;
@@ -22,6 +21,7 @@ use crate::long_keys::KeyForm;
 use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Isolation};
 use crate::read_set::ReadSet;
+use crate::retention::{Retention, SchemaChanges};
 use crate::trace::span;
 use crate::view::View;
 use crate::writes::Writes;
@@ -62,19 +62,29 @@ impl Engine {
         let timestamp = self.next_timestamp(&committer)?;
         record.set_timestamp(timestamp);
         let mut tip = branch.tip.lock();
-        let (appended, root) = self.apply_and_append(&mut tip, timestamp, writes.changes(), &record)?;
+        let schema = SchemaChanges::among(writes.changes())?;
+        let (appended, root) = self.apply_and_append(
+            branch.number,
+            &committer.retention,
+            &mut tip,
+            timestamp,
+            writes.changes(),
+            &record,
+        )?;
         tip.history.memtable.add(&tip.displaced);
         if branch.number != MAIN_BRANCH {
             committer.history_elsewhere += tip.displaced.bytes();
         }
         committer.last = timestamp;
-        // The catalog's keys come before all others.
-        if writes.changes().keys().next().is_some_and(is_catalog_key) {
-            tip.catalog_changed = timestamp;
-        }
         tip.root = root;
         if self.options.retention == 0 {
             tip.floor = timestamp;
+        }
+        if let Some(schema) = schema {
+            tip.catalog_changed = timestamp;
+            if branch.number == MAIN_BRANCH {
+                committer.follow(schema, self.options.retention, timestamp, tip.floor);
+            }
         }
         let view = self.publish_view(&committer, branch.number, &mut tip, timestamp);
         drop(tip);
@@ -111,6 +121,8 @@ impl Engine {
 
     fn apply_and_append(
         &self,
+        branch: u32,
+        retention: &Retention,
         tip: &mut Tip,
         timestamp: Timestamp,
         changes: &Changes,
@@ -121,7 +133,9 @@ impl Engine {
         // Dropping the writer takes back what was not published.
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
-        let keep = self.options.retention > 0 || !tip.pins.is_empty();
+        let rules = (branch == MAIN_BRANCH && retention.has_rules()).then_some(retention);
+        let pinned = !tip.pins.is_empty();
+        let keep = Keeping { otherwise: self.options.retention > 0 || pinned, pinned, rules };
         let beneath = tip.beneath.as_deref();
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath };
         for (key, change) in changes.iter() {
@@ -159,6 +173,7 @@ impl Engine {
             floor: tip.floor,
             catalog_changed: tip.catalog_changed,
             tags: Arc::clone(&committer.tags),
+            retention: Arc::clone(&committer.retention),
         });
         tip.latest = Arc::clone(&view);
         view
@@ -218,11 +233,37 @@ fn encode(record: &mut RecordBuilder, branch: u32, changes: &Changes) -> Result<
 #[derive(Clone, Copy)]
 pub(crate) struct Applying<'b> {
     pub(crate) timestamp: Timestamp,
-    /// Whether what they displace is kept for the history.
-    pub(crate) keep: bool,
+    pub(crate) keep: Keeping<'b>,
     pub(crate) form: KeyForm,
     /// What lies beneath the branch, if anything does.
     pub(crate) beneath: Option<&'b Beneath>,
+}
+
+/// Whether what changes displace is kept for the history.
+#[derive(Clone, Copy)]
+pub(crate) struct Keeping<'r> {
+    pub(crate) otherwise: bool,
+    /// Whether something pins the history, whatever tables say.
+    pub(crate) pinned: bool,
+    /// What tables say about it, where any do.
+    pub(crate) rules: Option<&'r Retention>,
+}
+
+impl Keeping<'_> {
+    #[inline]
+    fn keeps(self, key: &[u8]) -> bool {
+        self.rules.map_or(self.otherwise, |rules| rules.keeps(key, self.otherwise, self.pinned))
+    }
+}
+
+impl Committer {
+    /// Takes note of what the commit at `timestamp` did to the schema of main, whose history reaches back to `floor`.
+    fn follow(&mut self, schema: SchemaChanges, default: u64, timestamp: Timestamp, floor: Timestamp) {
+        if !schema.is_empty() {
+            self.objects.follow(schema);
+            self.retention = self.retention.after(&self.objects, default, timestamp, floor);
+        }
+    }
 }
 
 /// Changes one key of the tree. What that displaces is noted for the history where it is kept.
@@ -259,7 +300,7 @@ fn apply_stored(
     displaced: &mut Displaced,
 ) -> Result<()> {
     let Applying { timestamp, keep, beneath, .. } = how;
-    if !keep {
+    if !keep.keeps(key) {
         match value {
             Some(value) => writer.set(root, key, timestamp, value)?,
             None if beneath.is_some() => writer.put_tombstone(root, key, timestamp)?.is_some(),

@@ -27,6 +27,8 @@ use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_lsm::SegmentStore;
+use dosql_sql::catalog::schema::SpaceId;
+use dosql_sql::catalog::store::CATALOG_SPACE;
 use dosql_wal::{Log, LogPosition};
 
 use smallvec::SmallVec;
@@ -38,11 +40,12 @@ use crate::maintenance::Worker;
 use crate::manifest::MAIN_BRANCH;
 use crate::options::{Durability, Options};
 use crate::readers::Readers;
+use crate::retention::{Floors, Keep, Objects, Retention, not_reached};
 use crate::shrink::Sweep;
 use crate::storage::Lock;
 use crate::tags::Tags;
 use crate::turn::TurnGuard;
-use crate::view::View;
+use crate::view::{ReadAt, View};
 
 /// One open database.
 pub(crate) struct Engine {
@@ -156,6 +159,12 @@ pub(crate) struct Committer {
     pub(crate) last: Timestamp,
     pub(crate) system: Root,
     pub(crate) tags: Tags,
+    /// The tables and indexes of main.
+    pub(crate) objects: Objects,
+    /// See [`View::retention`].
+    pub(crate) retention: Arc<Retention>,
+    /// The floors of tables as the system tree has them.
+    pub(crate) stored_floors: Floors,
     /// All branches by number, main too.
     pub(crate) branches: BTreeMap<u32, Arc<Branch>>,
     /// The branches that can be used, by their names in small letters.
@@ -300,9 +309,74 @@ impl Engine {
         self.log.sync(upto).map_err(|error| self.poison(error))
     }
 
-    /// The earliest moment of the branch itself that can be read in `view`.
+    /// The earliest moment of the branch itself that can be read in `view`, of keyspaces and of tables that say nothing about it.
     pub(crate) fn horizon(&self, view: &View) -> Timestamp {
         self.kept_from(view.floor, view.timestamp)
+    }
+
+    /// The earliest moment that can be read in `view` of the table or index whose keys begin with `space`.
+    pub(crate) fn horizon_of(&self, view: &View, space: SpaceId) -> Timestamp {
+        self.horizon_in(view, &view.own(), space)
+    }
+
+    /// As [`Engine::horizon_of`], of the branch that is read. What tables say of their versions holds on main.
+    fn horizon_in(&self, view: &View, read: &ReadAt, space: SpaceId) -> Timestamp {
+        let most = self.kept_from(read.floor, read.last);
+        if read.branch != MAIN_BRANCH {
+            return most;
+        }
+        let floor = view.retention.floor(space).moment();
+        let horizon = match view.retention.rule(space).map(|rule| rule.keep) {
+            None => most.max(floor),
+            Some(Keep::Nothing) => read.last,
+            Some(Keep::For(micros)) => {
+                floor.max(Timestamp::from_micros(self.env.now().as_micros().saturating_sub(micros)))
+            }
+        };
+        horizon.min(read.last)
+    }
+
+    /// The earliest moment from which on everything can be read that keeps versions at all.
+    fn whole_from(&self, view: &View, read: &ReadAt) -> Timestamp {
+        let kept =
+            |space: &SpaceId| view.retention.rule(*space).is_none_or(|rule| rule.keep != Keep::Nothing);
+        let own = view.retention.floors().keys().copied().filter(kept);
+        let most = self.kept_from(read.floor, read.last);
+        own.map(|space| self.horizon_in(view, read, space)).fold(most, Timestamp::max)
+    }
+
+    /// Whether all that a reader as of `at` may ask for can be read in `view`.
+    pub(crate) fn reaches_whole(&self, view: &View, at: Timestamp) -> bool {
+        self.whole_from(view, &view.read_at(at)) <= at
+    }
+
+    /// Refuses a moment whose history may be gone for the table `name`, whose keys begin with `space`; [`Timestamp::MAX`] only where it has
+    /// no history at all.
+    pub(crate) fn check_horizon_of(
+        &self,
+        view: &View,
+        space: SpaceId,
+        name: &str,
+        at: Timestamp,
+    ) -> Result<()> {
+        let read = view.read_at(at);
+        if view.retention.is_plain() || read.branch != MAIN_BRANCH {
+            return Ok(());
+        }
+        let keep = view.retention.rule(space).map(|rule| rule.keep);
+        if keep == Some(Keep::Nothing) && at == Timestamp::MAX {
+            return Err(not_reached(name, keep, at, at));
+        }
+        if at >= read.last {
+            return Ok(());
+        }
+        let horizon = self.horizon_in(view, &read, space);
+        let tagged =
+            keep != Some(Keep::Nothing) && at >= view.retention.floor(space).unkept && view.is_tagged(at);
+        if at >= horizon || tagged || weakened("horizon-ignored") {
+            return Ok(());
+        }
+        Err(not_reached(name, keep, at, horizon))
     }
 
     /// From when on all is kept of a branch with this floor, which is read up to `last`.
@@ -326,12 +400,39 @@ impl Engine {
         Ok(view)
     }
 
-    /// Refuses a moment whose history may be gone.
+    /// Refuses a moment whose history may be gone, of whatever is kept longest.
     pub(crate) fn check_horizon(&self, view: &View, at: Timestamp) -> Result<()> {
+        // The schema is kept as long as whatever is kept longest.
         let read = view.read_at(at);
-        let horizon = self.kept_from(read.floor, read.last);
-        let tagged = || view.tags.iter().any(|tag| tag.at == at && tag.branch == read.branch);
-        if at >= horizon || at >= read.last || tagged() || weakened("horizon-ignored") {
+        let most = self.kept_from(read.floor, read.last);
+        self.check_from(view, &read, most.min(self.horizon_in(view, &read, CATALOG_SPACE)), at)
+    }
+
+    /// As [`Engine::check_horizon`], for who reads keyspaces and tables that say nothing about their versions.
+    pub(crate) fn check_horizon_of_most(&self, view: &View, at: Timestamp) -> Result<()> {
+        let read = view.read_at(at);
+        self.check_from(view, &read, self.kept_from(read.floor, read.last), at)
+    }
+
+    /// As [`Engine::check_horizon`], for who reads everything at that moment that has versions.
+    pub(crate) fn check_horizon_of_all(&self, view: &View, at: Timestamp) -> Result<()> {
+        let read = view.read_at(at);
+        self.check_from(view, &read, self.whole_from(view, &read), at)
+    }
+
+    /// As [`Engine::check_horizon_of_all`], for who needs what has none too.
+    pub(crate) fn check_fork(&self, view: &View, at: Timestamp) -> Result<()> {
+        self.check_horizon_of_all(view, at)?;
+        let read = view.read_at(at);
+        let unkept = view.retention.rules().find(|(_, rule)| rule.keep == Keep::Nothing);
+        match unkept.filter(|_| read.branch == MAIN_BRANCH && at < read.last) {
+            Some((_, rule)) => Err(not_reached(&rule.table, Some(rule.keep), at, read.last)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_from(&self, view: &View, read: &ReadAt, horizon: Timestamp, at: Timestamp) -> Result<()> {
+        if at >= horizon || at >= read.last || view.is_tagged(at) || weakened("horizon-ignored") {
             return Ok(());
         }
         Err(Error::new(

@@ -52,6 +52,7 @@ mod read;
 mod read_set;
 mod readers;
 mod recovery;
+mod retention;
 mod scan;
 mod shrink;
 mod source;

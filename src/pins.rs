@@ -1,6 +1,10 @@
 //! Who holds the horizon: what keeps superseded versions from being dropped.
 
+use std::collections::BTreeMap;
+
 use dosql_base::Timestamp;
+use dosql_sql::catalog::schema::SpaceId;
+use dosql_sql::catalog::store::CATALOG_SPACE;
 use dosql_sql::value::{Text, Value, format_instant};
 
 use crate::engine::Engine;
@@ -19,6 +23,14 @@ impl Engine {
     pub(crate) fn pins(&self, view: &View) -> Vec<Vec<Value>> {
         let mut pins = vec![("retention", String::new(), self.horizon(view))];
         pins.extend(view.tags.iter().map(|tag| ("tag", tag.name.clone(), tag.at)));
+        // Once for a table and its indexes.
+        let named = view.retention.rules().filter(|(space, _)| *space > CATALOG_SPACE);
+        let named: BTreeMap<&Text, SpaceId> = named.map(|(space, rule)| (&rule.table, space)).collect();
+        pins.extend(
+            named
+                .into_iter()
+                .map(|(table, space)| ("table", table.to_string(), self.horizon_of(view, space))),
+        );
         pins.extend(self.readers.snapshots().into_iter().map(|at| ("snapshot", String::new(), at)));
         pins.sort_by_key(|(_, _, at)| *at);
         pins.iter().map(|(kind, name, at)| state_row(&[kind, name], *at)).collect()

@@ -119,7 +119,10 @@ impl Readers {
 impl Engine {
     /// Turns readers of old views into readers of the past where old images take more memory than they may.
     pub(crate) fn relieve(&self) {
-        if self.options.retention == 0 || self.pages.pinned_bytes() <= self.options.pinned_bytes {
+        if self.options.retention == 0
+            || self.main.view().retention.has_unkept()
+            || self.pages.pinned_bytes() <= self.options.pinned_bytes
+        {
             return;
         }
         let newest: BTreeMap<u32, Arc<View>> = {
@@ -132,7 +135,7 @@ impl Engine {
             let Some(newest) = newest.get(&sight.view.branch) else { continue };
             let old = sight.view.pages.version() < newest.pages.version()
                 && sight.view.timestamp <= newest.timestamp;
-            if !old || (sight.at < newest.timestamp && self.horizon(newest) > sight.oldest) {
+            if !old || (sight.at < newest.timestamp && !self.reaches_whole(newest, sight.oldest)) {
                 continue;
             }
             let replaced = std::mem::replace(&mut sight.view, Arc::clone(newest));

@@ -13,7 +13,7 @@ use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 
 use crate::branch::layers::{Beneath, Layer, Span};
 use crate::branch::{Branch, Tip, pins};
-use crate::commit::{Applying, apply};
+use crate::commit::{Applying, Keeping, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::feed::Subscribers;
 use crate::history::History;
@@ -25,6 +25,7 @@ use crate::maintenance::Worker;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow, is_outdated};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
+use crate::retention::{self, Floors, Objects, Retention, SchemaChanges};
 use crate::storage::Storage;
 use crate::tags::{self, Tags};
 use crate::timed_log::TimedLog;
@@ -51,8 +52,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         meta
     };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
-    let keep = options.retention > 0;
-    let mut replay = Replay::new(&pages, &meta, manifest, keep)?;
+    let floors = manifest.floors.clone();
+    let mut replay = Replay::new(&pages, &meta, manifest, options.retention)?;
     let counters = Counters::default();
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
@@ -70,6 +71,9 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         last,
         system: replayed.system,
         tags: replayed.tags,
+        objects: replayed.objects,
+        retention: replayed.retention,
+        stored_floors: floors,
         names: branches.values().filter_map(|it| Some((it.key()?, it.number))).collect(),
         next_branch: branches.keys().next_back().map_or(MAIN_BRANCH, |last| *last).saturating_add(1),
         history_elsewhere: elsewhere.map(|branch| branch.tip.lock().history.memory()).sum(),
@@ -186,6 +190,7 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             floor,
             catalog_changed: at,
             tags: Arc::clone(&replayed.tags),
+            retention: Arc::clone(&replayed.retention),
         });
         let tip = Tip {
             root: state.root,
@@ -209,6 +214,8 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
 pub(crate) struct Manifest {
     pub(crate) branches: BTreeMap<u32, Listed>,
     pub(crate) tags: Tags,
+    /// How far back the history of tables of main reaches that have a say in it.
+    pub(crate) floors: Floors,
 }
 
 /// A branch as the system tree has it.
@@ -233,7 +240,8 @@ impl Manifest {
         if !branches.contains_key(&MAIN_BRANCH) {
             return Err(no_main());
         }
-        Ok(Manifest { branches, tags: tags::load(pages, system)? })
+        let (tags, floors) = (tags::load(pages, system)?, retention::load_floors(pages, system)?);
+        Ok(Manifest { branches, tags, floors })
     }
 }
 
@@ -262,8 +270,12 @@ struct Replay<'a> {
     branches: BTreeMap<u32, Replaying>,
     system: Root,
     last: Timestamp,
-    /// Whether versions are kept without pins too.
-    keep: bool,
+    /// How long versions are kept without pins and where the table says nothing.
+    default: u64,
+    /// That of main's whole history.
+    floor: Timestamp,
+    objects: Objects,
+    retention: Arc<Retention>,
     tags: Tags,
     pages: &'a Arc<Pages>,
     /// Whether anything was changed that is not published.
@@ -298,10 +310,16 @@ struct Replayed {
     tags: Tags,
     system: Root,
     last: Timestamp,
+    objects: Objects,
+    retention: Arc<Retention>,
 }
 
 impl<'a> Replay<'a> {
-    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: Manifest, keep: bool) -> Result<Self> {
+    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: Manifest, default: u64) -> Result<Self> {
+        let main = manifest.branches.get(&MAIN_BRANCH).ok_or_else(no_main)?;
+        let (root, floor) = (main.row.root, main.row.floor);
+        let objects = Objects::load(&pages.latest(), root)?;
+        let retention = Retention::new(&objects, manifest.floors, default, floor);
         let mut writer = pages.writer();
         let begun = meta.checkpoint.next();
         writer.begin(begun);
@@ -310,7 +328,10 @@ impl<'a> Replay<'a> {
             branches: BTreeMap::new(),
             system: meta.system,
             last: meta.checkpoint,
-            keep,
+            default,
+            floor,
+            objects,
+            retention,
             tags: manifest.tags,
             pages,
             any: false,
@@ -364,6 +385,7 @@ impl<'a> Replay<'a> {
             return Err(Error::corrupt(message, place()));
         }
         self.last = record.timestamp;
+        let mut schema = SchemaChanges::none();
         let mut changes = record.changes();
         while let Some(change) = changes.next()? {
             let (key, value) = match change {
@@ -374,6 +396,9 @@ impl<'a> Replay<'a> {
                     continue;
                 }
             };
+            if record.branch == MAIN_BRANCH {
+                schema.note(key, value)?;
+            }
             self.change(record, key, value)?;
         }
         let branch = self.branches.get_mut(&record.branch);
@@ -381,6 +406,13 @@ impl<'a> Replay<'a> {
         branch.last = Some(record.timestamp);
         branch.memtable.add(&self.displaced);
         self.displaced.clear();
+        if self.default == 0 && record.branch == MAIN_BRANCH {
+            self.floor = record.timestamp;
+        }
+        if !schema.is_empty() {
+            self.objects.follow(schema);
+            self.retention = self.retention.after(&self.objects, self.default, record.timestamp, self.floor);
+        }
         Ok(())
     }
 
@@ -389,7 +421,9 @@ impl<'a> Replay<'a> {
         let branch = self.branches.get_mut(&record.branch);
         let branch =
             branch.ok_or_else(|| no_branch(record.branch, &format!("log position {}", record.start)))?;
-        let keep = (self.keep || branch.pinned) && !weakened("replay-forgets-history");
+        let rules = (record.branch == MAIN_BRANCH && self.retention.has_rules()).then_some(&*self.retention);
+        let otherwise = (self.default > 0 || branch.pinned) && !weakened("replay-forgets-history");
+        let keep = Keeping { otherwise, pinned: branch.pinned, rules };
         let (timestamp, form) = (record.timestamp, KeyForm::of(self.pages));
         let how = Applying { timestamp, keep, form, beneath: branch.beneath.as_deref() };
         self.any = true;
@@ -443,8 +477,8 @@ impl<'a> Replay<'a> {
             self.publish()?;
             last = self.begun;
         }
-        let Replay { branches, tags, system, .. } = self;
-        Ok(Replayed { branches, tags, system, last })
+        let Replay { branches, tags, system, objects, retention, .. } = self;
+        Ok(Replayed { branches, tags, system, last, objects, retention })
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
+use dosql_sql::catalog::schema::SpaceId;
 use dosql_sql::value::Value;
 use dosql_sql::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
 
@@ -86,6 +87,19 @@ impl Storage for Transaction {
     fn horizon(&self) -> Timestamp {
         let view = Arc::clone(&self.reader.sight().view);
         self.engine.horizon(&view)
+    }
+
+    fn horizon_of(&self, space: SpaceId) -> Timestamp {
+        let view = Arc::clone(&self.reader.sight().view);
+        self.engine.horizon_of(&view, space)
+    }
+
+    fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
+        let view = Arc::clone(&self.reader.sight().view);
+        match point {
+            Point::Live => Ok(()),
+            Point::Past(at) => self.engine.check_horizon_of(&view, space, name, at),
+        }
     }
 
     fn tag(&self, name: &str) -> Result<Option<Timestamp>> {

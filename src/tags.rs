@@ -110,7 +110,8 @@ impl Engine {
             // The last commit, visible or not: without retention it has taken what was before it.
             let latest = branch.latest();
             let at = at.unwrap_or(latest.timestamp);
-            self.check_horizon(&latest, at)?;
+            // What a table has dropped already no tag can keep.
+            self.check_horizon_of_all(&latest, at)?;
             let row = TagRow { name: name.to_owned(), branch: branch.number, at };
             let change = SystemChange { key: TagRow::key(name), value: Some(row.encode()) };
             self.commit_system(&mut committer, branch, &[change])?

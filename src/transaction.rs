@@ -226,6 +226,7 @@ impl Transaction {
             reads.borrow_mut().add_key(key);
         }
         let sight = self.reader.sight();
+        sight.view.check_reach(key, sight.at)?;
         sight.view.get(key, sight.at)
     }
 
@@ -245,6 +246,7 @@ impl Transaction {
             if sight.generation != generation {
                 (near, generation) = (Near::default(), sight.generation);
             }
+            sight.view.check_reach(key, sight.at)?;
             sight.view.get_near(key, sight.at, &mut near)
         };
         keys.map(|key| get(&key)).collect()
@@ -266,6 +268,7 @@ impl Transaction {
             reads.borrow_mut().add_key(key);
         }
         let sight = self.reader.sight();
+        sight.view.check_reach(key, at.min(sight.at))?;
         sight.view.get(key, at.min(sight.at))
     }
 
@@ -288,22 +291,23 @@ impl Transaction {
     /// Lends up to `limit` entries of a scan of this transaction's view; true when there is nothing further.
     pub fn raw_visit(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
-        self.refresh(scan);
+        self.refresh(scan)?;
         visit_noted(self.noted(), scan, Some(&self.writes), limit, lend)
     }
 
     /// Lends up to `limit` entries of a scan of the past; true when there is nothing further.
     pub fn raw_visit_past(&self, scan: &mut Scan, limit: usize, lend: &mut Lend<'_>) -> Result<bool> {
         self.check_open()?;
-        self.refresh(scan);
+        self.refresh(scan)?;
         visit_noted(self.noted_at(scan.at()), scan, None, limit, lend)
     }
 
     /// Lets a scan go on in the transaction's view, which may have been exchanged since. The sight is not locked while entries are
     /// lent: who gets them may read on.
-    fn refresh(&self, scan: &mut Scan) {
+    fn refresh(&self, scan: &mut Scan) -> Result<()> {
         let sight = self.reader.sight();
         scan.rebase(&sight.view, sight.generation);
+        sight.view.check_reach(&scan.range().start, scan.at())
     }
 
     /// The moment to read when `wanted` is asked for: never after what this transaction sees. Fails with code `AsOfFuture`
@@ -327,6 +331,7 @@ impl Transaction {
             reads.borrow_mut().add_key(key);
         }
         let (view, seen) = self.looking();
+        view.check_reach(key, at.min(seen))?;
         view.lifetime(key, at, seen)
     }
 
@@ -343,6 +348,7 @@ impl Transaction {
             reads.borrow_mut().add_range(&range.start, &range.end);
         }
         let (view, seen) = self.looking();
+        view.check_reach(&range.start, from)?;
         Ok(VersionWalk::new(&view, seen, range, from, to))
     }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Entry, Near, PageSnapshot, Root};
+use dosql_sql::catalog::schema::SpaceId;
 use dosql_sql::{Direction, KeyRange, Versions};
 
 use crate::branch::layers::Beneath;
@@ -12,6 +14,8 @@ use crate::history::History;
 use crate::history::past::PastCursor;
 use crate::history::versions::VersionWalk;
 use crate::long_keys::KeyForm;
+use crate::manifest::MAIN_BRANCH;
+use crate::retention::{Keep, Retention, not_reached, space_of};
 use crate::tags::Tags;
 
 /// The database as of a commit. Immutable, but that its history's memtable goes on growing (see there why that is harmless).
@@ -33,6 +37,8 @@ pub(crate) struct View {
     pub(crate) catalog_changed: Timestamp,
     /// What they stand for can be read whatever the floor is.
     pub(crate) tags: Tags,
+    /// What tables of main say of their versions.
+    pub(crate) retention: Arc<Retention>,
 }
 
 /// The branch that is read as of some moment.
@@ -45,12 +51,54 @@ pub(crate) struct ReadAt {
 }
 
 impl View {
+    /// The branch of the view itself, up to its last commit.
+    pub(crate) fn own(&self) -> ReadAt {
+        ReadAt { branch: self.branch, floor: self.floor, last: self.timestamp }
+    }
+
     /// Whose rows a reader as of `at` gets where the branch itself had begun later.
     pub(crate) fn read_at(&self, at: Timestamp) -> ReadAt {
-        let own = ReadAt { branch: self.branch, floor: self.floor, last: self.timestamp };
         let beneath = self.beneath.iter().flat_map(|beneath| &beneath.spans);
         let read = beneath.take_while(|span| at <= span.fork).last();
-        read.map_or(own, |span| ReadAt { branch: span.branch, floor: span.floor, last: span.fork })
+        read.map_or(self.own(), |span| ReadAt { branch: span.branch, floor: span.floor, last: span.fork })
+    }
+
+    /// Whether a tag of the branch that is read stands for `at`.
+    pub(crate) fn is_tagged(&self, at: Timestamp) -> bool {
+        let branch = self.read_at(at).branch;
+        self.tags.iter().any(|tag| tag.at == at && tag.branch == branch)
+    }
+
+    /// Refuses a moment at which what `key` belongs to may have had versions that are gone. Costs nothing where no table says anything about
+    /// its versions: then it is enough to have asked whether the history reaches the moment.
+    #[inline]
+    pub(crate) fn check_reach(&self, key: &[u8], at: Timestamp) -> Result<()> {
+        if at >= self.timestamp || self.retention.is_plain() {
+            Ok(())
+        } else {
+            self.check_kept(space_of(key), at)
+        }
+    }
+
+    /// As [`View::check_reach`], of the table or index whose keys begin with `space`.
+    fn check_kept(&self, space: SpaceId, at: Timestamp) -> Result<()> {
+        let read = self.read_at(at);
+        if read.branch != MAIN_BRANCH {
+            return Ok(());
+        }
+        let (rule, floor) = (self.retention.rule(space), self.retention.floor(space));
+        let keep = rule.map(|rule| rule.keep);
+        let dropped = if keep.is_none() { floor.dropped.max(read.floor) } else { floor.dropped };
+        let horizon = match keep {
+            Some(Keep::Nothing) => read.last,
+            _ if self.is_tagged(at) => floor.unkept,
+            _ => floor.moment().max(dropped),
+        };
+        if at >= horizon.min(read.last) || weakened("table-floor-ignored") {
+            return Ok(());
+        }
+        let name = rule.map_or("this table", |rule| &rule.table);
+        Err(not_reached(name, keep, at, horizon))
     }
 
     /// How its keys are stored.

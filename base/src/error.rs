@@ -79,6 +79,7 @@ pub enum Code {
     AsOfFuture,
     AsOfExpired,
     AsOfNoTable,
+    AsOfUnkept,
 }
 
 impl Code {
@@ -118,6 +119,7 @@ impl Code {
             Code::AsOfFuture => "DOSQL_AS_OF_FUTURE",
             Code::AsOfExpired => "DOSQL_AS_OF_EXPIRED",
             Code::AsOfNoTable => "DOSQL_AS_OF_NO_TABLE",
+            Code::AsOfUnkept => "DOSQL_AS_OF_UNKEPT",
         }
     }
 

@@ -155,6 +155,7 @@ fn table(name: &str, space: u32, columns: &[(&str, &str)]) -> Table {
         autoincrement: false,
         without_rowid: false,
         strict: false,
+        versioning: Default::default(),
         primary_key: Vec::new(),
         primary_key_conflict: None,
         primary_key_rank: 0,

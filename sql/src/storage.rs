@@ -9,6 +9,8 @@ use std::ops::ControlFlow;
 use dosql_base::codec::prefix_successor;
 use dosql_base::{Result, Timestamp};
 
+use crate::catalog::schema::SpaceId;
+
 /// Which version of the map a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Point {
@@ -150,6 +152,18 @@ pub trait Storage {
     /// The earliest moment from which on all versions are there.
     fn horizon(&self) -> Timestamp {
         Timestamp::ZERO
+    }
+
+    /// As [`Storage::horizon`], of one table.
+    fn horizon_of(&self, space: SpaceId) -> Timestamp {
+        let _ = space;
+        self.horizon()
+    }
+
+    /// Refuses a point that [`Storage::resolve_point`] gave, for a table whose versions do not reach it. `name` is for the error.
+    fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
+        let _ = (point, space, name);
+        Ok(())
     }
 
     /// The moment that a tag stands for; `None` where there is no such tag.

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dosql_base::codec::prefix_successor;
 use dosql_base::{Error, Result, Timestamp};
 
+use crate::catalog::schema::SpaceId;
 use crate::catalog::temp::{is_temporary_catalog_key, is_temporary_key};
 use crate::storage::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
 use crate::value::Value;
@@ -294,6 +295,14 @@ impl<S: Storage> Storage for WithTemporary<S> {
 
     fn horizon(&self) -> Timestamp {
         self.main.horizon()
+    }
+
+    fn horizon_of(&self, space: SpaceId) -> Timestamp {
+        self.main.horizon_of(space)
+    }
+
+    fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
+        self.main.check_reach(point, space, name)
     }
 
     fn tag(&self, name: &str) -> Result<Option<Timestamp>> {

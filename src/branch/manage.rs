@@ -124,7 +124,7 @@ impl Engine {
         }
         let latest = parent.latest();
         let at = new.at.unwrap_or(latest.timestamp);
-        self.check_horizon(&latest, at)?;
+        self.check_fork(&latest, at)?;
         // What was before the parent began is its parent's.
         let owner = latest.read_at(at).branch;
         let owner = committer.branches.get(&owner).ok_or_else(|| no_such_branch(name))?;
@@ -182,6 +182,7 @@ impl Engine {
             floor: row.floor,
             catalog_changed: made,
             tags: Arc::clone(&committer.tags),
+            retention: Arc::clone(&committer.retention),
         });
         Branch::new(
             number,

@@ -39,6 +39,19 @@ impl Decoder {
         Ok(events.into_iter().enumerate().map(number).collect())
     }
 
+    /// Refuses a moment that the history of a table does not reach which is shown.
+    pub(crate) fn check_reach(&self, at: Timestamp) -> Result<()> {
+        let view = self.engine.view();
+        if view.retention.is_plain() {
+            return Ok(());
+        }
+        let shown = self.schemas.now.tables().filter(|table| self.filter.shows(table));
+        for table in shown {
+            self.engine.check_horizon_of(&view, table.space, &table.name, at)?;
+        }
+        Ok(())
+    }
+
     /// A change with its place in its commit.
     pub(crate) fn change(&self, timestamp: Timestamp, position: u64, last: bool, event: Event) -> Change {
         Change { timestamp, position, last, branch: Arc::clone(&self.branch), event }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::predicate::RowPredicate;
 use dosql_sql::catalog::schema::{self, Place, SpaceId};
+use dosql_sql::parse::ast::Versioning;
 
 use super::change::{Position, Table};
 use super::raw::check_history;
@@ -149,6 +150,11 @@ impl Filter {
                     format!("no such table: {name}; a feed shows tables that are there when it begins"),
                 ));
             };
+            if !keeps_versions(table) {
+                let message =
+                    format!("the changes of {} can't be told: it is WITHOUT SYSTEM VERSIONING", table.name);
+                return Err(Error::unsupported(message));
+            }
             filter.show(table)?;
         }
         Ok(filter)
@@ -163,10 +169,15 @@ impl Filter {
         if let Some(shown) = self.shown.get(&space) {
             return Ok(shown.clone());
         }
-        let table = schema.table(space).filter(|table| self.wanted.shows_table(&table.name));
+        let table = schema.table(space).filter(|table| self.shows(table));
         let shown = table.map(|table| self.show(table).map(Arc::new)).transpose()?;
         self.shown.insert(space, shown.clone());
         Ok(shown)
+    }
+
+    /// Whether a table is shown: one that keeps no versions is not, since nobody knows what its rows were.
+    pub(crate) fn shows(&self, table: &schema::Table) -> bool {
+        self.wanted.shows_table(&table.name) && keeps_versions(table)
     }
 
     fn show(&self, source: &Arc<schema::Table>) -> Result<Shown> {
@@ -186,6 +197,10 @@ impl Filter {
             condition,
         })
     }
+}
+
+fn keeps_versions(table: &schema::Table) -> bool {
+    table.versioning != Versioning::Nothing
 }
 
 /// Where the columns to show are: those that are named, or all but personal ones.

@@ -38,7 +38,7 @@ impl LogTail {
     /// The next commits after `after`; `None` where the log has gone on without this reader.
     pub(crate) fn read(&mut self, engine: &Handle, after: Timestamp) -> Result<Option<Batch>> {
         let view = engine.view();
-        let mut batch = Batch { commits: Vec::new(), complete: after };
+        let mut batch = Batch { commits: Vec::new(), complete: after, from: after };
         let (mut at, mut chain, mut bytes) = (self.at, self.chain, 0);
         let read = engine.log.read(self.at, self.chain, |record| {
             let own = record.branch == view.branch;
@@ -62,7 +62,8 @@ impl LogTail {
         (self.at, self.chain) = (at, chain);
         self.place.advance(at);
         if let Some(first) = batch.commits.first() {
-            engine.check_horizon(&view, first.timestamp.previous())?;
+            batch.from = first.timestamp.previous();
+            engine.check_horizon_of_most(&view, batch.from)?;
         }
         Ok(Some(batch))
     }

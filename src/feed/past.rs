@@ -21,7 +21,7 @@ const MOST: usize = 1 << 16;
 pub(crate) fn read(engine: &Handle, after: Timestamp) -> Result<Batch> {
     let view = engine.view();
     let found = find(&view, after, MOST)?;
-    let mut batch = Batch { commits: Vec::new(), complete: found.complete };
+    let mut batch = Batch { commits: Vec::new(), complete: found.complete, from: after };
     for (timestamp, stored) in &found.changes {
         if batch.commits.last().is_none_or(|commit| commit.timestamp != *timestamp) {
             batch.commits.push(Commit { timestamp: *timestamp, entries: Vec::new() });
@@ -35,7 +35,7 @@ pub(crate) fn read(engine: &Handle, after: Timestamp) -> Result<Batch> {
         commit.entries.sort_by(|a, b| a.key.cmp(&b.key));
     }
     // Only now, since what was read may have gone out of reach while it was.
-    engine.check_horizon(&engine.view(), after)?;
+    engine.check_horizon_of_most(&engine.view(), after)?;
     Ok(batch)
 }
 

@@ -35,6 +35,8 @@ pub(crate) struct Batch {
     pub(crate) commits: Vec<Commit>,
     /// All commits up to here are in this batch or in those before.
     pub(crate) complete: Timestamp,
+    /// History was needed from here on.
+    pub(crate) from: Timestamp,
 }
 
 /// The commits after a moment, in order.

@@ -42,6 +42,11 @@ impl Schema {
         self.tables.get(&space)
     }
 
+    /// All tables.
+    pub(crate) fn tables(&self) -> impl Iterator<Item = &Arc<schema::Table>> {
+        self.tables.values()
+    }
+
     /// The table of this name, in any case.
     pub(crate) fn table_named(&self, name: &str) -> Option<&Arc<schema::Table>> {
         self.catalog.table(name).filter(|table| !table.made_up)

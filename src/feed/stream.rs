@@ -147,7 +147,9 @@ impl Changes {
             }
             return Ok(true);
         }
-        let Some(Batch { commits, .. }) = self.commits.next(&self.engine)? else { return Ok(false) };
+        let Some(Batch { commits, from, .. }) = self.commits.next(&self.engine)? else { return Ok(false) };
+        // Only now, since what was read may have gone out of reach while it was.
+        self.decoder.check_reach(from)?;
         for commit in &commits {
             let changes = self.decoder.commit(commit)?;
             self.ready.extend(changes.into_iter().map(|change| Ready { change, resume: None }));
@@ -161,6 +163,7 @@ impl Changes {
     /// Reads rows of the snapshot; false at its end.
     fn read_rows(&mut self, reading: &mut Reading) -> Result<bool> {
         let entries = reading.rows.next(&self.engine)?;
+        self.decoder.check_reach(reading.rows.at)?;
         for entry in &entries {
             if let Some(event) = self.decoder.entry(entry, reading.rows.at)? {
                 let resume = [&entry.key[..], &[0]].concat();

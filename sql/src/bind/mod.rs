@@ -63,9 +63,16 @@ pub trait Catalogs {
     /// before what is kept.
     fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)>;
 
-    /// The earliest moment from which on all versions are there.
-    fn horizon(&self) -> Timestamp {
+    /// The earliest moment from which on all versions of a table are there.
+    fn horizon_of(&self, space: SpaceId) -> Timestamp {
+        let _ = space;
         Timestamp::ZERO
+    }
+
+    /// Refuses a point that the versions of a table do not reach.
+    fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
+        let _ = (point, space, name);
+        Ok(())
     }
 
     /// The moment that a tag stands for.

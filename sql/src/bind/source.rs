@@ -219,6 +219,8 @@ impl<'a> Binder<'a> {
                     return Ok(self.schema_source(site, table, naming));
                 }
                 Some(Stored::Table(table)) => {
+                    let reached = self.cx.catalog.check_reach(point, table.space, &table.name);
+                    reached.map_err(|error| source.place(span, error))?;
                     let hint = self.hint(site, table, indexed)?;
                     let columns = Columns::Table(table.clone());
                     let made = Made::Table { table: table.clone(), point, hint };

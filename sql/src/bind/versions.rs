@@ -47,7 +47,7 @@ impl<'a> Binder<'a> {
         let part = match ends {
             // The ends are not known yet: bound anew when they are.
             None => VersionPart::Versions { from: Timestamp::MAX, to: Timestamp::ZERO },
-            Some(ends) => self.versions_between(&site, ends, span)?,
+            Some(ends) => self.versions_between(&site, &table, ends, span)?,
         };
         let columns = version_columns(&table, true);
         let name = table.name.clone();
@@ -61,20 +61,33 @@ impl<'a> Binder<'a> {
         Ok(Some(Some(Ends { from, to })))
     }
 
+    fn check_reach(&self, site: &Site<'a>, table: &Table, point: Point, span: Span) -> Result<()> {
+        let reached = self.cx.catalog.check_reach(point, table.space, &table.name);
+        reached.map_err(|error| site.source.place(span, error))
+    }
+
     /// The versions of a table between two moments, or all that are kept.
-    fn versions_between(&mut self, site: &Site<'a>, ends: Option<Ends>, span: Span) -> Result<VersionPart> {
+    fn versions_between(
+        &mut self,
+        site: &Site<'a>,
+        table: &Table,
+        ends: Option<Ends>,
+        span: Span,
+    ) -> Result<VersionPart> {
+        self.check_reach(site, table, Point::Past(Timestamp::MAX), span)?;
         let Some(Ends { from, to }) = ends else {
             let to = match self.catalogs[site.catalog].0 {
                 Point::Live => Timestamp::MAX,
                 Point::Past(at) => at,
             };
-            return Ok(VersionPart::Versions { from: self.cx.catalog.horizon(), to });
+            return Ok(VersionPart::Versions { from: self.cx.catalog.horizon_of(table.space), to });
         };
         if from <= to {
-            self.cx.catalog.at(from).map_err(|error| site.source.place(span, error))?;
+            let (point, _) = self.cx.catalog.at(from).map_err(|error| site.source.place(span, error))?;
+            self.check_reach(site, table, point, span)?;
         }
         // A tag keeps its own moment, and nothing of what came between.
-        let horizon = self.cx.catalog.horizon();
+        let horizon = self.cx.catalog.horizon_of(table.space);
         if from < to && from < horizon {
             let message =
                 format!("the versions since {from} are kept from {horizon} on; ask for a later period");
@@ -150,7 +163,7 @@ impl<'a> Binder<'a> {
             };
             (part, diff_columns(&table))
         } else {
-            (self.versions_between(&site, None, span)?, version_columns(&table, false))
+            (self.versions_between(&site, &table, None, span)?, version_columns(&table, false))
         };
         let lower = Text::from(function);
         Ok(self.made(&site, Made::Versions { table, part }, Columns::Listed(columns), lower, naming))
@@ -167,6 +180,10 @@ impl<'a> Binder<'a> {
     ) -> Result<VersionPart> {
         let place = |error| site.source.place(span, error);
         let (point, before) = self.cx.catalog.at(from).map_err(place)?;
+        self.check_reach(site, table, Point::Past(Timestamp::MAX), span)?;
+        self.check_reach(site, table, point, span)?;
+        let end = self.catalogs[site.catalog].0;
+        self.check_reach(site, table, end, span)?;
         let lower = Text::from(table.name.to_ascii_lowercase());
         match before.tables.get(&lower) {
             Some(then) if then.space == table.space => {}

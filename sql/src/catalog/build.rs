@@ -72,6 +72,7 @@ pub(crate) fn build_table(definition: &TableDefinition, object: &Object, parsed:
         autoincrement: definition.autoincrement,
         without_rowid: definition.without_rowid,
         strict: definition.strict,
+        versioning: definition.versioning,
         primary_key: key.map(|key| key.parts.iter().map(|part| part.column()).collect()).unwrap_or_default(),
         primary_key_conflict: definition.primary_key_conflict,
         primary_key_rank: primary_key_rank(definition),

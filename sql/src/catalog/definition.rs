@@ -5,7 +5,7 @@ use dosql_base::{Error, Result};
 use super::schema::ForeignKey;
 use crate::parse::ast::{
     Ast, ColumnConstraintKind, ColumnDefinition, ConflictAction, CreateTable, Expr, ExprId, ExprKind,
-    ForeignKeyClause, List, NameId, OrderTerm, Span, TableBody, TableConstraintKind,
+    ForeignKeyClause, List, NameId, OrderTerm, Span, TableBody, TableConstraintKind, Versioning,
 };
 use crate::parse::walk;
 use crate::value::{Affinity, Collation, Text, Value};
@@ -22,6 +22,7 @@ pub(crate) struct TableDefinition {
     pub(crate) autoincrement: bool,
     pub(crate) without_rowid: bool,
     pub(crate) strict: bool,
+    pub(crate) versioning: Versioning,
     /// In the order of their definition; the primary key of a WITHOUT ROWID table among them.
     pub(crate) keys: Vec<KeySpec>,
     pub(crate) primary_key_conflict: Option<ConflictAction>,
@@ -70,13 +71,15 @@ pub(crate) struct KeyPart {
 
 /// Reads a CREATE TABLE with columns. `sql` is the text that the spans of `ast` are of.
 pub(crate) fn read_table(ast: &Ast, sql: &str, create: &CreateTable) -> Result<TableDefinition> {
-    let TableBody::Columns { columns, constraints, without_rowid, strict } = &create.body else {
+    let TableBody::Columns { columns, constraints, without_rowid, strict, versioning, .. } = &create.body
+    else {
         return Err(Error::corrupt("a stored CREATE TABLE has no columns", "catalog"));
     };
     let mut table = TableDefinition {
         name: ast[create.name.name].text.clone(),
         without_rowid: *without_rowid,
         strict: *strict,
+        versioning: versioning.map(|(versioning, _)| versioning).unwrap_or_default(),
         ..TableDefinition::default()
     };
     for definition in ast.list(*columns) {

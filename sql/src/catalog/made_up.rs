@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::load::lower;
 use super::schema::{Catalog, Column, Place, Table};
+use crate::parse::ast::Versioning;
 use crate::value::{Affinity, Collation, Text, Value};
 
 /// The names that show the schema; the second pair shows temporary objects only.
@@ -53,6 +54,7 @@ fn schema_table(name: &str, temporary: bool) -> Table {
         autoincrement: false,
         without_rowid: false,
         strict: false,
+        versioning: Versioning::Database,
         primary_key: Vec::new(),
         primary_key_conflict: None,
         primary_key_rank: 0,

@@ -8,6 +8,7 @@
 //! load.rs        stored rows to Catalog          bound.rs   expressions that belong to the schema
 //! made_up.rs     sqlite_schema                   temp.rs    objects of one connection
 //! predicate.rs   conditions on single rows       pragma/    PRAGMAs that show the schema
+//! versioning.rs  what becomes of superseded versions
 //! ```
 
 pub(crate) mod bound;
@@ -21,3 +22,4 @@ pub mod predicate;
 pub mod schema;
 pub mod store;
 pub mod temp;
+pub mod versioning;

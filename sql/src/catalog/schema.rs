@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::store::Object;
-use crate::parse::ast::{ConflictAction, ForeignKeyAction};
+use crate::parse::ast::{ConflictAction, ForeignKeyAction, Versioning};
 use crate::plan::Expr;
 use crate::storage::Point;
 use crate::value::{Affinity, Collation, Text, Value};
@@ -73,6 +73,8 @@ pub struct Table {
     pub foreign_keys: Vec<ForeignKey>,
     /// The verbatim CREATE TABLE.
     pub sql: Text,
+    /// What becomes of superseded versions of its rows.
+    pub versioning: Versioning,
     /// A table that the catalog itself makes up (`sqlite_schema`): rows come from a table function, not from storage.
     pub made_up: bool,
 }

@@ -208,8 +208,24 @@ pub fn read_objects<S: Storage>(storage: &S, point: Point, catalog: SpaceId) -> 
     }
 }
 
+/// The sequence of the object whose row has this complete key; `None` for other keys.
+#[must_use]
+pub fn object_sequence(key: &[u8]) -> Option<u32> {
+    let rest = key.strip_prefix(self::key(CATALOG_SPACE, &[2]).as_slice())?;
+    get_ordered_u32(rest).map(|(sequence, _)| sequence)
+}
+
+/// Where the rows of objects are.
+#[must_use]
+pub fn objects_range() -> crate::storage::KeyRange {
+    prefix_range(key(CATALOG_SPACE, &[2]))
+}
+
 /// Reads an object from its complete key and its value.
-pub(crate) fn read_object(key: &[u8], value: &[u8]) -> Result<Object> {
+///
+/// # Errors
+/// `Corrupt` where they are none.
+pub fn read_object(key: &[u8], value: &[u8]) -> Result<Object> {
     let skip = self::key(CATALOG_SPACE, &[2]).len();
     match key.get(skip..).and_then(get_ordered_u32) {
         Some((sequence, len)) if skip + len == key.len() => decode(sequence, value),

@@ -26,7 +26,11 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
         }
         let name = self.name(create.name.name);
         match &create.body {
-            TableBody::Columns { .. } => {
+            TableBody::Columns { versioning, .. } => {
+                if temporary && versioning.is_some() {
+                    let message = format!("{name} is temporary: it has no versions");
+                    return Err(Error::invalid(message).at_offset(self.offset(create.name.name)));
+                }
                 // Checked as it stands first, so that errors point into the statement.
                 read_table(&self.parsed.ast, self.cx.sql, create)?;
                 let sql = self.stored_text("CREATE TABLE", create.name.name);

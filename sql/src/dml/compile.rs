@@ -116,6 +116,7 @@ pub(crate) fn view_table(cx: &BindContext<'_>, name: &str) -> Result<Arc<Table>>
         autoincrement: false,
         without_rowid: false,
         strict: false,
+        versioning: Default::default(),
         primary_key: Vec::new(),
         primary_key_conflict: None,
         primary_key_rank: 0,

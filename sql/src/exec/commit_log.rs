@@ -11,7 +11,7 @@ use super::context::ExecContext;
 use crate::catalog::layout::{prefix_range, space_range};
 use crate::catalog::schema::SpaceId;
 use crate::catalog::store::{CATALOG_SPACE, END_OF_SPACES, ObjectKind, read_object};
-use crate::storage::{KeyRange, Storage};
+use crate::storage::{KeyRange, Point, Storage};
 use crate::value::{Text, Value, format_instant};
 
 /// What one commit did.
@@ -39,8 +39,10 @@ pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>
     let whole = KeyRange { start: space_range(CATALOG_SPACE).start, end: space_range(END_OF_SPACES).start };
     let mut walk = cx.storage.versions(&whole, horizon, Timestamp::MAX)?;
     let mut newer = Newer::default();
+    // From when on all versions of a table are there.
+    let mut known = (CATALOG_SPACE, horizon);
     // The newest version of a key comes first: whether it began as an update shows with the next.
-    let mut unsettled: Option<(Timestamp, Option<Text>)> = None;
+    let mut unsettled: Option<(Timestamp, Option<Text>, Timestamp)> = None;
     let mut seen: u64 = 0;
     while let Some(version) = walk.next()? {
         seen += 1;
@@ -52,37 +54,45 @@ pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>
         if space != CATALOG_SPACE && name.is_none() {
             continue;
         }
+        if known.0 != space {
+            let reached = cx.storage.check_reach(Point::Past(Timestamp::MAX), space, "").is_ok();
+            known = (space, if reached { cx.storage.horizon_of(space) } else { Timestamp::MAX });
+        }
         let same = version.key == newer.key.as_slice();
         let follows = same && version.end == newer.start;
-        if let Some((start, table)) = unsettled.take() {
-            note(&mut commits, start, table, |commit| {
+        if let Some((start, table, since)) = unsettled.take() {
+            note(&mut commits, start, table, since, |commit| {
                 if follows { commit.updated += 1 } else { commit.inserted += 1 }
             });
         }
         if version.end != Timestamp::MAX && !follows {
-            note(&mut commits, version.end, name.cloned(), |commit| commit.deleted += 1);
+            note(&mut commits, version.end, name.cloned(), known.1, |commit| commit.deleted += 1);
         }
-        unsettled = Some((version.start, name.cloned()));
+        unsettled = Some((version.start, name.cloned(), known.1));
         if !same {
             newer.key.clear();
             newer.key.extend_from_slice(version.key);
         }
         newer.start = version.start;
     }
-    if let Some((start, table)) = unsettled {
-        note(&mut commits, start, table, |commit| commit.inserted += 1);
+    if let Some((start, table, since)) = unsettled {
+        note(&mut commits, start, table, since, |commit| commit.inserted += 1);
     }
-    // Of what was before, not everything is known.
     Ok(commits.into_iter().filter(|(at, _)| *at > horizon).map(row).collect())
 }
 
-/// Counts a change of a table's row, or takes note of one of the schema.
+/// Counts a change of a table's row that came after `since`, or takes note of one of the schema.
 fn note(
     commits: &mut BTreeMap<Timestamp, Commit>,
     at: Timestamp,
     table: Option<Text>,
+    since: Timestamp,
     count: impl FnOnce(&mut Commit),
 ) {
+    // Of what was before, not everything is known.
+    if at <= since {
+        return;
+    }
     let commit = commits.entry(at).or_default();
     match table {
         Some(table) => {

@@ -195,8 +195,12 @@ impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
         self.storage.estimate(&space_range(space)).ok()
     }
 
-    fn horizon(&self) -> Timestamp {
-        self.storage.horizon()
+    fn horizon_of(&self, space: SpaceId) -> Timestamp {
+        self.storage.horizon_of(space)
+    }
+
+    fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
+        self.storage.check_reach(point, space, name)
     }
 
     fn tag(&self, name: &str) -> Result<Timestamp> {

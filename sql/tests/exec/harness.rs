@@ -134,6 +134,7 @@ impl Fixture {
             autoincrement: false,
             without_rowid: !key.is_empty(),
             strict: false,
+            versioning: Default::default(),
             primary_key,
             primary_key_conflict: None,
             primary_key_rank: 0,

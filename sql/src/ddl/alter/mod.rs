@@ -4,6 +4,7 @@
 //! ```text
 //! add_column.rs   ADD COLUMN          drop_column.rs  DROP COLUMN
 //! rename.rs       RENAME TO, RENAME COLUMN
+//! versioning.rs   SET SYSTEM VERSIONING
 //! follow.rs       views and triggers after a rename    edit.rs  changes of a text
 //! ```
 
@@ -12,6 +13,7 @@ mod drop_column;
 mod edit;
 mod follow;
 mod rename;
+mod versioning;
 
 use std::sync::Arc;
 
@@ -34,6 +36,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
             AlterAction::DropColumn(column) => self.drop_column(&table, object, *column)?,
             AlterAction::RenameTable(new) => self.rename_table(&table, object, *new)?,
             AlterAction::RenameColumn { from, to } => self.rename_column(&table, object, *from, *to)?,
+            AlterAction::SetVersioning(_, clause) => self.set_versioning(object, *clause)?,
         }
         Ok(true)
     }
@@ -49,6 +52,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
                 AlterAction::RenameTable(_) => format!("view {text} may not be altered"),
                 AlterAction::RenameColumn { .. } => format!("cannot rename columns of view \"{text}\""),
                 AlterAction::DropColumn(_) => format!("cannot drop column from view \"{text}\""),
+                AlterAction::SetVersioning(..) => format!("view {text} has no versions of its own"),
             };
             return Err(Error::invalid(message).at_offset(offset));
         }

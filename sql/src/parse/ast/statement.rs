@@ -2,7 +2,7 @@
 
 use super::{
     AsOf, Ast, ExprId, FromItem, Id, IndexedBy, List, NameId, OrderTerm, QualifiedName, ResultColumn,
-    SelectId, Span, TimeStatement, With,
+    SelectId, Span, TimeStatement, Versioning, VersioningClause, With,
 };
 use crate::value::Value;
 
@@ -112,6 +112,10 @@ pub enum TableBody {
         constraints: List<TableConstraint>,
         without_rowid: bool,
         strict: bool,
+        /// What its clause about SYSTEM VERSIONING says, and where that is.
+        versioning: Option<VersioningClause>,
+        /// Where the list of columns ends.
+        end: Span,
     },
     Select(SelectId),
 }
@@ -257,8 +261,13 @@ pub struct CreateTrigger {
 pub enum AlterAction {
     RenameTable(NameId),
     AddColumn(Id<ColumnDefinition>),
-    RenameColumn { from: NameId, to: NameId },
+    RenameColumn {
+        from: NameId,
+        to: NameId,
+    },
     DropColumn(NameId),
+    /// `SET WITH | WITHOUT SYSTEM VERSIONING ..`, and its clause.
+    SetVersioning(Versioning, Span),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! Points and periods of the past, and the statements about them.
 
-use super::{ExprId, NameId, QualifiedName};
+use super::{ExprId, NameId, QualifiedName, Span};
 
 /// A point in the past: `[TIMESTAMP] expr | LSN expr | TAG name`
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +34,21 @@ pub enum Period {
     /// `ALL`: every version that is kept.
     All,
 }
+
+/// What becomes of a table's superseded versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Versioning {
+    /// `WITH SYSTEM VERSIONING`, or nothing: they stay for as long as the database says.
+    #[default]
+    Database,
+    /// `WITH SYSTEM VERSIONING RETAIN ..`: they stay for so many microseconds; [`u64::MAX`] is for ever.
+    Retain(u64),
+    /// `WITHOUT SYSTEM VERSIONING`: none are kept.
+    Nothing,
+}
+
+/// What a clause about SYSTEM VERSIONING says, and where it stands.
+pub type VersioningClause = (Versioning, Span);
 
 /// A statement about the past that is none of SQLite's.
 #[derive(Clone, Debug)]

@@ -6,7 +6,7 @@ use super::{MAX_COLUMNS, Parser};
 use crate::parse::ast::{
     AlterAction, ColumnConstraint, ColumnConstraintKind, ColumnDefinition, CreateTable, ExprId, ExprKind,
     ForeignKeyAction, ForeignKeyClause, List, Name, NameId, QualifiedName, Statement, TableBody,
-    TableConstraint, TableConstraintKind, UnaryOp,
+    TableConstraint, TableConstraintKind, UnaryOp, VersioningClause,
 };
 use crate::parse::token::Token;
 use crate::value::{Text, Value};
@@ -41,22 +41,30 @@ impl Parser<'_> {
             }
         }
         self.expect(Token::RightParen)?;
-        let (without_rowid, strict) = self.table_options()?;
+        let close = self.span_from(self.end.saturating_sub(1));
+        let (without_rowid, strict, versioning) = self.table_options()?;
         let columns = self.ast.add_list(columns);
         let constraints = self.ast.add_list(constraints);
-        Ok(TableBody::Columns { columns, constraints, without_rowid, strict })
+        Ok(TableBody::Columns { columns, constraints, without_rowid, strict, versioning, end: close })
     }
 
-    /// `[WITHOUT ROWID] [, STRICT]` in any order; as in SQLite, a comma may come first.
-    fn table_options(&mut self) -> Result<(bool, bool)> {
-        let (mut without_rowid, mut strict) = (false, false);
+    /// `[WITHOUT ROWID] [, STRICT] [WITH | WITHOUT SYSTEM VERSIONING ..]` in any order; as in SQLite, a comma may come first. None is needed in
+    /// front of the last.
+    fn table_options(&mut self) -> Result<(bool, bool, Option<VersioningClause>)> {
+        let (mut without_rowid, mut strict, mut versioning) = (false, false, None);
         if matches!(self.token, Token::End | Token::Semicolon) {
-            return Ok((without_rowid, strict));
+            return Ok((without_rowid, strict, versioning));
         }
         self.eat(Token::Comma);
         loop {
             let place = self.span;
-            if self.eat(Token::Without) {
+            if self.at_versioning() {
+                let start = self.span.start;
+                if versioning.is_some() {
+                    return Err(self.error_at(place, "SYSTEM VERSIONING is said twice"));
+                }
+                versioning = Some((self.versioning()?, self.span_from(start)));
+            } else if self.eat(Token::Without) {
                 let option = self.text();
                 let known = option.eq_ignore_ascii_case("ROWID");
                 self.name()?;
@@ -73,8 +81,8 @@ impl Parser<'_> {
                     return Err(self.error_at(place, format!("unknown table option: {option}")));
                 }
             }
-            if !self.eat(Token::Comma) {
-                return Ok((without_rowid, strict));
+            if !self.eat(Token::Comma) && !self.at_versioning() {
+                return Ok((without_rowid, strict, versioning));
             }
         }
     }
@@ -321,7 +329,7 @@ impl Parser<'_> {
     }
 
     /// Passes one of `tokens`, or it is a mistake.
-    fn advance_if(&mut self, tokens: &[Token]) -> Result<()> {
+    pub(super) fn advance_if(&mut self, tokens: &[Token]) -> Result<()> {
         if !tokens.contains(&self.token) {
             return Err(self.syntax_error());
         }
@@ -411,6 +419,13 @@ impl Parser<'_> {
     pub(super) fn alter_table(&mut self) -> Result<Statement> {
         self.expect_all(&[Token::Alter, Token::Table])?;
         let table = self.qualified_name()?;
+        if self.at(Token::Set) && self.before_versioning() {
+            self.advance();
+            let start = self.span.start;
+            let versioning = self.versioning()?;
+            let action = AlterAction::SetVersioning(versioning, self.span_from(start));
+            return Ok(Statement::AlterTable { table, action });
+        }
         let verb = self.token;
         self.advance_if(&[Token::Rename, Token::Add, Token::Drop])?;
         let action = if verb == Token::Rename && self.eat(Token::To) {

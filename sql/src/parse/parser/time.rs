@@ -3,7 +3,8 @@
 use dosql_base::Result;
 
 use super::Parser;
-use crate::parse::ast::{AsOf, AsOfUnit, BeginMode, ExprKind, Period, Statement, TimeStatement};
+use crate::parse::ast::{AsOf, AsOfUnit, BeginMode, ExprKind, Period, Statement, TimeStatement, Versioning};
+use crate::parse::literal::unquote;
 use crate::parse::token::Token;
 use crate::value::Value;
 
@@ -93,6 +94,63 @@ impl Parser<'_> {
         Ok(())
     }
 
+    /// Whether `WITH | WITHOUT SYSTEM ..` comes next.
+    pub(super) fn at_versioning(&mut self) -> bool {
+        if !matches!(self.token, Token::With | Token::Without) || self.peek() != Token::Identifier {
+            return false;
+        }
+        self.ahead.is_some_and(|(_, span)| span.of(self.sql).eq_ignore_ascii_case("SYSTEM"))
+    }
+
+    /// Whether a clause about SYSTEM VERSIONING may come behind this token.
+    pub(super) fn before_versioning(&mut self) -> bool {
+        let next = self.peek();
+        let is_word = self.ahead.is_some_and(|(_, span)| span.of(self.sql).eq_ignore_ascii_case("SYSTEM"));
+        matches!(next, Token::With | Token::Without) || (next == Token::Identifier && is_word)
+    }
+
+    /// `[WITH] SYSTEM VERSIONING [RETAIN n unit | 'n unit' | FOREVER] | WITHOUT SYSTEM VERSIONING`
+    pub(super) fn versioning(&mut self) -> Result<Versioning> {
+        let without = self.eat(Token::Without);
+        if !without {
+            self.eat(Token::With);
+        }
+        self.expect_word("SYSTEM")?;
+        self.expect_word("VERSIONING")?;
+        if without {
+            return Ok(Versioning::Nothing);
+        }
+        if !self.at_word("RETAIN") {
+            return Ok(Versioning::Database);
+        }
+        self.advance();
+        if self.at_word("FOREVER") {
+            self.advance();
+            return Ok(Versioning::Retain(u64::MAX));
+        }
+        self.duration("RETAIN").map(Versioning::Retain)
+    }
+
+    /// `n unit | 'n unit'`: a length of time, in microseconds, above 0.
+    pub(super) fn duration(&mut self, what: &str) -> Result<u64> {
+        let start = self.span.start;
+        let text = if self.at(Token::String) {
+            unquote(self.text()).to_string()
+        } else {
+            let number = self.text();
+            self.advance_if(&[Token::Number])?;
+            format!("{number} {}", self.text())
+        };
+        self.advance();
+        let place = self.span_from(start);
+        parse_duration(&text).ok_or_else(|| {
+            let message = format!(
+                "{what} takes a number above 0 and SECONDS, MINUTES, HOURS, DAYS, WEEKS or YEARS, not {text}"
+            );
+            self.error_at(place, message)
+        })
+    }
+
     /// `TAG [IF NOT EXISTS] name [AS OF point]`, behind CREATE.
     pub(super) fn create_tag(&mut self) -> Result<Statement> {
         self.expect_word("TAG")?;
@@ -132,4 +190,21 @@ impl Parser<'_> {
         self.expect(Token::To)?;
         Ok(Statement::Time(TimeStatement::RestoreTable { table, to: self.point()? }))
     }
+}
+
+/// Microseconds of `90 days` and its like; `None` where that is no length of time above 0.
+fn parse_duration(text: &str) -> Option<u64> {
+    let mut words = text.split_ascii_whitespace();
+    let (number, unit) = (words.next()?.parse::<u64>().ok()?, words.next()?.to_ascii_lowercase());
+    let seconds: u64 = match unit.strip_suffix('s').unwrap_or(&unit) {
+        "second" => 1,
+        "minute" => 60,
+        "hour" => 3_600,
+        "day" => 86_400,
+        "week" => 7 * 86_400,
+        "year" => 365 * 86_400,
+        _ => return None,
+    };
+    let length = number.saturating_mul(seconds * 1_000_000);
+    (length > 0 && words.next().is_none()).then_some(length)
 }

@@ -263,6 +263,30 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a checkpoint does not note how far back history reaches",
         &["retention"],
     ),
+    mutant(
+        "unversioned-table-kept",
+        "src/retention.rs",
+        "a table without versioning leaves versions",
+        &["table-unkept"],
+    ),
+    mutant(
+        "versions-thought-kept",
+        "src/retention.rs",
+        "a table is read as of a time when it kept no versions",
+        &["table-unkept"],
+    ),
+    mutant(
+        "table-floor-ignored",
+        "src/view.rs",
+        "a table is read as of a time whose versions may be gone",
+        &["table-unkept", "table-kept"],
+    ),
+    mutant(
+        "table-floor-forgotten",
+        "src/checkpoint.rs",
+        "a checkpoint does not note how far back a table's history reaches",
+        &["table-kept"],
+    ),
     mutant("past-not-reserved", "src/engine.rs", "a commit may take a moment that was read", &["as-of"]),
     mutant("clock-believed", "src/commit.rs", "commits are ordered by the clock alone", &["clock-back"]),
     // Transactions.

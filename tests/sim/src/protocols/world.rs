@@ -319,6 +319,11 @@ impl World {
         Ok(())
     }
 
+    /// Any moment of the past may be refused; what is read must be right.
+    pub(crate) fn may_refuse(&mut self) {
+        self.let_go = Timestamp::MAX;
+    }
+
     /// Names the last commit; that is a commit too, which changes no row.
     pub(crate) fn tag(&mut self, name: &str) -> Result<()> {
         self.change_tags(|database| database.create_tag(name, None))

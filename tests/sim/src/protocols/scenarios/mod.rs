@@ -5,6 +5,7 @@ mod conflicts;
 mod history;
 mod log;
 mod pages;
+mod retention;
 mod tables;
 
 use super::scenario::Scenario;
@@ -17,6 +18,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         log::SCENARIOS,
         pages::SCENARIOS,
         history::SCENARIOS,
+        retention::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
     ]

@@ -40,11 +40,11 @@ fn observe(database: &Database, at: Option<Timestamp>) -> Result<State> {
     Ok(state)
 }
 
-fn line(table: &str, row: &str) -> Vec<u8> {
+pub(super) fn line(table: &str, row: &str) -> Vec<u8> {
     format!("{table}: {row}").into_bytes()
 }
 
-fn rows(connection: &Connection, sql: &str, at: Option<Timestamp>) -> Result<Vec<String>> {
+pub(super) fn rows(connection: &Connection, sql: &str, at: Option<Timestamp>) -> Result<Vec<String>> {
     let mut statement = connection.prepare(sql)?;
     let mut rows = statement.query(at.into_iter().collect::<Vec<Timestamp>>())?;
     let mut found = Vec::new();
@@ -60,7 +60,7 @@ fn text(value: &Value) -> String {
 }
 
 /// Runs `sql` as one commit, after which `table` holds `rows` and the others what they held.
-fn step(world: &mut World, sql: &str, table: &str, rows: &[&str]) -> Result<()> {
+pub(super) fn step(world: &mut World, sql: &str, table: &str, rows: &[&str]) -> Result<()> {
     let prefix = format!("{table}: ").into_bytes();
     let mut state = (*world.lived.state()).clone();
     state.retain(|row, _| !row.starts_with(&prefix));
