@@ -24,7 +24,8 @@ use crate::branch::{Branch, Tip, pins};
 use crate::engine::{Committer, Engine};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
-use crate::history::{History, compaction, key};
+use crate::history::merging::MergedRun;
+use crate::history::{History, key};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
 use crate::retention::{Floor, Floors, Horizons, Keep, Retention};
 use crate::tags;
@@ -73,6 +74,7 @@ impl Engine {
 
     /// Refuses everything from now on, makes a last checkpoint and marks the log as whole.
     pub(crate) fn close(&self) -> Result<()> {
+        self.worker.leave();
         let _one = self.checkpointing.lock();
         {
             let _committer = self.committer.lock();
@@ -183,7 +185,9 @@ impl Engine {
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
-        writer.adopt(built.apart)?;
+        for apart in built.apart {
+            writer.adopt(apart);
+        }
         let (mut system, mut decided, mut gone) = (committer.system, Vec::new(), Vec::new());
         let mut retention = Arc::clone(&committer.retention);
         for branch in committer.branches.values() {
@@ -362,6 +366,14 @@ impl Kept {
         end > horizon || (tags::pin(&self.pins, start, end) && !weakened("tag-keeps-nothing"))
     }
 
+    /// Whether nothing is kept that `earlier` did not keep.
+    pub(crate) fn is_within(&self, earlier: &Kept) -> bool {
+        let Kept { horizon, tables, pins } = earlier;
+        let latest = tables.latest().map_or(*horizon, |latest| latest.max(*horizon));
+        let pinned = |pin: &Timestamp| *pin >= latest || pins.contains(pin);
+        self.horizon >= *horizon && self.tables.are_within(tables) && self.pins.iter().all(pinned)
+    }
+
     /// Whether a run holds nothing that is kept.
     fn expired(&self, run: &Run) -> bool {
         let earliest = self.tables.earliest().map_or(self.horizon, |earliest| earliest.min(self.horizon));
@@ -378,7 +390,7 @@ impl Kept {
 struct Built {
     /// By the number of the branch.
     plans: BTreeMap<u32, Plan>,
-    apart: Apart,
+    apart: Vec<Apart>,
     /// The pages of runs that are no longer needed.
     freed: Vec<TreePages>,
 }
@@ -398,6 +410,7 @@ impl Built {
         span!("build");
         let (mut plans, mut freed) = (BTreeMap::new(), Vec::new());
         let mut apart = engine.pages.apart();
+        let mut merged = engine.merged.lock().take();
         for part in &from.parts {
             if let Some(root) = part.gone {
                 freed.push(from.pages.pages_of(root)?);
@@ -408,12 +421,12 @@ impl Built {
                 plans.insert(part.branch.number, plan);
                 continue;
             }
-            let (mut plan, merged) = Plan::new(part, from.whole, engine.options.limits.history_runs);
+            let (mut plan, sources) = Plan::new(part, from.whole, merged.as_ref());
             for run in &plan.gone {
                 freed.push(from.pages.pages_of(run.root)?);
             }
             let aside: Vec<&Arc<Memtable>> = part.history.aside.iter().collect();
-            let sources: Vec<_> = merged.iter().map(|run| from.pages.cursor(run.root)).collect();
+            let sources: Vec<_> = sources.iter().map(|run| from.pages.cursor(run.root)).collect();
             plan.add_run(&mut apart, sources, &aside)?;
             plans.insert(part.branch.number, plan);
         }
@@ -425,7 +438,10 @@ impl Built {
                 plan.add_run(&mut apart, [], &[&memtable])?;
             }
         }
-        Ok(Built { plans, apart, freed })
+        // Where no plan has a place for it, it is forgotten here.
+        let taken = |merged: &mut MergedRun| plans.get(&merged.branch).is_some_and(|plan| plan.took(merged));
+        let merged = merged.take_if(taken).map(|merged| merged.apart);
+        Ok(Built { plans, apart: merged.into_iter().chain([apart]).collect(), freed })
     }
 }
 
@@ -438,50 +454,55 @@ struct Plan {
     kept: Kept,
     /// The first number that none of the runs before has.
     first_new: u64,
+    /// The number of the run that was merged before, where this takes it in.
+    merged: Option<u64>,
     next_run: u64,
     /// The branch goes, with all that it has.
     of_gone: bool,
 }
 
 impl Plan {
-    /// Chooses the runs to drop and those to merge with what was set aside, which it returns.
-    fn new(from: &Part, whole: bool, most: usize) -> (Plan, Vec<Run>) {
-        let all = from.history.runs.iter().copied();
-        let (mut gone, mut runs): (Vec<Run>, Vec<Run>) = all.partition(|run| from.kept.expired(run));
-        let mut sizes = runs.clone();
-        let bytes: usize = from.history.aside.iter().map(|memtable| memtable.bytes()).sum();
-        if bytes > 0 {
-            sizes.push(Run {
-                number: from.next_run,
-                root: Root::EMPTY,
-                first_start: Timestamp::ZERO,
-                last_end: Timestamp::MAX,
-                entries: 0,
-                bytes: bytes as u64,
-            });
-        }
-        let start = match compaction::pick(&sizes, most) {
-            _ if whole => 0,
-            Some(plan) => plan.merge.start,
-            None => runs.len(),
-        };
-        let merged: Vec<Run> = runs.drain(start.min(runs.len())..).collect();
-        gone.extend(&merged);
+    /// Chooses the runs to drop, and those to be written anew together with what was set aside, which it returns: all, or none. What was
+    /// merged takes its place, if it has one.
+    fn new(from: &Part, whole: bool, merged: Option<&MergedRun>) -> (Plan, Vec<Run>) {
+        let (mut runs, mut gone) = (from.history.runs.to_vec(), Vec::new());
+        let merged = merged.filter(|_| !whole).and_then(|merged| {
+            let at = merged.place_in(from.branch.number, &runs, &from.kept)?;
+            gone.extend(runs.splice(at..at + merged.sources.len(), merged.run));
+            Some(merged.number)
+        });
+        let dropped = |run: &mut Run| whole || (from.kept.expired(run) && Some(run.number) != merged);
+        let anew: Vec<Run> = runs.extract_if(.., dropped).collect();
+        gone.extend(&anew);
         let (kept, next_run) = (from.kept.clone(), from.next_run);
-        (Plan { runs, gone, kept, first_new: next_run, next_run, of_gone: false }, merged)
+        let plan = Plan { runs, gone, kept, first_new: next_run, merged, next_run, of_gone: false };
+        (plan, if whole { anew } else { Vec::new() })
+    }
+
+    /// Whether this has taken in what was merged.
+    fn took(&self, merged: &MergedRun) -> bool {
+        self.merged == Some(merged.number)
     }
 
     /// For a branch that was made since the checkpoint began: it has no runs, and all is kept.
     fn of_new(tip: &Tip) -> Plan {
         let kept = Kept { horizon: tip.floor, tables: Horizons::default(), pins: Arc::clone(&tip.pins) };
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
-        Plan { runs, gone: Vec::new(), kept, first_new: next_run, next_run, of_gone: false }
+        Plan { runs, gone: Vec::new(), kept, first_new: next_run, merged: None, next_run, of_gone: false }
     }
 
     /// For a branch that goes.
     fn of_gone(part: &Part) -> Plan {
         let (gone, kept) = (part.history.runs.to_vec(), part.kept.clone());
-        Plan { runs: Vec::new(), gone, kept, first_new: 0, next_run: part.next_run, of_gone: true }
+        Plan {
+            runs: Vec::new(),
+            gone,
+            kept,
+            first_new: 0,
+            merged: None,
+            next_run: part.next_run,
+            of_gone: true,
+        }
     }
 
     /// Adds a run of the versions in `runs` and `memtables` that anybody may still ask for, if there are any.
@@ -540,7 +561,8 @@ impl Plan {
         for run in &self.gone {
             writer.remove(system, &Run::key(branch, run.number))?;
         }
-        for run in self.runs.iter().filter(|run| run.number >= self.first_new) {
+        let is_new = |run: &&Run| run.number >= self.first_new || Some(run.number) == self.merged;
+        for run in self.runs.iter().filter(is_new) {
             writer.set(system, &Run::key(branch, run.number), version, &run.encode())?;
         }
         let row = tip.current_row(self.floor(tip));
@@ -571,7 +593,7 @@ fn write_floors(
 /// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
 pub(crate) fn write_run<M: PageMaker>(
     maker: &mut M,
-    sources: Vec<Box<dyn Versions>>,
+    sources: Vec<Box<dyn Versions + '_>>,
     kept: &Kept,
     number: u64,
 ) -> Result<Option<Run>> {
@@ -616,7 +638,7 @@ pub(crate) fn write_run<M: PageMaker>(
     Ok(Some(run))
 }
 
-fn least(sources: &[Box<dyn Versions>]) -> Option<usize> {
+fn least(sources: &[Box<dyn Versions + '_>]) -> Option<usize> {
     (0..sources.len()).min_by(|&a, &b| sources[a].key().cmp(sources[b].key()))
 }
 

@@ -230,7 +230,9 @@ impl Database {
 
     /// Writes what has changed to the page store, and gives back the log.
     pub fn checkpoint(&self) -> Result<()> {
-        self.0.checkpoint()
+        self.0.checkpoint()?;
+        self.0.merge_in_time();
+        Ok(())
     }
 
     /// A step of housekeeping: makes what commits left unsynced durable, makes a checkpoint when the log or the changed pages exceed

@@ -35,6 +35,7 @@ use smallvec::SmallVec;
 
 use crate::branch::Branch;
 use crate::feed::Subscribers;
+use crate::history::merging::MergedRun;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
 use crate::manifest::MAIN_BRANCH;
@@ -66,6 +67,10 @@ pub(crate) struct Engine {
     /// Whether checkpoints that fall due are made by a thread.
     pub(crate) background: bool,
     pub(crate) worker: Worker,
+    /// Held by who merges runs of history.
+    pub(crate) merging: Mutex<()>,
+    /// What was merged, for the next checkpoint.
+    pub(crate) merged: Mutex<Option<MergedRun>>,
     pub(crate) room: LogRoom,
     pub(crate) committer: Mutex<Committer>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,

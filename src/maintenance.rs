@@ -9,7 +9,7 @@
 //!
 //! [`crate::pace`] says when exactly.
 //!
-//! A thread lives for one checkpoint only: a database that is not written has none.
+//! A thread lives for one checkpoint only, and one for a merge of history: a database that is not written has none.
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
@@ -35,6 +35,10 @@ struct Backlog {
 pub(crate) struct Worker {
     working: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// The thread that merges runs of history, if there is one.
+    merger: Mutex<Option<JoinHandle<()>>>,
+    /// The database is being closed.
+    leaving: AtomicBool,
     /// Taken to wait for `ended`, which is told whenever a checkpoint ends.
     waiting: Mutex<()>,
     ended: Condvar,
@@ -84,6 +88,7 @@ impl Engine {
         }
         if pressure >= FULL && self.checkpoint_is_due() {
             let _ = self.checkpoint();
+            self.merge_in_time();
         }
     }
 }
@@ -116,6 +121,7 @@ impl Worker {
             shared.worker.grown.store(grown.max(1), Ordering::Relaxed);
             shared.worker.lasted.store(lasted, Ordering::Relaxed);
             shared.worker.end(&shared, made.is_ok());
+            shared.merge_in_time();
         });
         match started {
             Ok(handle) => *thread = Some(handle),
@@ -160,11 +166,44 @@ impl Worker {
         }
     }
 
-    /// Waits until the thread is gone, and with it its hold on the engine.
-    pub(crate) fn join(&self) {
-        let thread = self.thread.lock().take();
-        if let Some(thread) = thread {
-            let _ = thread.join();
+    /// Starts a thread for one merge of runs of history, unless there is one.
+    pub(crate) fn merge(&self, engine: &Arc<Engine>) {
+        let mut merger = self.merger.lock();
+        if self.is_leaving() || merger.as_ref().is_some_and(|thread| !thread.is_finished()) {
+            return;
         }
+        let shared = Arc::clone(engine);
+        let work = move || {
+            // History stays as it is where a merge fails, and can be read as before.
+            let _ = shared.merge_history();
+        };
+        // Where there can be no thread, the runs stay as they are until there can.
+        *merger = Builder::new().name("dosql-merge".to_owned()).spawn(work).ok();
+    }
+
+    /// Whether what has not begun yet is in vain.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+
+    /// Gives up the merge under way, and lets none begin from now on.
+    pub(crate) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+        join(&self.merger);
+    }
+
+    /// Waits until the threads are gone, and with them their hold on the engine.
+    pub(crate) fn join(&self) {
+        self.leave();
+        join(&self.thread);
+        // The other may have started it before it heard.
+        join(&self.merger);
+    }
+}
+
+fn join(place: &Mutex<Option<JoinHandle<()>>>) {
+    let thread = place.lock().take();
+    if let Some(thread) = thread {
+        let _ = thread.join();
     }
 }

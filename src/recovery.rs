@@ -96,6 +96,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         sweep: Mutex::default(),
         background,
         worker: Worker::default(),
+        merging: Mutex::default(),
+        merged: Mutex::default(),
         room: LogRoom::default(),
         committer: Mutex::new(committer),
         pending: Mutex::new(VecDeque::new()),

@@ -344,6 +344,17 @@ impl Horizons {
         self.0.get(&space).copied()
     }
 
+    /// Whether they are of the same tables as `earlier`, and none is before what that says.
+    pub(crate) fn are_within(&self, earlier: &Horizons) -> bool {
+        self.0.keys().eq(earlier.0.keys())
+            && self.0.values().zip(earlier.0.values()).all(|(now, then)| now >= then)
+    }
+
+    /// The latest of all.
+    pub(crate) fn latest(&self) -> Option<Timestamp> {
+        self.0.values().max().copied()
+    }
+
     /// The earliest of all.
     pub(crate) fn earliest(&self) -> Option<Timestamp> {
         self.0.values().min().copied()

@@ -1,7 +1,7 @@
 //! The past: versions that updates and deletes displaced, as immutable intervals `key, start <= at < end -> value`.
 //!
 //! ```text
-//! commit --> memtable --> set aside --checkpoint--> run --merge of neighbours--> run
+//! commit --> memtable --> set aside --checkpoint--> run --merge of neighbours, next checkpoint--> run
 //!            (memory)     (memory, grows no more)   (a tree of pages)
 //! ```
 //!
@@ -14,6 +14,7 @@ pub(crate) mod cursor;
 pub(crate) mod displaced;
 pub(crate) mod key;
 pub(crate) mod memtable;
+pub(crate) mod merging;
 pub(crate) mod past;
 pub(crate) mod versions;
 

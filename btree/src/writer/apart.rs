@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dosql_base::{Error, Result};
+use dosql_base::Result;
 
 use super::{PageMaker, PageWriter, Private};
 use crate::Pages;
@@ -12,7 +12,7 @@ use crate::page::format::PageHeader;
 /// How many page numbers are taken at a time, so that the writer's turn is not asked for at every page.
 const IDS: usize = 32;
 
-/// Trees that are built beside the writer, for the checkpoint that comes next. Dropping it forgets them.
+/// Trees that are built beside the writer, for a checkpoint to come. Dropping it forgets them.
 pub struct Apart {
     pages: Arc<Pages>,
     epoch: u64,
@@ -69,21 +69,15 @@ impl Drop for Apart {
 }
 
 impl PageWriter<'_> {
-    /// Takes in the pages that were made apart: they are published with this commit.
-    ///
-    /// # Errors
-    /// `InvalidInput` where a checkpoint was begun since they were.
-    pub fn adopt(&mut self, mut apart: Apart) -> Result<()> {
+    /// Takes in the pages that were made apart: they are published with this commit, and the next checkpoint writes them, be it the one
+    /// that their numbers name or a later one.
+    pub fn adopt(&mut self, mut apart: Apart) {
         let state = &mut *self.state;
-        if apart.epoch != state.epoch {
-            return Err(Error::invalid("pages made apart belong to a checkpoint that has gone by"));
-        }
         for page in apart.drafts.drain(..) {
             let id = PageHeader::of(&page).id.get();
             state.alloc.adopt(id);
             state.taken.push(id);
             state.private.insert(id, Private { page, born: true });
         }
-        Ok(())
     }
 }
