@@ -13,12 +13,12 @@ use dosql_btree::{PageWriter, Root, Was};
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
 use crate::branch::layers::Beneath;
-use crate::branch::{Branch, Tip};
+use crate::branch::{Branch, Tip, add_pin};
 use crate::changes::Changes;
 use crate::engine::{Committer, Engine, Pending};
 use crate::history::displaced::Displaced;
 use crate::long_keys::KeyForm;
-use crate::manifest::MAIN_BRANCH;
+use crate::manifest::{BranchRow, MAIN_BRANCH, Merged, SystemChange};
 use crate::options::{Durability, Isolation};
 use crate::read_set::ReadSet;
 use crate::retention::{Retention, SchemaChanges};
@@ -40,17 +40,22 @@ pub(crate) struct Committed {
 }
 
 impl Engine {
-    /// Commits `writes`, which must not be empty, to a branch. The caller holds its turn. On success `writes` is empty; after an error it is as
+    /// Commits `writes`, which must not be empty, to a branch. The caller holds its turn. `merge` says that they are what another branch
+    /// had up to a moment. On success `writes` is empty; after an error it is as
     /// it was, and nothing has changed.
     pub(crate) fn commit(
         &self,
         branch: &Arc<Branch>,
         writes: &mut Writes,
         check: Option<Validation<'_>>,
+        merge: Option<(u32, Timestamp)>,
     ) -> Result<Committed> {
         span!("commit", changes = writes.changes().len());
         let mut record = branch.record.lock();
         encode(&mut record, branch.number, writes.changes())?;
+        if merge.is_none() {
+            record.finish();
+        }
         let mut committer = self.committer.lock();
         if !weakened("closed-unchecked") {
             self.check_writable()?;
@@ -60,9 +65,17 @@ impl Engine {
             self.validate(branch, check, writes.changes())?;
         }
         let timestamp = self.next_timestamp(&committer)?;
+        let merge = merge
+            .map(|(from, upto)| self.note_merge(&committer, branch, Merged { from, upto, at: timestamp }));
+        if let Some((_, change)) = &merge {
+            record.note(&change.encode())?;
+            record.finish();
+        }
         record.set_timestamp(timestamp);
         let mut tip = branch.tip.lock();
         let schema = SchemaChanges::among(writes.changes())?;
+        let mut system = committer.system;
+        let noted = merge.as_ref().map(|(_, change)| (change, &mut system));
         let (appended, root) = self.apply_and_append(
             branch.number,
             &committer.retention,
@@ -70,13 +83,16 @@ impl Engine {
             timestamp,
             writes.changes(),
             &record,
+            noted,
         )?;
+        committer.system = system;
         tip.history.memtable.add(&tip.displaced);
         if branch.number != MAIN_BRANCH {
             committer.history_elsewhere += tip.displaced.bytes();
         }
         committer.last = timestamp;
         tip.root = root;
+        tip.changed = timestamp;
         if self.options.retention == 0 {
             tip.floor = timestamp;
         }
@@ -87,6 +103,9 @@ impl Engine {
             }
         }
         let view = self.publish_view(&committer, branch.number, &mut tip, timestamp);
+        if let Some((row, _)) = merge {
+            tip.row = row;
+        }
         drop(tip);
         self.pending.lock().push_back(Pending { end: appended.end, branch: Arc::clone(branch), view });
         let bytes = writes.bytes();
@@ -110,6 +129,19 @@ impl Engine {
         Ok(timestamp)
     }
 
+    /// The row of a branch with a merge noted in it, and the change that makes it so.
+    fn note_merge(&self, committer: &Committer, branch: &Branch, merge: Merged) -> (BranchRow, SystemChange) {
+        let mut row = branch.tip.lock().row.clone();
+        // What is gone needs no base any more.
+        row.merged.retain(|known| known.from != merge.from && committer.branches.contains_key(&known.from));
+        row.merged.push(merge);
+        if let Some(from) = committer.branches.get(&merge.from) {
+            add_pin(from, merge.upto);
+        }
+        let change = SystemChange { key: BranchRow::key(branch.number), value: Some(row.encode()) };
+        (row, change)
+    }
+
     fn validate(&self, branch: &Branch, check: &Validation<'_>, changes: &Changes) -> Result<()> {
         let reads = (check.isolation == Isolation::Serializable).then_some(check.reads);
         let verdict = branch.window.lock().check(check.snapshot, reads, changes);
@@ -127,6 +159,7 @@ impl Engine {
         timestamp: Timestamp,
         changes: &Changes,
         record: &RecordBuilder,
+        note: Option<(&SystemChange, &mut Root)>,
     ) -> Result<(Appended, Root)> {
         let (mut root, displaced) = (tip.root, &mut tip.displaced);
         displaced.clear();
@@ -140,6 +173,9 @@ impl Engine {
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath };
         for (key, change) in changes.iter() {
             apply(&mut writer, &mut root, how, key, change, displaced)?;
+        }
+        if let Some((change, system)) = note {
+            change.apply(&mut writer, system, timestamp)?;
         }
         let appended = self.append(record)?;
         writer.publish(timestamp).map_err(|error| self.poison(error))?;
@@ -172,6 +208,7 @@ impl Engine {
             beneath: tip.beneath.clone(),
             floor: tip.floor,
             catalog_changed: tip.catalog_changed,
+            pins: Arc::clone(&tip.pins),
             tags: Arc::clone(&committer.tags),
             retention: Arc::clone(&committer.retention),
         });
@@ -217,6 +254,7 @@ impl Engine {
     }
 }
 
+/// Begins a record and puts the changes in; notes may follow.
 fn encode(record: &mut RecordBuilder, branch: u32, changes: &Changes) -> Result<()> {
     record.begin(Timestamp::ZERO, branch);
     for (key, change) in changes.iter() {
@@ -225,7 +263,6 @@ fn encode(record: &mut RecordBuilder, branch: u32, changes: &Changes) -> Result<
             None => record.delete(key)?,
         }
     }
-    record.finish();
     Ok(())
 }
 

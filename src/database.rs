@@ -108,10 +108,12 @@ impl Database {
         if self.0.drop_tag(self.0.branch(), name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
     }
 
-    /// All tags, by name.
+    /// All tags of moments that this branch can see, by name.
     #[must_use]
     pub fn tags(&self) -> Vec<Tag> {
-        self.0.view().tags.to_vec()
+        let view = self.0.view();
+        let own = view.tags.iter().filter(|tag| view.read_at(tag.at).branch == tag.branch);
+        own.cloned().collect()
     }
 
     /// Drops the superseded versions that ended at or before `before`, or all of them, but for those that tags keep. Moments

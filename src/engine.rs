@@ -321,7 +321,7 @@ impl Engine {
 
     /// The earliest moment that can be read in `view` of the table or index whose keys begin with `space`.
     pub(crate) fn horizon_of(&self, view: &View, space: SpaceId) -> Timestamp {
-        self.horizon_in(view, &view.own(), space)
+        self.reach_by(view, |read| self.horizon_in(view, read, space))
     }
 
     /// As [`Engine::horizon_of`], of the branch that is read. What tables say of their versions holds on main.
@@ -377,7 +377,7 @@ impl Engine {
         }
         let horizon = self.horizon_in(view, &read, space);
         let tagged =
-            keep != Some(Keep::Nothing) && at >= view.retention.floor(space).unkept && view.is_tagged(at);
+            keep != Some(Keep::Nothing) && at >= view.retention.floor(space).unkept && view.is_pinned(at);
         if at >= horizon || tagged || weakened("horizon-ignored") {
             return Ok(());
         }
@@ -391,6 +391,23 @@ impl Engine {
             return last;
         }
         floor.max(Timestamp::from_micros(kept)).min(last)
+    }
+
+    /// The earliest moment from which on all of `view` is kept, before the branch began too.
+    pub(crate) fn reach(&self, view: &View) -> Timestamp {
+        self.reach_by(view, |read| self.kept_from(read.floor, read.last))
+    }
+
+    /// From when on all is kept, where `horizon` says it of one branch: it goes on beneath where a branch keeps all it ever had.
+    fn reach_by(&self, view: &View, horizon: impl Fn(&ReadAt<'_>) -> Timestamp) -> Timestamp {
+        let mut reach = horizon(&view.own());
+        for span in view.beneath.iter().flat_map(|beneath| &beneath.spans) {
+            if reach > span.fork {
+                break;
+            }
+            reach = horizon(&view.read_at(span.fork));
+        }
+        reach
     }
 
     /// A view of a branch that contains every commit at or before `at`, and the promise that no later commit will be: so that a
@@ -436,8 +453,8 @@ impl Engine {
         }
     }
 
-    fn check_from(&self, view: &View, read: &ReadAt, horizon: Timestamp, at: Timestamp) -> Result<()> {
-        if at >= horizon || at >= read.last || view.is_tagged(at) || weakened("horizon-ignored") {
+    fn check_from(&self, view: &View, read: &ReadAt<'_>, horizon: Timestamp, at: Timestamp) -> Result<()> {
+        if at >= horizon || at >= read.last || view.is_pinned(at) || weakened("horizon-ignored") {
             return Ok(());
         }
         Err(Error::new(

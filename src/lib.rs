@@ -82,7 +82,7 @@ pub mod stores {
     pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
-pub use branch::{BranchInfo, NewBranch};
+pub use branch::{BranchInfo, Merge, MergeConflict, MergeReport, NewBranch, OnConflict};
 pub use bytes::Bytes;
 pub use database::Database;
 pub use dosql_base::{

@@ -131,8 +131,8 @@ pub(crate) struct BranchRow {
 pub(crate) struct Merged {
     pub(crate) from: u32,
     pub(crate) upto: Timestamp,
-    /// The commit that came just before that of the merge.
-    pub(crate) after: Timestamp,
+    /// The commit of the merge.
+    pub(crate) at: Timestamp,
 }
 
 impl BranchRow {
@@ -174,7 +174,7 @@ impl BranchRow {
         for merge in &self.merged {
             put_varint(&mut out, u64::from(merge.from));
             put_varint(&mut out, merge.upto.as_micros());
-            put_varint(&mut out, merge.after.as_micros());
+            put_varint(&mut out, merge.at.as_micros());
         }
         out
     }
@@ -218,7 +218,7 @@ impl BranchRow {
             for _ in 0..reader.varint()? {
                 let from = reader.varint_u32()?;
                 let upto = Timestamp::from_micros(reader.varint()?);
-                row.merged.push(Merged { from, upto, after: Timestamp::from_micros(reader.varint()?) });
+                row.merged.push(Merged { from, upto, at: Timestamp::from_micros(reader.varint()?) });
             }
         }
         reader.finish()?;
@@ -454,7 +454,7 @@ mod tests {
             expires: at(8),
             protected: true,
             dropped: true,
-            merged: vec![Merged { from: 2, upto: at(3), after: at(9) }],
+            merged: vec![Merged { from: 2, upto: at(3), at: at(9) }],
             ..BranchRow::main(root(), at(128), at(6))
         };
         let more = b"\x80\x01\x06\x03\x07\x08\x01\x02\x03\x09";

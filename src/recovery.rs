@@ -109,6 +109,13 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         counters,
         lock: Mutex::new(storage.lock),
     };
+    {
+        // Now that all is known of their parents too.
+        let mut committer = engine.committer.lock();
+        let views = engine.renew_views(&mut committer);
+        drop(committer);
+        engine.show_again(&views);
+    }
     Ok((engine, recovered.unproven))
 }
 
@@ -182,6 +189,7 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
         let at = state.last.unwrap_or(state.row.head);
         let floor = if forgets && state.last.is_some() { at } else { state.row.floor };
         let history = state.history();
+        let pinned = pins(number, &replayed.tags, replayed.branches.values().map(|it| &it.row));
         let view = Arc::new(View {
             branch: number,
             timestamp: at,
@@ -191,6 +199,7 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             beneath: state.beneath.clone(),
             floor,
             catalog_changed: at,
+            pins: Arc::clone(&pinned),
             tags: Arc::clone(&replayed.tags),
             retention: Arc::clone(&replayed.retention),
         });
@@ -200,8 +209,9 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             displaced: Displaced::default(),
             floor,
             catalog_changed: at,
+            changed: at,
             beneath: state.beneath.clone(),
-            pins: pins(number, &replayed.tags, replayed.branches.values().map(|it| &it.row)),
+            pins: pinned,
             next_run: state.next_run,
             latest: view,
             log_head: state.row.head,
@@ -354,7 +364,7 @@ impl<'a> Replay<'a> {
         let mut beneath = None;
         if let Some((number, fork)) = row.fork {
             let parent = self.branches.get(&number).ok_or_else(|| no_branch(number, "system tree"))?;
-            let span = Span { branch: number, fork, floor: parent.row.floor };
+            let span = Span { branch: number, fork, floor: parent.row.floor, pins: Arc::default() };
             let (pages, history) = (self.pages.latest(), parent.history());
             let known = parent.last.unwrap_or(parent.row.head);
             let layer = Layer { pages, root: parent.root, history, fork, known };

@@ -15,7 +15,7 @@ use crate::transaction::Transaction;
 /// The position of a scan that SQL has under way.
 pub struct SqlCursor {
     scan: Scan,
-    live: bool,
+    point: Point,
 }
 
 impl Storage for Transaction {
@@ -23,16 +23,17 @@ impl Storage for Transaction {
 
     fn open_cursor(&self, point: Point, range: KeyRange, direction: Direction) -> Result<SqlCursor> {
         Ok(match point {
-            Point::Live => SqlCursor { scan: self.raw_scan(range, direction), live: true },
-            Point::Past(at) => SqlCursor { scan: self.raw_scan_at(range, direction, at), live: false },
+            Point::Live => SqlCursor { scan: self.raw_scan(range, direction), point },
+            Point::Past(at) => SqlCursor { scan: self.raw_scan_at(range, direction, at), point },
+            Point::Branch(branch) => SqlCursor { scan: self.scan_branch(branch, range, direction)?, point },
         })
     }
 
     fn visit(&self, cursor: &mut SqlCursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
-        if cursor.live {
-            self.raw_visit(&mut cursor.scan, limit, entry)
-        } else {
-            self.raw_visit_past(&mut cursor.scan, limit, entry)
+        match cursor.point {
+            Point::Live => self.raw_visit(&mut cursor.scan, limit, entry),
+            Point::Past(_) => self.raw_visit_past(&mut cursor.scan, limit, entry),
+            Point::Branch(branch) => self.visit_branch(branch, &mut cursor.scan, limit, entry),
         }
     }
 
@@ -45,6 +46,7 @@ impl Storage for Transaction {
         match point {
             Point::Live => self.raw_with(key, value),
             Point::Past(at) => Ok(self.raw_get_at(key, at)?.map(|found| value(&found))),
+            Point::Branch(branch) => Ok(self.get_of_branch(branch, key)?.map(|found| value(&found))),
         }
     }
 
@@ -86,7 +88,7 @@ impl Storage for Transaction {
 
     fn horizon(&self) -> Timestamp {
         let view = Arc::clone(&self.reader.sight().view);
-        self.engine.horizon(&view)
+        self.engine.reach(&view)
     }
 
     fn horizon_of(&self, space: SpaceId) -> Timestamp {
@@ -97,14 +99,15 @@ impl Storage for Transaction {
     fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
         let view = Arc::clone(&self.reader.sight().view);
         match point {
-            Point::Live => Ok(()),
+            Point::Live | Point::Branch(_) => Ok(()),
             Point::Past(at) => self.engine.check_horizon_of(&view, space, name, at),
         }
     }
 
     fn tag(&self, name: &str) -> Result<Option<Timestamp>> {
         let view = Arc::clone(&self.reader.sight().view);
-        Ok(tags::find(&view.tags, name).map(|tag| tag.at))
+        let tag = tags::find(&view.tags, name);
+        Ok(tag.filter(|tag| view.read_at(tag.at).branch == tag.branch).map(|tag| tag.at))
     }
 
     fn lifetime(&self, point: Point, key: &[u8]) -> Result<Option<(Timestamp, Timestamp)>> {
@@ -112,6 +115,7 @@ impl Storage for Transaction {
             Point::Live if self.writes.get(key).is_some() => return Ok(None),
             Point::Live => Timestamp::MAX,
             Point::Past(at) => at,
+            Point::Branch(branch) => return self.lifetime_on_branch(branch, key),
         };
         self.raw_lifetime(key, at)
     }
@@ -123,9 +127,17 @@ impl Storage for Transaction {
     fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<Value>>> {
         let view = Arc::clone(&self.reader.sight().view);
         match table {
-            StateTable::Tags => Ok(view.tags.iter().map(|tag| state_row(&[&tag.name], tag.at)).collect()),
+            StateTable::Tags => {
+                let own = view.tags.iter().filter(|tag| view.read_at(tag.at).branch == tag.branch);
+                Ok(own.map(|tag| state_row(&[&tag.name], tag.at)).collect())
+            }
+            StateTable::Branches => Ok(self.engine.branch_rows()),
             StateTable::Pins => Ok(self.engine.pins(&view)),
         }
+    }
+
+    fn resolve_branch(&self, name: &str) -> Result<Point> {
+        self.other_branch(name)
     }
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {

@@ -52,6 +52,10 @@ pub struct Transaction {
     /// The schema was asked for, so that a transaction that is checked has noted that it read it.
     catalog_noted: Cell<bool>,
     pub(crate) end: RefCell<KnownEnd>,
+    /// The branch that it merges, and up to when.
+    pub(crate) merges: Option<(u32, Timestamp)>,
+    /// The other branches that it reads, each as it was when it was first asked for.
+    pub(crate) others: RefCell<Vec<(u32, Arc<Reader>)>>,
 }
 
 enum Mode {
@@ -129,25 +133,44 @@ impl Transaction {
                 let (reads, view) = Reads::enter(engine);
                 (Mode::Concurrent(reads, isolation), view)
             }
-            Begin::Write => Self::begin_write(engine, None)?,
-            Begin::WriteWithin(patience) => Self::begin_write(engine, Some(patience))?,
+            Begin::Write => {
+                engine.check_branch_writable()?;
+                Self::begin_write(engine, None)?
+            }
+            Begin::WriteWithin(patience) => {
+                engine.check_branch_writable()?;
+                Self::begin_write(engine, Some(patience))?
+            }
         };
-        Ok(Transaction {
+        Ok(Self::with(engine, mode, view, at))
+    }
+
+    /// One that brings a merge in, which protected branches take too. Waits for the turn.
+    pub(crate) fn begin_merge(engine: &Handle) -> Result<Self> {
+        engine.check_readable()?;
+        let (mode, view) = Self::begin_write(engine, None)?;
+        Ok(Self::with(engine, mode, view, Timestamp::MAX))
+    }
+
+    fn with(engine: &Handle, mode: Mode, view: Arc<View>, at: Timestamp) -> Self {
+        Transaction {
             engine: engine.clone(),
             snapshot: at.min(view.timestamp),
             catalog: CatalogStamp { committed: view.catalog_changed.as_micros(), ..CatalogStamp::default() },
             catalog_noted: Cell::new(false),
             end: RefCell::default(),
+            others: RefCell::default(),
+            merges: None,
             reader: engine.readers.add(view, at),
             mode,
             writes: Writes::default(),
             durability: engine.options.durability,
             patience: None,
-        })
+        }
     }
 
     fn begin_write(engine: &Handle, patience: Option<Duration>) -> Result<(Mode, Arc<View>)> {
-        engine.check_branch_writable()?;
+        engine.check_writable()?;
         let turn = engine.take_turn(engine.branch(), patience)?;
         engine.check_writable()?;
         // The last commit, durable or not: this transaction's own record will come after it.
@@ -487,11 +510,11 @@ impl Transaction {
                 let turn = engine.branch().turn.take_briefly(self.patience).ok_or_else(busy)?;
                 let set = reads.set.borrow();
                 let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
-                let committed = engine.commit(engine.branch(), &mut self.writes, Some(check));
+                let committed = engine.commit(engine.branch(), &mut self.writes, Some(check), None);
                 drop(turn);
                 committed
             }
-            _ => engine.commit(engine.branch(), &mut self.writes, None),
+            _ => engine.commit(engine.branch(), &mut self.writes, None, self.merges),
         };
         let committed = match committed {
             Ok(committed) => committed,
@@ -535,7 +558,7 @@ impl fmt::Debug for Transaction {
 }
 
 /// Lends up to `limit` entries of a scan, and adds the range that they were found in to the reads to check, if there are any.
-fn visit_noted(
+pub(crate) fn visit_noted(
     reads: Option<&RefCell<ReadSet>>,
     scan: &mut Scan,
     own: Option<&Writes>,

@@ -35,38 +35,42 @@ pub(crate) struct View {
     pub(crate) floor: Timestamp,
     /// The last commit that changed the schema, or one after it.
     pub(crate) catalog_changed: Timestamp,
-    /// What they stand for can be read whatever the floor is.
+    /// Moments of the branch that can be read whatever the floor is, in order.
+    pub(crate) pins: Arc<[Timestamp]>,
+    /// All tags, of other branches too.
     pub(crate) tags: Tags,
     /// What tables of main say of their versions.
     pub(crate) retention: Arc<Retention>,
 }
 
 /// The branch that is read as of some moment.
-pub(crate) struct ReadAt {
+pub(crate) struct ReadAt<'v> {
     pub(crate) branch: u32,
     /// See [`View::floor`].
     pub(crate) floor: Timestamp,
     /// Up to here it is read.
     pub(crate) last: Timestamp,
+    /// What is kept whatever the floor is.
+    pub(crate) pins: &'v [Timestamp],
 }
 
 impl View {
     /// The branch of the view itself, up to its last commit.
-    pub(crate) fn own(&self) -> ReadAt {
-        ReadAt { branch: self.branch, floor: self.floor, last: self.timestamp }
+    pub(crate) fn own(&self) -> ReadAt<'_> {
+        ReadAt { branch: self.branch, floor: self.floor, last: self.timestamp, pins: &self.pins }
     }
 
     /// Whose rows a reader as of `at` gets where the branch itself had begun later.
-    pub(crate) fn read_at(&self, at: Timestamp) -> ReadAt {
+    pub(crate) fn read_at(&self, at: Timestamp) -> ReadAt<'_> {
         let beneath = self.beneath.iter().flat_map(|beneath| &beneath.spans);
         let read = beneath.take_while(|span| at <= span.fork).last();
-        read.map_or(self.own(), |span| ReadAt { branch: span.branch, floor: span.floor, last: span.fork })
+        let Some(span) = read else { return self.own() };
+        ReadAt { branch: span.branch, floor: span.floor, last: span.fork, pins: &span.pins }
     }
 
-    /// Whether a tag of the branch that is read stands for `at`.
-    pub(crate) fn is_tagged(&self, at: Timestamp) -> bool {
-        let branch = self.read_at(at).branch;
-        self.tags.iter().any(|tag| tag.at == at && tag.branch == branch)
+    /// Whether something keeps what the branch that is read held at `at`: a tag, a fork, a merge.
+    pub(crate) fn is_pinned(&self, at: Timestamp) -> bool {
+        self.read_at(at).pins.binary_search(&at).is_ok()
     }
 
     /// Refuses a moment at which what `key` belongs to may have had versions that are gone. Costs nothing where no table says anything about
@@ -91,7 +95,7 @@ impl View {
         let dropped = if keep.is_none() { floor.dropped.max(read.floor) } else { floor.dropped };
         let horizon = match keep {
             Some(Keep::Nothing) => read.last,
-            _ if self.is_tagged(at) => floor.unkept,
+            _ if self.is_pinned(at) => floor.unkept,
             _ => floor.moment().max(dropped),
         };
         if at >= horizon.min(read.last) || weakened("table-floor-ignored") {

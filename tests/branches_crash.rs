@@ -50,7 +50,9 @@ impl Lived {
 fn live(directory: &CrashDirectory, lived: &mut Lived) -> Result<()> {
     let db = open(directory)?;
     let space = db.keyspace("space")?;
-    let main = |world: &mut World| drop(world.entry("main".to_owned()).or_default());
+    let main = |world: &mut World| {
+        world.entry("main".to_owned()).or_default();
+    };
     lived.step(main, || Ok(()))?;
     let put = |lived: &mut Lived, name: &str, n: u32| {
         let key = [b"k".as_slice(), &(n % 7).to_be_bytes()].concat();

@@ -18,6 +18,8 @@ pub enum Point {
     Live,
     /// Everything committed at or before this Timestamp, and nothing of the transaction's own.
     Past(Timestamp),
+    /// What another branch holds, by a number of the storage's own; the same for the whole transaction.
+    Branch(u32),
 }
 
 /// A half-open range of complete keys: `start <= key < end`.
@@ -67,6 +69,8 @@ pub enum StateTable {
     Tags,
     /// Who holds the horizon: kind, name, lsn, time.
     Pins,
+    /// The branches: name, parent, fork, created, head, protected, expires, current.
+    Branches,
 }
 
 /// Stands for the catalog as a transaction sees it; see [`Storage::catalog_stamp`].
@@ -148,6 +152,11 @@ pub trait Storage {
     /// Turns what a statement asked for into a point that can be read: refuses the future, what is before the
     /// horizon, and bounds it by the transaction's snapshot.
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
+
+    /// Another branch as a point that can be read. Fails where there is no such branch.
+    fn resolve_branch(&self, name: &str) -> Result<Point> {
+        Err(dosql_base::Error::unsupported(format!("this storage has no branch {name}")))
+    }
 
     /// The earliest moment from which on all versions are there.
     fn horizon(&self) -> Timestamp {

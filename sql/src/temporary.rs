@@ -293,6 +293,10 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.resolve_point(wanted)
     }
 
+    fn resolve_branch(&self, name: &str) -> Result<Point> {
+        self.main.resolve_branch(name)
+    }
+
     fn horizon(&self) -> Timestamp {
         self.main.horizon()
     }

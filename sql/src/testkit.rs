@@ -199,6 +199,7 @@ impl Storage for MemoryStorage {
     fn visit(&self, cursor: &mut MemoryCursor, limit: usize, entry: &mut Visitor<'_>) -> Result<bool> {
         let Some(bounds) = cursor.bounds() else { return Ok(true) };
         let stopped = match cursor.point {
+            Point::Branch(_) => self.lend(std::iter::empty(), limit, entry)?,
             Point::Live => {
                 let iter = self.live.range::<[u8], _>(bounds).map(|(key, value)| (key, value.as_ref()));
                 match cursor.direction {
@@ -245,6 +246,7 @@ impl Storage for MemoryStorage {
     fn get<R>(&self, point: Point, key: &[u8], value: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         self.fetch(key)?;
         let found = match point {
+            Point::Branch(_) => None,
             Point::Live => self.live.get(key).map(AsRef::as_ref),
             Point::Past(at) => self.versions.get(key).and_then(|versions| Self::at(versions, at)),
         };

@@ -4,6 +4,8 @@
 //! Nothing of that changes any more, so it is gathered once and shared by all views of the branch. It pins the page images of
 //! the moment at which it was gathered; a checkpoint gathers it anew.
 
+use std::sync::Arc;
+
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Entry, PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange};
@@ -22,7 +24,7 @@ pub(crate) struct Beneath {
 }
 
 /// A stretch of time in which a branch reads another.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Span {
     /// The branch that is read.
     pub(crate) branch: u32,
@@ -30,6 +32,8 @@ pub(crate) struct Span {
     pub(crate) fork: Timestamp,
     /// See [`crate::view::View::floor`].
     pub(crate) floor: Timestamp,
+    /// See [`crate::view::View::pins`].
+    pub(crate) pins: Arc<[Timestamp]>,
 }
 
 /// The rows of one branch as of a moment.
@@ -48,11 +52,12 @@ impl Beneath {
     /// What lies beneath a branch that forks off another, of which this is all there is and `parents` is beneath it.
     pub(crate) fn fork(span: Span, layer: Layer, parents: Option<&Beneath>) -> Beneath {
         let empty = layer.root.is_empty() && layer.history.is_empty();
+        let forked = span.fork;
         let mut beneath = Beneath { spans: vec![span], layers: Vec::new() };
         beneath.layers.extend((!empty).then_some(layer));
         if let Some(parents) = parents {
-            let before = |fork: Timestamp| fork.min(span.fork);
-            let spans = parents.spans.iter().map(|it| Span { fork: before(it.fork), ..*it });
+            let before = |fork: Timestamp| fork.min(forked);
+            let spans = parents.spans.iter().map(|it| Span { fork: before(it.fork), ..it.clone() });
             beneath.spans.extend(spans);
             let layers = parents.layers.iter().map(|it| Layer { fork: before(it.fork), ..it.clone() });
             beneath.layers.extend(layers);

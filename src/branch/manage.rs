@@ -181,6 +181,7 @@ impl Engine {
             beneath: beneath.clone(),
             floor: row.floor,
             catalog_changed: made,
+            pins: Arc::default(),
             tags: Arc::clone(&committer.tags),
             retention: Arc::clone(&committer.retention),
         });
@@ -192,6 +193,7 @@ impl Engine {
                 displaced: Displaced::default(),
                 floor: row.floor,
                 catalog_changed: made,
+                changed: made,
                 beneath,
                 pins: Arc::default(),
                 next_run: 0,
@@ -369,7 +371,7 @@ impl Handle {
 }
 
 /// Keeps a moment of a branch from now on.
-fn add_pin(branch: &Branch, at: Timestamp) {
+pub(crate) fn add_pin(branch: &Branch, at: Timestamp) {
     let mut tip = branch.tip.lock();
     if let Err(place) = tip.pins.binary_search(&at) {
         let mut pins = tip.pins.to_vec();

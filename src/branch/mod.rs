@@ -16,6 +16,8 @@
 mod access;
 pub(crate) mod layers;
 mod manage;
+mod merge;
+mod others;
 pub(crate) mod stack;
 
 use std::collections::BTreeMap;
@@ -37,7 +39,9 @@ use crate::window::Window;
 use access::Access;
 pub(crate) use access::no_such_branch;
 use layers::{Beneath, Layer, Span};
+pub(crate) use manage::add_pin;
 pub use manage::{BranchInfo, NewBranch};
+pub use merge::{Merge, MergeConflict, MergeReport, OnConflict};
 
 /// One branch of an open database.
 pub(crate) struct Branch {
@@ -65,6 +69,8 @@ pub(crate) struct Tip {
     pub(crate) floor: Timestamp,
     /// See [`View::catalog_changed`].
     pub(crate) catalog_changed: Timestamp,
+    /// The last commit that changed a row, or one after it.
+    pub(crate) changed: Timestamp,
     /// What it sees where its own tree says nothing.
     pub(crate) beneath: Option<Arc<Beneath>>,
     /// Moments that are kept whatever the retention is, in order.
@@ -180,7 +186,7 @@ impl Engine {
     /// What lies beneath a branch that forks off `parent` at `fork`.
     fn beneath_at(&self, parent: &Branch, fork: Timestamp) -> Arc<Beneath> {
         let tip = parent.tip.lock();
-        let span = Span { branch: parent.number, fork, floor: tip.floor };
+        let span = Span { branch: parent.number, fork, floor: tip.floor, pins: Arc::clone(&tip.pins) };
         let layer = Layer {
             pages: self.pages.latest(),
             root: tip.root,

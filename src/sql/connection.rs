@@ -14,6 +14,8 @@ use parking_lot::Mutex;
 use super::core::Core;
 use super::{Params, Row, Statement};
 use crate::database::Database;
+use crate::transaction::Transaction;
+use crate::turn::TurnGuard;
 
 /// A connection to a database: its settings, its transaction, its cached statements. Cheap to open. It can be moved to and
 /// shared between threads; its statements take turns.
@@ -142,6 +144,32 @@ impl Connection {
         let result = body(&transaction)?;
         self.core.lock().commit()?;
         Ok(result)
+    }
+
+    /// Goes on in a transaction that brings a merge in: triggers and foreign keys wait.
+    pub(crate) fn begin_merge(&self, transaction: Transaction) -> Result<()> {
+        self.core.lock().begin_merge(transaction)
+    }
+
+    /// Runs `body` with the open transaction.
+    pub(crate) fn with_transaction<T>(&self, body: impl FnOnce(&mut Transaction) -> Result<T>) -> Result<T> {
+        self.core.lock().with_transaction(body)
+    }
+
+    /// Keeps turns until the transaction ends.
+    pub(crate) fn hold(&self, turns: impl Iterator<Item = TurnGuard>) {
+        self.core.lock().held.extend(turns);
+    }
+
+    pub(crate) fn commit_merge(&self) -> Result<()> {
+        self.core.lock().commit()
+    }
+
+    /// Takes the transaction back; from here on it is a connection as any.
+    pub(crate) fn roll_back_merge(&self) -> Result<()> {
+        let mut core = self.core.lock();
+        core.end_merge();
+        core.rollback()
     }
 
     /// Whether a transaction is open.

@@ -16,6 +16,7 @@ use crate::options::Isolation;
 use crate::tags;
 use crate::trace::{span, trace_span};
 use crate::transaction::{Begin, Transaction};
+use crate::turn::TurnGuard;
 
 /// A transaction with the connection's temporary tables beside it.
 type Beside = WithTemporary<Transaction>;
@@ -31,6 +32,8 @@ pub(super) struct Core {
     pub(super) interrupt: Arc<AtomicBool>,
     pub(super) cache: StatementCache,
     temporary: TemporaryStore,
+    /// Turns of other branches, held as long as a merge goes on.
+    pub(super) held: Vec<TurnGuard>,
 }
 
 /// A transaction that goes on from statement to statement.
@@ -56,6 +59,7 @@ impl Core {
             interrupt: Arc::default(),
             cache: StatementCache::default(),
             temporary: TemporaryStore::new(),
+            held: Vec::new(),
         }
     }
 
@@ -96,8 +100,8 @@ impl Core {
             ));
         }
         if let Some(statement) = prepared.transaction() {
-            self.transact(&statement.clone())?;
-            let done = Stepped::Done(Outcome::default());
+            let changes = self.transact(&statement.clone())?;
+            let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
             return Ok(Started { reader: None, first: Some(done) });
         }
         run.restart(self.database.now());
@@ -202,8 +206,11 @@ impl Core {
         }
     }
 
-    /// BEGIN, COMMIT and their like.
-    fn transact(&mut self, statement: &TransactionStatement) -> Result<()> {
+    /// BEGIN, COMMIT and their like, and statements about branches; returns how many rows a merge changed.
+    fn transact(&mut self, statement: &TransactionStatement) -> Result<i64> {
+        if let Some(changes) = self.about_branches(statement)? {
+            return Ok(changes);
+        }
         match statement {
             TransactionStatement::Begin(mode, None) => self.begin(*mode),
             TransactionStatement::Begin(_, Some(at)) => self.begin_at(*at),
@@ -227,7 +234,9 @@ impl Core {
             TransactionStatement::Savepoint(name) => self.savepoint(name),
             TransactionStatement::Release(name) => self.release(name),
             TransactionStatement::RollbackTo(name) => self.rollback_to(name),
+            _ => Ok(()),
         }
+        .map(|()| 0)
     }
 
     pub(super) fn begin(&mut self, mode: BeginMode) -> Result<()> {
@@ -245,6 +254,32 @@ impl Core {
         self.open_with(begin, false)
     }
 
+    /// Goes on in a transaction that brings a merge in.
+    pub(super) fn begin_merge(&mut self, transaction: Transaction) -> Result<()> {
+        self.refuse_inside("merge")?;
+        (self.session.settings.triggers, self.session.settings.foreign_keys) = (false, false);
+        let transaction = self.beside(transaction);
+        self.session.begin_transaction();
+        self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint: false });
+        Ok(())
+    }
+
+    /// From here on it is as any connection.
+    pub(super) fn end_merge(&mut self) {
+        (self.session.settings.triggers, self.session.settings.foreign_keys) = (true, true);
+        self.held.clear();
+    }
+
+    pub(super) fn with_transaction<T>(
+        &mut self,
+        body: impl FnOnce(&mut Transaction) -> Result<T>,
+    ) -> Result<T> {
+        match &mut self.open {
+            Some(open) => body(&mut open.transaction.main),
+            None => Err(misuse("the transaction has ended; begin another")),
+        }
+    }
+
     /// BEGIN READ ONLY AS OF.
     fn begin_at(&mut self, at: Timestamp) -> Result<()> {
         if self.open.is_some() {
@@ -254,7 +289,7 @@ impl Core {
     }
 
     /// Fails inside a transaction: what is to be done is no part of one, and could not be undone with it.
-    fn refuse_inside(&self, what: &str) -> Result<()> {
+    pub(super) fn refuse_inside(&self, what: &str) -> Result<()> {
         match self.open {
             Some(_) => Err(Error::invalid(format!("cannot {what} within a transaction"))),
             None => Ok(()),

@@ -5,6 +5,7 @@
 //!      └── Core: settings, catalog, the open transaction, cached statements (shared by all of these)
 //! ```
 
+mod branch;
 mod connection;
 mod convert;
 mod core;

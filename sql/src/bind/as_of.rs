@@ -1,10 +1,14 @@
 //! Points in the past: `FOR SYSTEM_TIME AS OF ..`.
 
+use std::sync::Arc;
+
 use dosql_base::{Result, Timestamp};
 
 use super::binder::{Binder, Site};
 use super::fold::Evaluation;
+use crate::catalog::schema::Catalog;
 use crate::parse::ast::{AsOf, AsOfUnit, ExprId, Span};
+use crate::storage::Point;
 use crate::value::{self, Value};
 
 /// The range in which an integer is taken for Unix milliseconds: 1973 to 5138. Seconds and microseconds of our time lie
@@ -21,6 +25,10 @@ impl<'a> Binder<'a> {
         let moment = match point.unit {
             AsOfUnit::Timestamp => timestamp(&value),
             AsOfUnit::Lsn => lsn(&value),
+            AsOfUnit::Branch => {
+                let message = "a branch is no moment; name it behind a table, or USE BRANCH";
+                return Err(source.error(span, message));
+            }
             AsOfUnit::Tag => match &value {
                 Value::Text(name) => return self.tag(site, name, span).map(Some),
                 other => Err(format!("AS OF TAG takes the name of a tag, not {}", other.type_name())),
@@ -75,6 +83,9 @@ impl<'a> Binder<'a> {
     /// The index into [`Binder::catalogs`] of the catalog at a point.
     pub(crate) fn catalog_as_of(&mut self, site: &Site<'a>, as_of: AsOf) -> Result<usize> {
         let span = site.source.ast()[as_of.expr].span;
+        if as_of.unit == AsOfUnit::Branch {
+            return self.catalog_of_branch(site, as_of.expr);
+        }
         match self.point(site, as_of)? {
             Some(moment) => self.catalog_at(site, moment, span),
             // Bound anew once the values are known; until then the live catalog stands in.
@@ -82,14 +93,37 @@ impl<'a> Binder<'a> {
         }
     }
 
+    /// The index into [`Binder::catalogs`] of the catalog of another branch.
+    fn catalog_of_branch(&mut self, site: &Site<'a>, name: ExprId) -> Result<usize> {
+        let source = site.source.clone();
+        let span = source.ast()[name].span;
+        let not_constant = "the branch of AS OF must be a constant or a parameter";
+        let found = match self.constant(site, name, not_constant)? {
+            // Bound anew once the values are known; until then the live catalog stands in.
+            None => return Ok(0),
+            Some(Value::Text(name)) => {
+                self.cx.catalog.branch(&name).map_err(|error| source.place(span, error))?
+            }
+            Some(other) => {
+                let message = format!("AS OF BRANCH takes the name of a branch, not {}", other.type_name());
+                return Err(source.error(span, message));
+            }
+        };
+        Ok(self.add_catalog(found))
+    }
+
+    fn add_catalog(&mut self, found: (Point, Arc<Catalog>)) -> usize {
+        let known = self.catalogs.iter().position(|(known, _)| *known == found.0);
+        known.unwrap_or_else(|| {
+            self.catalogs.push(found);
+            self.catalogs.len() - 1
+        })
+    }
+
     /// The index into [`Binder::catalogs`] of the catalog at a moment, which `span` asks for.
     pub(crate) fn catalog_at(&mut self, site: &Site<'a>, moment: Timestamp, span: Span) -> Result<usize> {
-        let (point, catalog) = self.cx.catalog.at(moment).map_err(|error| site.source.place(span, error))?;
-        let known = self.catalogs.iter().position(|(known, _)| *known == point);
-        Ok(known.unwrap_or_else(|| {
-            self.catalogs.push((point, catalog));
-            self.catalogs.len() - 1
-        }))
+        let found = self.cx.catalog.at(moment).map_err(|error| site.source.place(span, error))?;
+        Ok(self.add_catalog(found))
     }
 }
 

@@ -63,6 +63,11 @@ pub trait Catalogs {
     /// before what is kept.
     fn at(&self, point: Timestamp) -> Result<(Point, Arc<Catalog>)>;
 
+    /// The catalog of another branch, and that as the storage reads it.
+    fn branch(&self, name: &str) -> Result<(Point, Arc<Catalog>)> {
+        Err(Error::invalid(format!("no such branch: {name}")))
+    }
+
     /// The earliest moment from which on all versions of a table are there.
     fn horizon_of(&self, space: SpaceId) -> Timestamp {
         let _ = space;

@@ -402,6 +402,10 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
             (TableFunction::Log, shown, &[])
         }
         "dosql_tags" => (TableFunction::State(StateTable::Tags), &["name", "lsn", "time"], &[]),
+        "dosql_branches" => {
+            let shown = &["name", "parent", "fork", "created", "head", "protected", "expires", "current"];
+            (TableFunction::State(StateTable::Branches), shown, &[])
+        }
         "dosql_pins" => (TableFunction::State(StateTable::Pins), &["kind", "name", "lsn", "time"], &[]),
         _ => return super::pragma::table_function(name),
     };

@@ -77,7 +77,7 @@ impl<'a> Binder<'a> {
         self.check_reach(site, table, Point::Past(Timestamp::MAX), span)?;
         let Some(Ends { from, to }) = ends else {
             let to = match self.catalogs[site.catalog].0 {
-                Point::Live => Timestamp::MAX,
+                Point::Live | Point::Branch(_) => Timestamp::MAX,
                 Point::Past(at) => at,
             };
             return Ok(VersionPart::Versions { from: self.cx.catalog.horizon_of(table.space), to });
@@ -195,7 +195,7 @@ impl<'a> Binder<'a> {
         }
         let from = match point {
             Point::Past(at) => at,
-            Point::Live => from,
+            Point::Live | Point::Branch(_) => from,
         };
         Ok(VersionPart::Diff { from, to: to.unwrap_or(Timestamp::MAX) })
     }

@@ -122,6 +122,7 @@ fn build_column(spec: &ColumnSpec, place: Place, ast: &Ast, sql: &str) -> Result
         not_null: spec.not_null.map(|conflict| NotNull { conflict }),
         default,
         primary_key_position: spec.primary_key_position,
+        merge_add: spec.merge_add,
         generated: None,
         place,
         absent,

@@ -41,6 +41,8 @@ pub(crate) struct ColumnSpec {
     pub(crate) not_null: Option<Option<ConflictAction>>,
     pub(crate) default: Option<DefaultSpec>,
     pub(crate) primary_key_position: usize,
+    /// See [`super::schema::Column::merge_add`].
+    pub(crate) merge_add: bool,
     /// The expression and whether it is stored.
     pub(crate) generated: Option<(ExprId, bool)>,
 }
@@ -158,6 +160,7 @@ fn add_column(
         not_null: None,
         default: None,
         primary_key_position: 0,
+        merge_add: false,
         generated: None,
     });
     // COLLATE first: a UNIQUE that stands before it means the same.
@@ -202,6 +205,7 @@ fn add_constraint(
             set_primary_key(table, vec![part], *conflict, *autoincrement, *descending)?;
         }
         ColumnConstraintKind::NotNull { conflict } => table.columns[position].not_null = Some(*conflict),
+        ColumnConstraintKind::MergeAdd => table.columns[position].merge_add = true,
         ColumnConstraintKind::Null | ColumnConstraintKind::Collate(_) => {}
         ColumnConstraintKind::Unique { conflict } => {
             let part = here(table);

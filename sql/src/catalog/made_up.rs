@@ -39,6 +39,7 @@ fn schema_table(name: &str, temporary: bool) -> Table {
         not_null: None,
         default: None,
         primary_key_position: 0,
+        merge_add: false,
         generated: None,
         place: Place::Row(field),
         absent: Value::Null,

@@ -96,6 +96,8 @@ pub struct Column {
     pub default: Option<ColumnDefault>,
     /// Its position (1-based) in the PRIMARY KEY, 0 outside.
     pub primary_key_position: usize,
+    /// MERGE ADD: where both sides of a merge changed it, what each added to it is added up.
+    pub merge_add: bool,
     /// GENERATED ALWAYS AS; a column is the register of its position.
     pub generated: Option<Generated>,
     /// Where a row keeps it.

@@ -101,6 +101,7 @@ pub(crate) fn view_table(cx: &BindContext<'_>, name: &str) -> Result<Arc<Table>>
         not_null: None,
         default: None,
         primary_key_position: 0,
+        merge_add: false,
         generated: None,
         place: Place::Row(position),
         absent: Value::Null,

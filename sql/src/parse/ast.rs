@@ -7,12 +7,14 @@
 //! Nothing is boxed, so dropping a tree needs no recursion and a parser that is reused allocates nothing. The tree says
 //! what was written and no more: names are not resolved, types not known.
 
+mod branch;
 mod expression;
 mod pool;
 mod select;
 mod statement;
 mod time;
 
+pub use branch::*;
 pub use expression::*;
 pub use pool::{Ast, ExprId, Id, List, NameId, Pool, SelectId, Span};
 pub use select::*;

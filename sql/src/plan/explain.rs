@@ -206,6 +206,7 @@ fn function_name(function: TableFunction) -> &'static str {
         TableFunction::Log => "dosql_log",
         TableFunction::State(StateTable::Tags) => "dosql_tags",
         TableFunction::State(StateTable::Pins) => "dosql_pins",
+        TableFunction::State(StateTable::Branches) => "dosql_branches",
     }
 }
 

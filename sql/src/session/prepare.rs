@@ -15,7 +15,8 @@ use crate::dml::direct::Direct;
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
 use crate::parse::ast::{
-    AsOf, BeginMode, CreateTable, NameId, Parsed, QualifiedName, Statement, TableBody, TimeStatement,
+    AsOf, BeginMode, BranchOptions, BranchStatement, CreateTable, NameId, OnMergeConflict, Parsed,
+    QualifiedName, Statement, TableBody, TimeStatement,
 };
 use crate::plan::{OutputColumn, Query};
 use crate::storage::Storage;
@@ -43,6 +44,41 @@ pub enum Transaction {
         name: Text,
         if_exists: bool,
     },
+    /// CREATE BRANCH.
+    CreateBranch {
+        name: Text,
+        from: Option<Text>,
+        at: Option<Timestamp>,
+        if_not_exists: bool,
+        /// How long it lives, in microseconds.
+        ttl: Option<u64>,
+        protected: bool,
+    },
+    /// DROP BRANCH.
+    DropBranch {
+        name: Text,
+        if_exists: bool,
+    },
+    RenameBranch {
+        name: Text,
+        to: Text,
+    },
+    /// ALTER BRANCH SET; a ttl of `Some(None)` is none.
+    SetBranch {
+        name: Text,
+        ttl: Option<Option<u64>>,
+        protected: Option<bool>,
+    },
+    UseBranch(Text),
+    Merge {
+        from: Text,
+        into: Text,
+        on_conflict: OnMergeConflict,
+        dry_run: bool,
+    },
+    /// CONTINUE MERGE, from a branch into another where they are named.
+    ContinueMerge(Option<(Text, Text)>),
+    AbortMerge(Option<(Text, Text)>),
     /// DELETE HISTORY: of what ended before a moment, or of all.
     DeleteHistory {
         before: Option<Timestamp>,
@@ -53,8 +89,11 @@ impl Transaction {
     /// Whether it changes the database.
     #[must_use]
     pub fn writes(&self) -> bool {
-        use Transaction::{CreateTag, DeleteHistory, DropTag};
-        matches!(self, CreateTag { .. } | DropTag { .. } | DeleteHistory { .. })
+        use Transaction::{Begin, Commit, Release, Rollback, RollbackTo, Savepoint, UseBranch};
+        !matches!(
+            self,
+            Begin(..) | Commit | Release(_) | Rollback | RollbackTo(_) | Savepoint(_) | UseBranch(_)
+        )
     }
 }
 
@@ -130,7 +169,11 @@ impl Prepared {
     /// [`Prepared::transaction`] says depends on the moment or on parameters.
     #[must_use]
     pub fn needs_binding(&self) -> bool {
-        self.needs_parameters && matches!(self.parsed.statement, Statement::Begin(..) | Statement::Time(_))
+        self.needs_parameters
+            && matches!(
+                self.parsed.statement,
+                Statement::Begin(..) | Statement::Time(_) | Statement::Branch(_)
+            )
     }
 
     /// Whether it changes the schema.
@@ -173,13 +216,14 @@ impl Session {
         parsed: Arc<Parsed>,
         parameters: Option<&[Value]>,
     ) -> Result<Prepared> {
-        let (foreign_keys, case_sensitive_like) =
-            (self.settings.foreign_keys, self.settings.case_sensitive_like);
+        let enforced =
+            Enforced { foreign_keys: self.settings.foreign_keys, triggers: self.settings.triggers };
+        let case_sensitive_like = self.settings.case_sensitive_like;
         let catalogs = self.catalogs(storage)?;
         let mut cx = BindContext::new(&catalogs, &parsed.ast, sql, env, now);
         cx.parameters = parameters;
         cx.case_sensitive_like = case_sensitive_like;
-        let planned = plan(&cx, &parsed.statement, foreign_keys);
+        let planned = plan(&cx, &parsed.statement, enforced);
         let needs_parameters = cx.needs_parameters.get();
         let (plan, columns) = match planned {
             // What the live catalog does not have, that of the point may: known once the parameters are.
@@ -199,10 +243,17 @@ impl Session {
     }
 }
 
+/// What changes set off.
+#[derive(Clone, Copy)]
+struct Enforced {
+    foreign_keys: bool,
+    triggers: bool,
+}
+
 fn plan(
     cx: &BindContext<'_>,
     statement: &Statement,
-    foreign_keys: bool,
+    enforced: Enforced,
 ) -> Result<(Plan, Vec<OutputColumn>)> {
     let name = |id: NameId| cx.ast[id].text.clone();
     let none = |plan| Ok((plan, Vec::new()));
@@ -215,7 +266,10 @@ fn plan(
         Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) => {
             let change = compile(cx, statement, &[])?;
             let columns = change.returning().map(|returning| returning.columns.clone()).unwrap_or_default();
-            let programs = trigger::programs_of(cx, &change, foreign_keys)?;
+            let programs = match enforced.triggers {
+                true => trigger::programs_of(cx, &change, enforced.foreign_keys)?,
+                false => Programs::default(),
+            };
             let direct = Direct::of(&change, &programs, cx.catalog.live()).map(Arc::new);
             Ok((Plan::Change(change, Arc::new(programs), direct), columns))
         }
@@ -228,6 +282,7 @@ fn plan(
             None => (Plan::Unbound, Vec::new()),
         }),
         Statement::Time(statement) => time_statement(cx, statement),
+        Statement::Branch(statement) => branch_statement(cx, statement),
         Statement::Commit => none(Plan::Transaction(Transaction::Commit)),
         Statement::Rollback(None) => none(Plan::Transaction(Transaction::Rollback)),
         Statement::Rollback(Some(to)) => none(Plan::Transaction(Transaction::RollbackTo(name(*to)))),
@@ -242,7 +297,7 @@ fn plan(
             Ok((Plan::Pragma(pragma), columns))
         }
         Statement::Explain { statement, .. } => {
-            let (explained, _) = plan(cx, &cx.ast[*statement], foreign_keys)?;
+            let (explained, _) = plan(cx, &cx.ast[*statement], enforced)?;
             let columns = ["id", "parent", "notused", "detail"].into_iter().map(named_column).collect();
             Ok((Plan::Rows(Arc::new(explain_rows(&explained))), columns))
         }
@@ -273,6 +328,61 @@ fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Pl
         }
     };
     Ok((plan.map_or(Plan::Unbound, Plan::Transaction), Vec::new()))
+}
+
+fn branch_statement(cx: &BindContext<'_>, statement: &BranchStatement) -> Result<(Plan, Vec<OutputColumn>)> {
+    let name = |id: NameId| cx.ast[id].text.clone();
+    let pair = |between: Option<(NameId, NameId)>| between.map(|(from, into)| (name(from), name(into)));
+    let plan = match statement {
+        BranchStatement::Create { if_not_exists, name: branch, from, as_of, options } => {
+            let Some(at) = point(cx, *as_of)? else { return Ok((Plan::Unbound, Vec::new())) };
+            Transaction::CreateBranch {
+                name: name(*branch),
+                from: from.map(name),
+                at,
+                if_not_exists: *if_not_exists,
+                ttl: ttl(options)?.flatten(),
+                protected: options.protected.unwrap_or(false),
+            }
+        }
+        BranchStatement::Drop { if_exists, name: branch } => {
+            Transaction::DropBranch { name: name(*branch), if_exists: *if_exists }
+        }
+        BranchStatement::Rename { name: branch, to } => {
+            Transaction::RenameBranch { name: name(*branch), to: name(*to) }
+        }
+        BranchStatement::Set { name: branch, options } => {
+            Transaction::SetBranch { name: name(*branch), ttl: ttl(options)?, protected: options.protected }
+        }
+        BranchStatement::Use { name: branch } => Transaction::UseBranch(name(*branch)),
+        BranchStatement::Merge { dry_run, from, into, on_conflict } => Transaction::Merge {
+            from: name(*from),
+            into: name(*into),
+            on_conflict: *on_conflict,
+            dry_run: *dry_run,
+        },
+        BranchStatement::Continue { between } => Transaction::ContinueMerge(pair(*between)),
+        BranchStatement::Abort { between } => Transaction::AbortMerge(pair(*between)),
+    };
+    Ok((Plan::Transaction(plan), Vec::new()))
+}
+
+/// The length of time that an option says, in microseconds.
+fn ttl(options: &BranchOptions) -> Result<Option<Option<u64>>> {
+    let Some(Some(text)) = &options.ttl else { return Ok(options.ttl.as_ref().map(|_| None)) };
+    let (number, unit) = text.trim().split_once(' ').unwrap_or((text, ""));
+    let seconds = match unit.trim().to_ascii_lowercase().trim_end_matches('s') {
+        "second" => Some(1),
+        "minute" => Some(60),
+        "hour" => Some(3600),
+        "day" => Some(86_400),
+        "week" => Some(7 * 86_400),
+        _ => None,
+    };
+    let count: Option<u64> = number.trim().parse().ok();
+    let micros = seconds.zip(count).and_then(|(seconds, count)| count.checked_mul(seconds * 1_000_000));
+    let wrong = || Error::invalid(format!("'{text}' is no length of time: write '48 hours', '7 days' or so"));
+    micros.map(|micros| Some(Some(micros))).ok_or_else(wrong)
 }
 
 /// RESTORE: needs the schema of then, so that it is known only when the point is.

@@ -24,6 +24,8 @@ pub struct Settings {
     pub foreign_keys: bool,
     /// All foreign keys are checked at COMMIT; ends with the transaction.
     pub defer_foreign_keys: bool,
+    /// Triggers fire; off only while a merge writes what triggers have done already.
+    pub triggers: bool,
     /// Triggers may set themselves off.
     pub recursive_triggers: bool,
     /// LIKE tells upper case from lower.
@@ -48,6 +50,7 @@ impl Default for Settings {
         Settings {
             foreign_keys: true,
             defer_foreign_keys: false,
+            triggers: true,
             recursive_triggers: false,
             case_sensitive_like: false,
             ignore_checks: false,
@@ -135,6 +138,13 @@ impl Session {
         self.undone += u64::from(self.schema_changed);
     }
 
+    /// To be called when the session goes on with another branch: what it knows is of the one before.
+    pub fn forget_branch(&mut self) {
+        self.catalog = None;
+        self.past.borrow_mut().clear();
+        self.undone += 1;
+    }
+
     /// Fails where a deferred foreign key is violated: COMMIT must then be refused, and the transaction goes on.
     pub fn check_deferred<S: Storage>(&mut self, storage: &mut S, env: &Env, now: Timestamp) -> Result<()> {
         if self.deferred.is_empty() {
@@ -205,6 +215,14 @@ impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
 
     fn tag(&self, name: &str) -> Result<Timestamp> {
         self.storage.tag(name)?.ok_or_else(|| no_such_tag(name))
+    }
+
+    fn branch(&self, name: &str) -> Result<(Point, Arc<Catalog>)> {
+        let point = self.storage.resolve_branch(name)?;
+        if point == Point::Live {
+            return Ok((point, Arc::clone(&self.live)));
+        }
+        Ok((point, Arc::new(Catalog::load(self.storage, point, Some(&self.live))?)))
     }
 
     fn at(&self, moment: Timestamp) -> Result<(Point, Arc<Catalog>)> {

@@ -169,6 +169,16 @@ impl Db {
             | Transaction::DeleteHistory { .. } => {
                 return Err(Error::unsupported("there is no past here"));
             }
+            Transaction::CreateBranch { .. }
+            | Transaction::DropBranch { .. }
+            | Transaction::RenameBranch { .. }
+            | Transaction::SetBranch { .. }
+            | Transaction::UseBranch(_)
+            | Transaction::Merge { .. }
+            | Transaction::ContinueMerge(_)
+            | Transaction::AbortMerge(_) => {
+                return Err(Error::unsupported("there are no branches here"));
+            }
             Transaction::Commit if !self.open => {
                 return Err(Error::invalid("cannot commit - no transaction is active"));
             }

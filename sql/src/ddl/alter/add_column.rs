@@ -73,6 +73,7 @@ impl<S: Storage> Ddl<'_, '_, '_, S> {
                     generated = true;
                 }
                 ColumnConstraintKind::Null
+                | ColumnConstraintKind::MergeAdd
                 | ColumnConstraintKind::Check(_)
                 | ColumnConstraintKind::Collate(_) => {}
             }

@@ -1,8 +1,8 @@
 //! Statements other than SELECT.
 
 use super::{
-    AsOf, Ast, ExprId, FromItem, Id, IndexedBy, List, NameId, OrderTerm, QualifiedName, ResultColumn,
-    SelectId, Span, TimeStatement, Versioning, VersioningClause, With,
+    AsOf, Ast, BranchStatement, ExprId, FromItem, Id, IndexedBy, List, NameId, OrderTerm, QualifiedName,
+    ResultColumn, SelectId, Span, TimeStatement, Versioning, VersioningClause, With,
 };
 use crate::value::Value;
 
@@ -162,6 +162,8 @@ pub enum ColumnConstraintKind {
         expr: ExprId,
         stored: bool,
     },
+    /// Where two branches changed it, a merge adds up by how much.
+    MergeAdd,
 }
 
 #[derive(Clone, Debug)]
@@ -332,6 +334,8 @@ pub enum Statement {
     Reindex(Option<QualifiedName>),
     Vacuum,
     Time(TimeStatement),
+    /// About branches.
+    Branch(BranchStatement),
 }
 
 /// One parsed statement: its nodes and its root.

@@ -2,7 +2,7 @@
 
 use super::{ExprId, NameId, QualifiedName, Span};
 
-/// A point in the past: `[TIMESTAMP] expr | LSN expr | TAG name`
+/// A point in the past, or another branch: `[TIMESTAMP] expr | LSN expr | TAG name | BRANCH name`
 #[derive(Clone, Copy, Debug)]
 #[allow(missing_docs)]
 pub struct AsOf {
@@ -20,6 +20,8 @@ pub enum AsOfUnit {
     Lsn,
     /// The name of a tag, as text.
     Tag,
+    /// The name of a branch, as text: what it holds now.
+    Branch,
 }
 
 /// `FOR SYSTEM_TIME ..`

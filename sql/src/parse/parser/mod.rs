@@ -10,6 +10,7 @@
 //!
 //! Methods named after a clause expect to stand on its first token and leave the parser on the token behind it.
 
+mod branch;
 mod call;
 mod dml;
 mod expression;

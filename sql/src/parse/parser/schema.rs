@@ -18,6 +18,9 @@ impl Parser<'_> {
         if self.at_word("TAG") {
             return self.create_tag();
         }
+        if self.at_word("BRANCH") {
+            return self.create_branch();
+        }
         if self.at(Token::Virtual) {
             return Err(self.unsupported("virtual tables are not supported"));
         }
@@ -141,6 +144,9 @@ impl Parser<'_> {
         self.expect(Token::Drop)?;
         if self.at_word("TAG") {
             return self.drop_tag();
+        }
+        if self.at_word("BRANCH") {
+            return self.drop_branch();
         }
         let object = match self.token {
             Token::Table => SchemaObject::Table,

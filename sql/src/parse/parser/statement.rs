@@ -72,7 +72,12 @@ impl Parser<'_> {
             }
             Token::Insert | Token::Replace | Token::Update | Token::With => self.query_or_change(),
             Token::Create => self.create(),
-            Token::Alter => self.alter_table(),
+            Token::Alter => {
+                if self.peek() == Token::Identifier {
+                    return self.alter_branch();
+                }
+                self.alter_table()
+            }
             Token::Drop => self.drop_object(),
             Token::Begin => self.begin(),
             Token::Commit | Token::EndKeyword => {
@@ -102,6 +107,10 @@ impl Parser<'_> {
             Token::Attach => Err(self.unsupported("ATTACH is not supported")),
             Token::Detach => Err(self.unsupported("DETACH is not supported")),
             _ if self.at_word("RESTORE") => self.restore(),
+            _ if self.at_word("USE") => self.use_branch(),
+            _ if self.at_word("MERGE") => self.merge(),
+            _ if self.at_word("CONTINUE") => self.end_merge(),
+            Token::Abort => self.end_merge(),
             _ => Err(self.syntax_error()),
         }
     }

@@ -138,6 +138,9 @@ impl Parser<'_> {
         let start = self.span.start;
         let mut words = 0;
         while self.token.is_id() || self.at(Token::String) {
+            if self.at_word("MERGE") && self.peek() == Token::Add {
+                break;
+            }
             self.advance();
             words += 1;
         }
@@ -174,6 +177,11 @@ impl Parser<'_> {
 
     fn column_constraint(&mut self, column: NameId) -> Result<Option<ColumnConstraintKind>> {
         let token = self.token;
+        if self.at_word("MERGE") && self.peek() == Token::Add {
+            self.advance();
+            self.advance();
+            return Ok(Some(ColumnConstraintKind::MergeAdd));
+        }
         match token {
             Token::Primary
             | Token::Not

@@ -37,12 +37,16 @@ impl Parser<'_> {
         Ok(Some(Period::AsOf(self.point()?)))
     }
 
-    /// `[TIMESTAMP] expr | LSN expr | TAG name`
+    /// `[TIMESTAMP] expr | LSN expr | TAG name | BRANCH name`
     pub(super) fn point(&mut self) -> Result<AsOf> {
         let starts_operand = !matches!(self.peek(), Token::LeftParen | Token::Dot);
         if self.at_word("TAG") && starts_operand {
             self.advance();
-            return self.tag();
+            return self.named_point(AsOfUnit::Tag);
+        }
+        if self.at_word("BRANCH") && starts_operand {
+            self.advance();
+            return self.named_point(AsOfUnit::Branch);
         }
         let unit = if self.at_word("LSN") && starts_operand {
             self.advance();
@@ -56,9 +60,8 @@ impl Parser<'_> {
         Ok(AsOf { unit, expr: self.between_operand()? })
     }
 
-    /// A tag by its name, or by an expression that gives it.
-    fn tag(&mut self) -> Result<AsOf> {
-        let unit = AsOfUnit::Tag;
+    /// A tag or a branch by its name, or by an expression that gives it.
+    fn named_point(&mut self, unit: AsOfUnit) -> Result<AsOf> {
         if !self.token.is_name() || self.peek() == Token::LeftParen {
             return Ok(AsOf { unit, expr: self.between_operand()? });
         }
@@ -86,7 +89,7 @@ impl Parser<'_> {
         Ok(Some(Statement::Begin(BeginMode::ReadOnly, self.as_of()?)))
     }
 
-    fn expect_word(&mut self, word: &str) -> Result<()> {
+    pub(super) fn expect_word(&mut self, word: &str) -> Result<()> {
         if !self.at_word(word) {
             return Err(self.syntax_error());
         }

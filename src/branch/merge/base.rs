@@ -1,0 +1,157 @@
+//! What two branches had last in common, and what one changed since.
+
+use std::collections::BTreeSet;
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::{PageSnapshot, Root};
+
+use crate::bytes::Bytes;
+use crate::engine::Handle;
+use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::{History, key};
+use crate::transaction::{Begin, Transaction};
+use crate::view::View;
+
+/// The state that both branches come from.
+pub(super) struct Base {
+    /// Reads it.
+    pub(super) read: Transaction,
+    /// The number of a branch that had it, and when.
+    branch: u32,
+    at: Timestamp,
+    /// From when on the other branch's own changes count; those of branches beneath it do from `at` on, where `beneath` says so.
+    since: Timestamp,
+    beneath: bool,
+}
+
+/// A branch and those beneath it, with the moment up to which each is seen.
+fn lineage(view: &View) -> Vec<(u32, Timestamp)> {
+    let spans = view.beneath.iter().flat_map(|beneath| &beneath.spans);
+    let beneath = spans.map(|span| (span.branch, span.fork));
+    [(view.branch, Timestamp::MAX)].into_iter().chain(beneath).collect()
+}
+
+impl Base {
+    /// What `into` and `from` had last in common: where they parted, or the last merge between them.
+    pub(super) fn find(into: &Handle, from: &Handle) -> Result<Base> {
+        let (ours, theirs) = (lineage(&into.branch().latest()), lineage(&from.view()));
+        let shared = theirs.iter().find_map(|&(branch, upto)| {
+            let other = ours.iter().find(|(number, _)| *number == branch)?;
+            Some((branch, upto.min(other.1)))
+        });
+        // Without anything in common all that the other has is new.
+        let (branch, parted) = shared.unwrap_or((from.branch().number, Timestamp::ZERO));
+        let merged = |of: &Handle, what: &Handle| {
+            let tip = of.branch().tip.lock();
+            let number = what.branch().number;
+            tip.row.merged.iter().find(|merge| merge.from == number).copied()
+        };
+        let (here, there) = (merged(into, from), merged(from, into));
+        let read = |of: &Handle, at| Transaction::begin(of, Begin::ReadAt(at));
+        let since = here.map(|merge| merge.upto);
+        let own = from.branch().number == branch;
+        let after = since.unwrap_or(if own { parted } else { Timestamp::ZERO });
+        match (here, there) {
+            (Some(here), there) if there.is_none_or(|there| there.at < here.at) => Ok(Base {
+                read: read(from, here.upto)?,
+                branch: from.branch().number,
+                at: here.upto,
+                since: here.upto,
+                beneath: false,
+            }),
+            (here, Some(there)) => Ok(Base {
+                read: read(into, there.upto)?,
+                branch: into.branch().number,
+                at: there.upto,
+                since: after,
+                beneath: here.is_none() && !own,
+            }),
+            _ => Ok(Base { read: read(from, parted)?, branch, at: parted, since: after, beneath: !own }),
+        }
+    }
+
+    /// Whether `into` holds just this.
+    pub(super) fn is_what_we_have(&self, into: &Handle) -> bool {
+        let tip = into.branch().tip.lock();
+        let untouched = tip.root.is_empty() && tip.history.is_empty();
+        let forked = tip.row.fork.is_some_and(|fork| fork == (self.branch, self.at));
+        (self.branch == into.branch().number && tip.changed <= self.at) || (untouched && forked)
+    }
+
+    /// The complete keys that the other branch may have changed since, in order.
+    pub(super) fn changed_keys(&self, from: &Handle, upto: Timestamp) -> Result<Vec<Vec<u8>>> {
+        let view = from.view_at(from.branch(), upto)?;
+        let mut stored = BTreeSet::new();
+        note_changes((&view.pages, view.root, &view.history), self.since, &mut stored)?;
+        let layers = view.beneath.iter().flat_map(|beneath| &beneath.layers);
+        for layer in layers.filter(|layer| self.beneath && layer.fork > self.at) {
+            note_changes((&layer.pages, layer.root, &layer.history), self.at, &mut stored)?;
+        }
+        let (form, mut keys) = (view.key_form(), Vec::with_capacity(stored.len()));
+        for stored in stored {
+            if !form.is_long(&stored) {
+                keys.push(stored);
+                continue;
+            }
+            let before = self.read.stored(&stored)?;
+            let after = view.get_as_stored(&stored, upto)?;
+            for bucket in [before, after].into_iter().flatten() {
+                let entries = form.entries(&stored, &bucket)?;
+                keys.extend(entries.into_iter().map(|(key, _)| key.into_owned()));
+            }
+        }
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(keys)
+    }
+}
+
+impl Transaction {
+    /// What is stored under a stored key.
+    fn stored(&self, key: &[u8]) -> Result<Option<Bytes>> {
+        let sight = self.reader.sight();
+        sight.view.get_as_stored(key, sight.at)
+    }
+}
+
+/// The stored keys of which a version began after `since`, or that held something else then.
+fn note_changes(
+    (pages, root, history): (&PageSnapshot, Root, &History),
+    since: Timestamp,
+    changed: &mut BTreeSet<Vec<u8>>,
+) -> Result<()> {
+    let mut tree = pages.cursor(root);
+    let mut here = tree.seek_first()?;
+    while here {
+        if tree.version() > since {
+            changed.insert(tree.key().to_vec());
+        }
+        here = tree.next()?;
+    }
+    for run in history.runs.iter().filter(|run| run.last_end > since) {
+        note_versions(pages.cursor(run.root), since, changed)?;
+    }
+    for memtable in history.memtables() {
+        note_versions(MemtableCursor::new(memtable.clone()), since, changed)?;
+    }
+    Ok(())
+}
+
+fn note_versions(
+    mut versions: impl Versions,
+    since: Timestamp,
+    changed: &mut BTreeSet<Vec<u8>>,
+) -> Result<()> {
+    let mut key = Vec::new();
+    let mut here = versions.seek(&[])?;
+    while here {
+        if versions.end() > since {
+            key::decode(versions.key(), &mut key)?;
+            if !changed.contains(&key) {
+                changed.insert(key.clone());
+            }
+        }
+        here = versions.next()?;
+    }
+    Ok(())
+}

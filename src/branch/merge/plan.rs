@@ -1,0 +1,280 @@
+//! What a merge does to every row: the keys that changed, as rows of tables and entries of keyspaces, each merged by itself.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use dosql_base::codec::get_ordered_u32;
+use dosql_base::{Error, Result};
+use dosql_sql::Point;
+use dosql_sql::catalog::layout::{self, put_row_key, read_row, rowid_of};
+use dosql_sql::catalog::schema::{Catalog, Place, SpaceId, Table};
+use dosql_sql::value::Value;
+
+use super::rows::{Cells, Outcome, merge};
+use super::stored::{self, Resolutions};
+use super::{MergeConflict, Merging, OnConflict, Write};
+use crate::bytes::Bytes;
+use crate::keyspace;
+use crate::limits::FIRST_KEYSPACE;
+use crate::transaction::Transaction;
+
+/// What is to be written.
+pub(super) struct Plan {
+    pub(super) writes: Vec<Write>,
+    /// Entries of keyspaces: the name, the key, and what it is to hold.
+    pub(super) entries: Vec<(String, Vec<u8>, Option<Vec<u8>>)>,
+    pub(super) conflicts: Vec<MergeConflict>,
+    /// Whether there are conflicts that keep it from being done.
+    pub(super) waits: bool,
+}
+
+/// A table on both sides.
+struct Sides {
+    base: Option<Arc<Table>>,
+    ours: Arc<Table>,
+    theirs: Arc<Table>,
+    adds: Vec<bool>,
+}
+
+/// A row of one side, in the order of our columns, and its rowid.
+type Found = Option<(Cells, i64)>;
+
+impl Plan {
+    /// Merges every row that the other branch changed. The schema is merged already.
+    pub(super) fn make(
+        merging: &Merging,
+        changed: &[Vec<u8>],
+        on_conflict: OnConflict,
+        resolutions: Option<&Resolutions>,
+    ) -> Result<Plan> {
+        let load = |side: &Transaction| Catalog::load(side, Point::Live, None);
+        let (base, theirs) = (load(&merging.base.read)?, load(&merging.theirs)?);
+        let ours = merging.connection.with_transaction(|ours| load(ours))?;
+        let mut planner = Planner {
+            merging,
+            tables: tables(&base, &ours, &theirs),
+            keyspaces: keyspaces(&merging.theirs)?,
+            on_conflict,
+            resolutions,
+            plan: Plan { writes: Vec::new(), entries: Vec::new(), conflicts: Vec::new(), waits: false },
+        };
+        for key in changed {
+            planner.key(key)?;
+        }
+        Ok(planner.plan)
+    }
+}
+
+/// The tables of the other branch whose rows are merged, by their numbers there.
+fn tables(base: &Catalog, ours: &Catalog, theirs: &Catalog) -> BTreeMap<SpaceId, Sides> {
+    let mut tables = BTreeMap::new();
+    let real = theirs.tables.iter().filter(|(_, table)| !table.made_up && !table.temporary);
+    for (name, table) in real {
+        let internal = name.starts_with("sqlite_") || name.as_str() == stored::TABLE;
+        let Some(our) = ours.tables.get(name).filter(|_| !internal) else { continue };
+        let before = base.tables.values().find(|before| before.space == table.space);
+        let sides = Sides {
+            base: before.map(Arc::clone),
+            adds: our.columns.iter().map(|column| column.merge_add).collect(),
+            ours: Arc::clone(our),
+            theirs: Arc::clone(table),
+        };
+        tables.insert(table.space, sides);
+    }
+    tables
+}
+
+/// The names of the keyspaces that a transaction sees, by number.
+fn keyspaces(side: &Transaction) -> Result<BTreeMap<u32, String>> {
+    let mut names = BTreeMap::new();
+    let mut scan = side.raw_scan(keyspace::catalog_range(), dosql_sql::Direction::Forward);
+    loop {
+        let done = side.raw_visit(&mut scan, usize::MAX, &mut |key, value| {
+            if let Some(name) = keyspace::name_in_catalog(key) {
+                names.insert(keyspace::decode_number(value)?, name.to_owned());
+            }
+            Ok(std::ops::ControlFlow::Continue(()))
+        })?;
+        if done {
+            return Ok(names);
+        }
+    }
+}
+
+struct Planner<'m> {
+    merging: &'m Merging,
+    tables: BTreeMap<SpaceId, Sides>,
+    keyspaces: BTreeMap<u32, String>,
+    on_conflict: OnConflict,
+    resolutions: Option<&'m Resolutions>,
+    plan: Plan,
+}
+
+impl Planner<'_> {
+    fn key(&mut self, key: &[u8]) -> Result<()> {
+        let Some((space, len)) = get_ordered_u32(key) else { return Ok(()) };
+        if space >= FIRST_KEYSPACE {
+            return self.entry(key, space, len);
+        }
+        match self.tables.remove(&space) {
+            None => Ok(()),
+            Some(sides) => {
+                let done = self.row(key, &sides);
+                self.tables.insert(space, sides);
+                done
+            }
+        }
+    }
+
+    fn row(&mut self, key: &[u8], sides: &Sides) -> Result<()> {
+        let row_id = layout::row_id(sides.theirs.space, key)?.to_vec();
+        let mut our_key = Vec::new();
+        put_row_key(&mut our_key, sides.ours.space, &row_id);
+        let theirs = read(self.merging.theirs.raw_get(key)?, &row_id, &sides.theirs, &sides.ours, None)?;
+        let base = match &sides.base {
+            None => None,
+            Some(before) => {
+                let later = Some(&*sides.theirs);
+                read(self.merging.base.read.raw_get(key)?, &row_id, before, &sides.ours, later)?
+            }
+        };
+        let stored = self.merging.connection.with_transaction(|ours| ours.raw_get(&our_key))?;
+        let ours = read(stored, &row_id, &sides.ours, &sides.ours, None)?;
+        let rowid = [&theirs, &ours, &base].into_iter().flatten().next().map_or(0, |found| found.1);
+        let cells = |found: &Found| found.as_ref().map(|(cells, _)| cells.clone());
+        let (base, ours, theirs) = (cells(&base), cells(&ours), cells(&theirs));
+        let after = match merge(base.as_ref(), ours.as_ref(), theirs.as_ref(), &sides.adds) {
+            Outcome::Keep => return Ok(()),
+            Outcome::Take(after) => after,
+            Outcome::Conflict { ours: if_ours, theirs: if_theirs } => {
+                let json =
+                    |row: &Option<Cells>| row.as_ref().map(|row| stored::row_to_json(&sides.ours, row));
+                let any = [&theirs, &ours, &base].into_iter().flatten().next();
+                let conflict = MergeConflict {
+                    table: sides.ours.name.to_string(),
+                    key: stored::key_to_json(&sides.ours, any.map_or(&[][..], Vec::as_slice), rowid),
+                    base: json(&base),
+                    ours: json(&ours),
+                    theirs: json(&theirs),
+                };
+                let resolved =
+                    self.resolve(&conflict, |text| stored::row_of_json(&sides.ours, text, &if_ours))?;
+                self.plan.conflicts.push(conflict);
+                match resolved {
+                    None => return Ok(()),
+                    Some(Side::Ours) => if_ours,
+                    Some(Side::Theirs) => if_theirs,
+                    Some(Side::Written(row)) => Some(row),
+                }
+            }
+        };
+        if after != ours {
+            let table = Arc::clone(&sides.ours);
+            self.plan.writes.push(Write { table, rowid, before: ours, after });
+        }
+        Ok(())
+    }
+
+    /// An entry of a keyspace: it is merged as a whole.
+    fn entry(&mut self, key: &[u8], number: u32, prefix: usize) -> Result<()> {
+        let Some(name) = self.keyspaces.get(&number).cloned() else { return Ok(()) };
+        let known = crate::Keyspace::new(&name)?;
+        let user_key = &key[prefix..];
+        let theirs = self.merging.theirs.raw_get(key)?;
+        let base = match self.merging.base.read.get(&known, user_key)? {
+            Some(base) => Some(base),
+            None => None,
+        };
+        let ours = self.merging.connection.with_transaction(|ours| ours.get(&known, user_key))?;
+        let row = |value: &Option<Bytes>| value.as_ref().map(|value| vec![stored::blob(value)]);
+        let after = match merge(row(&base).as_ref(), row(&ours).as_ref(), row(&theirs).as_ref(), &[]) {
+            Outcome::Keep => return Ok(()),
+            Outcome::Take(after) => after,
+            Outcome::Conflict { ours: if_ours, theirs: if_theirs } => {
+                let json = |value: &Option<Bytes>| value.as_ref().map(|value| stored::bytes_to_json(value));
+                let conflict = MergeConflict {
+                    table: name.clone(),
+                    key: stored::bytes_to_json(user_key),
+                    base: json(&base),
+                    ours: json(&ours),
+                    theirs: json(&theirs),
+                };
+                let resolved = self.resolve(&conflict, |_| {
+                    Err(Error::invalid("an entry of a keyspace is resolved by 'ours' or 'theirs'"))
+                })?;
+                self.plan.conflicts.push(conflict);
+                match resolved {
+                    None => return Ok(()),
+                    Some(Side::Ours) => if_ours,
+                    Some(Side::Theirs) => if_theirs,
+                    Some(Side::Written(row)) => Some(row),
+                }
+            }
+        };
+        let after = after.and_then(|mut row| match row.pop() {
+            Some(Value::Blob(bytes)) => Some(bytes.to_vec()),
+            _ => None,
+        });
+        if after.as_deref() != ours.as_deref() {
+            self.plan.entries.push((name, user_key.to_vec(), after));
+        }
+        Ok(())
+    }
+
+    /// Which side wins; `None` where nobody has said, so that the merge has to wait.
+    fn resolve(
+        &mut self,
+        conflict: &MergeConflict,
+        written: impl FnOnce(&str) -> Result<Cells>,
+    ) -> Result<Option<Side>> {
+        match self.on_conflict {
+            OnConflict::Ours => return Ok(Some(Side::Ours)),
+            OnConflict::Theirs => return Ok(Some(Side::Theirs)),
+            OnConflict::Abort | OnConflict::Store => {}
+        }
+        let Some(resolution) = self.resolutions.and_then(|known| known.of(conflict)) else {
+            self.plan.waits = true;
+            return Ok(None);
+        };
+        Ok(Some(match resolution {
+            text if text.eq_ignore_ascii_case("ours") => Side::Ours,
+            text if text.eq_ignore_ascii_case("theirs") => Side::Theirs,
+            text => Side::Written(written(text)?),
+        }))
+    }
+}
+
+/// What a conflict was resolved by.
+enum Side {
+    Ours,
+    Theirs,
+    Written(Cells),
+}
+
+/// The row of one side in the order of the columns of `ours`, which it is found in by name. A column that the side has not yet reads
+/// as in rows from before it was added, there or in `later`.
+fn read(
+    stored: Option<Bytes>,
+    row_id: &[u8],
+    table: &Table,
+    ours: &Table,
+    later: Option<&Table>,
+) -> Result<Found> {
+    let Some(stored) = stored else { return Ok(None) };
+    let (values, rowid) = read_row(table, row_id, &stored)?;
+    let rowid = if table.without_rowid { 0 } else { rowid_of(row_id).unwrap_or(rowid) };
+    let column = |table: &Table, name: &str| {
+        table.columns.iter().position(|column| column.name.eq_ignore_ascii_case(name))
+    };
+    let cell = |wanted: &dosql_sql::catalog::schema::Column| {
+        if wanted.place == Place::Virtual || wanted.generated.is_some() {
+            return Value::Null;
+        }
+        if let Some(at) = column(table, &wanted.name) {
+            return values.get(at).cloned().unwrap_or(Value::Null);
+        }
+        let added = later.and_then(|later| column(later, &wanted.name).map(|at| &later.columns[at]));
+        added.unwrap_or(wanted).absent.clone()
+    };
+    Ok(Some((ours.columns.iter().map(cell).collect(), rowid)))
+}
