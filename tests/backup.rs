@@ -149,7 +149,7 @@ fn a_fault_at_any_call_of_either_side_leaves_no_half_copy_that_opens() {
                     (format!("call {at}, target {on_target}, sticky {sticky}"), calls.reached());
                 calls.heal();
                 if reached {
-                    let error = made.unwrap_err();
+                    let error = made.expect_err(&place);
                     assert!(matches!(error.kind(), ErrorKind::Io | ErrorKind::Closed), "{place}: {error:?}");
                 } else {
                     made.unwrap();

@@ -91,6 +91,7 @@ impl Fixture {
                 not_null: None,
                 default: None,
                 primary_key_position: 0,
+                merge_add: false,
                 generated: None,
                 place,
                 absent: Value::Null,
