@@ -74,17 +74,12 @@ impl Engine {
         record.set_timestamp(timestamp);
         let mut tip = branch.tip.lock();
         let schema = SchemaChanges::among(writes.changes())?;
+        let ruled = branch.number == MAIN_BRANCH && committer.retention.has_rules();
+        let rules = ruled.then_some(&*committer.retention);
         let mut system = committer.system;
         let noted = merge.as_ref().map(|(_, change)| (change, &mut system));
-        let (appended, root) = self.apply_and_append(
-            branch.number,
-            &committer.retention,
-            &mut tip,
-            timestamp,
-            writes.changes(),
-            &record,
-            noted,
-        )?;
+        let (appended, root) =
+            self.apply_and_append(rules, &mut tip, timestamp, writes.changes(), &record, noted)?;
         committer.system = system;
         tip.history.memtable.add(&tip.displaced);
         if branch.number != MAIN_BRANCH {
@@ -153,8 +148,7 @@ impl Engine {
 
     fn apply_and_append(
         &self,
-        branch: u32,
-        retention: &Retention,
+        rules: Option<&Retention>,
         tip: &mut Tip,
         timestamp: Timestamp,
         changes: &Changes,
@@ -166,7 +160,6 @@ impl Engine {
         // Dropping the writer takes back what was not published.
         let mut writer = self.pages.writer();
         writer.begin(timestamp);
-        let rules = (branch == MAIN_BRANCH && retention.has_rules()).then_some(retention);
         let pinned = !tip.pins.is_empty();
         let keep = Keeping { otherwise: self.options.retention > 0 || pinned, pinned, rules };
         let beneath = tip.beneath.as_deref();

@@ -9,7 +9,7 @@ use dosql_sql::value::Text;
 
 use super::core::Core;
 use super::statement_cache::StatementCache;
-use crate::branch::{Merge, NewBranch, OnConflict};
+use crate::branch::{Merge, NewBranch, OnConflict, no_such_branch};
 
 impl Core {
     /// Carries a statement about branches out: what it says, and how many rows it changed; `None` for any other.
@@ -37,8 +37,9 @@ impl Core {
                 database.0.create_branch(&parent, name, &new, *if_not_exists)?;
             }
             Statement::DropBranch { name, if_exists } => {
-                if !(*if_exists && database.branch(name).is_err()) {
-                    database.drop_branch(name)?;
+                let dropped = database.0.drop_branch(name)?;
+                if !dropped && !*if_exists {
+                    return Err(no_such_branch(name));
                 }
             }
             Statement::RenameBranch { name, to } => database.rename_branch(name, to)?,

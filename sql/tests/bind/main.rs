@@ -47,6 +47,7 @@ fn table(name: &str, columns: &[&str]) -> Arc<Table> {
             not_null: text.ends_with('!').then_some(NotNull { conflict: None }),
             default: None,
             primary_key_position: usize::from(text.starts_with('*')),
+            merge_add: false,
             generated: None,
             place: if text.starts_with('*') { Place::Rowid } else { Place::Row(at) },
             absent: Value::Null,

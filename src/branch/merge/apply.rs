@@ -46,11 +46,12 @@ impl Merging {
     fn insert(&self, write: &Write, after: &[Value]) -> Result<()> {
         let table = &write.table;
         let (mut names, mut values) = (Vec::new(), Vec::new());
-        if !table.without_rowid && table.rowid_alias.is_none() {
-            if let Some(rowid) = rowid_name(table) {
-                names.push(rowid.to_owned());
-                values.push(Value::Integer(write.rowid));
-            }
+        if !table.without_rowid
+            && table.rowid_alias.is_none()
+            && let Some(rowid) = rowid_name(table)
+        {
+            names.push(rowid.to_owned());
+            values.push(Value::Integer(write.rowid));
         }
         for (column, value) in table.columns.iter().zip(after) {
             if column.generated.is_none() {
@@ -96,7 +97,7 @@ impl Merging {
         row: &[Value],
     ) -> Result<()> {
         let values: Vec<Value> = key.columns.iter().map(|&at| row[at].clone()).collect();
-        if values.iter().any(|value| *value == Value::Null) || self.has_parent(catalog, key, &values)? {
+        if values.contains(&Value::Null) || self.has_parent(catalog, key, &values)? {
             return Ok(());
         }
         Err(failed(child, key, &values))

@@ -181,10 +181,7 @@ impl Planner<'_> {
         let known = crate::Keyspace::new(&name)?;
         let user_key = &key[prefix..];
         let theirs = self.merging.theirs.raw_get(key)?;
-        let base = match self.merging.base.read.get(&known, user_key)? {
-            Some(base) => Some(base),
-            None => None,
-        };
+        let base = self.merging.base.read.get(&known, user_key)?;
         let ours = self.merging.connection.with_transaction(|ours| ours.get(&known, user_key))?;
         let row = |value: &Option<Bytes>| value.as_ref().map(|value| vec![stored::blob(value)]);
         let after = match merge(row(&base).as_ref(), row(&ours).as_ref(), row(&theirs).as_ref(), &[]) {
