@@ -25,7 +25,7 @@ use smallvec::SmallVec;
 pub(crate) use crate::frame::Image;
 use crate::frame::{Draft, Frames};
 use crate::front::Front;
-use crate::page::format::{PageHeader, seal};
+use crate::page::format::{PageHeader, gap, seal};
 
 const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
 /// How many ring entries one eviction looks at in a shard.
@@ -263,10 +263,12 @@ impl Table {
         self.frames.take()
     }
 
-    /// A copy of a page, to change.
+    /// A copy of a page, to change. What lies in the gap of a node is arbitrary in it.
     pub(crate) fn copy(&self, page: &[u8]) -> Draft {
         let mut copy = self.frames.take();
-        copy.copy_from_slice(page);
+        let gap = gap(page);
+        copy[..gap.start].copy_from_slice(&page[..gap.start]);
+        copy[gap.end..].copy_from_slice(&page[gap.end..]);
         copy
     }
 

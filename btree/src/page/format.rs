@@ -19,6 +19,8 @@
 //!   rest of the tail.
 //! - *Hints* are the heads of 16 evenly spaced slots; zero where there are at most 32 slots.
 
+use std::ops::Range;
+
 use zerocopy::byteorder::big_endian;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
@@ -135,8 +137,22 @@ fn page_checksum(page: &[u8], id: u64) -> u32 {
     sum.finish()
 }
 
-/// Writes the checksum into a page that is otherwise complete.
+/// Where nothing lies in a node: between its slots and its heap. Nowhere in other pages.
+pub(crate) fn gap(page: &[u8]) -> Range<usize> {
+    let nowhere = page.len()..page.len();
+    if !matches!(PageHeader::of(page).kind, LEAF | INNER) {
+        return nowhere;
+    }
+    let Ok((node, _)) = NodeHeader::ref_from_prefix(page) else { return nowhere };
+    let (from, to) = (SLOTS_AT + SLOT * usize::from(node.count.get()), node.heap_start.get() as usize);
+    if from <= to && to <= page.len() { from..to } else { nowhere }
+}
+
+/// Writes the checksum into a page that is otherwise complete, and zeros where nothing lies: what other pages have left there in memory
+/// is no part of it.
 pub(crate) fn seal(page: &mut [u8]) {
+    let gap = gap(page);
+    page[gap].fill(0);
     let sum = page_checksum(page, PageHeader::of(page).id.get());
     PageHeader::of_mut(page).crc = U32::new(sum);
 }
@@ -225,5 +241,24 @@ mod tests {
             assert!(!is_sealed(&page, 9), "byte {at}");
             page[at] ^= 1;
         }
+    }
+    #[test]
+    fn what_a_page_held_before_does_not_reach_the_store_in_the_gap_of_the_next() {
+        use crate::page::node_mut::{NodeMut, Shape};
+        let mut page = vec![0xAAu8; 4096];
+        let shape = Shape { id: 9, epoch: 1, level: 0, base: 0, low: b"low", high: None };
+        let mut node = NodeMut::init(&mut page, shape);
+        for i in 0..5u8 {
+            assert!(node.insert(usize::from(i), &[b'm', i], [b"some payload", b""]));
+        }
+        let gap = gap(&page);
+        assert_eq!(gap.start, SLOTS_AT + 5 * SLOT);
+        assert!(page[gap.clone()].iter().all(|byte| *byte == 0xAA));
+        seal(&mut page);
+        assert!(page[gap].iter().all(|byte| *byte == 0) && is_sealed(&page, 9));
+        assert!(!page.contains(&0xAA));
+        let count = crate::page::node::Node::new(&page).count();
+        assert_eq!(count, 5);
+        assert!(super::gap(&[0; 4096]).is_empty() && super::gap(&[LEAF; 4096]).is_empty());
     }
 }

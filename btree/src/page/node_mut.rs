@@ -32,9 +32,8 @@ impl<'a> NodeMut<'a> {
         NodeMut { bytes }
     }
 
-    /// Makes an empty node of `bytes`.
+    /// Makes an empty node of `bytes`; its gap stays as they were.
     pub(crate) fn init(bytes: &'a mut [u8], shape: Shape<'_>) -> NodeMut<'a> {
-        bytes.fill(0);
         let size = bytes.len();
         let high = shape.high.unwrap_or_default();
         let low_off = size - shape.low.len();
