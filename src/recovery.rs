@@ -58,10 +58,12 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
         span!("recover");
+        pages.hurry(true);
         let log_options = LogOptions { generation: meta.generation, ..LogOptions::default() };
         Log::open(log_store, meta.log, meta.chain, log_options, |record| replay.record(record))?
     };
     let replayed = replay.finish()?;
+    pages.hurry(false);
     let last = replayed.last;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };

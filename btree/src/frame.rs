@@ -91,8 +91,12 @@ impl Chunk {
         let layout = layout(page_size, frames);
         // SAFETY: no chunk is of no bytes.
         let memory = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        advise(memory, layout.size());
         Chunk { first: memory.cast(), frames }
+    }
+
+    /// Asks for huge pages.
+    fn enlarge(&self, page_size: usize) {
+        advise(self.first.cast(), layout(page_size, self.frames).size());
     }
 
     /// A frame that was never used: claimed, its page of zeros.
@@ -137,6 +141,8 @@ pub(crate) struct Frames {
 #[derive(Default)]
 struct Pool {
     chunks: Vec<Chunk>,
+    /// New chunks are of small pages, which come sooner: the system has no more to clear than is used.
+    hurries: bool,
     /// Claimed frames to use again.
     free: Vec<NonNull<Frame>>,
     /// Frames of the last chunk that were used.
@@ -162,6 +168,16 @@ impl Frames {
         Draft(frame)
     }
 
+    /// Whether new memory should come soon rather than be fast to use. What came soon becomes faster to use later, when the system gets
+    /// round to it.
+    pub(crate) fn hurry(&self, on: bool) {
+        let mut pool = self.pool.lock();
+        if pool.hurries && !on {
+            pool.chunks.iter().for_each(|chunk| chunk.enlarge(self.page_size));
+        }
+        pool.hurries = on;
+    }
+
     /// How many lie in the pool.
     pub(crate) fn spare(&self) -> usize {
         self.pool.lock().free.len()
@@ -175,7 +191,11 @@ impl Pool {
         }
         if self.chunks.last().is_none_or(|chunk| chunk.frames == self.begun) {
             let frames = self.total.clamp(FIRST_CHUNK, most_frames(page_size));
-            self.chunks.push(Chunk::new(page_size, frames));
+            let chunk = Chunk::new(page_size, frames);
+            if !self.hurries {
+                chunk.enlarge(page_size);
+            }
+            self.chunks.push(chunk);
             self.total += frames;
             self.begun = 0;
         }

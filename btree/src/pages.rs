@@ -258,6 +258,12 @@ impl Pages {
         self.table.evict();
     }
 
+    /// While on, memory for pages is taken so that it comes soon, rather than so that it is fast to read: for a start that somebody waits
+    /// for.
+    pub fn hurry(&self, on: bool) {
+        self.table.hurry(on);
+    }
+
     /// A copy of an image, to be changed.
     pub(crate) fn copied(&self, image: &[u8]) -> Draft {
         self.gauges.copies.fetch_add(1, Ordering::Relaxed);

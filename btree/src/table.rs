@@ -109,6 +109,11 @@ impl Table {
         self.pinned.load(Ordering::Relaxed)
     }
 
+    /// See [`Frames::hurry`].
+    pub(crate) fn hurry(&self, on: bool) {
+        self.frames.hurry(on);
+    }
+
     /// Buffers kept for reuse.
     pub(crate) fn spare(&self) -> usize {
         self.frames.spare()
