@@ -380,3 +380,35 @@ fn long_keys_of_a_bucket_stay_together_on_a_branch() {
     assert_eq!(all(&draft, &space), [(long("a"), "draft a".to_owned()), (long("c"), "draft c".to_owned())]);
     assert_eq!(all(&db, &space), [(long("a"), "main a".to_owned()), (long("b"), "main b".to_owned())]);
 }
+
+#[test]
+fn the_feed_of_a_branch_tells_its_own_changes() {
+    let db = Database::open_memory().unwrap();
+    let space = db.keyspace("s").unwrap();
+    let first = put(&db, &space, "a", "1");
+    let draft = db.create_branch("draft", &NewBranch::default()).unwrap();
+    let begun = draft.last_commit();
+    for checkpoint in [false, true] {
+        put(&db, &space, "a", "main");
+        put(&draft, &space, "a", &format!("draft {checkpoint}"));
+        draft.write(|tx| tx.delete(&space, "a")).unwrap();
+        if checkpoint {
+            db.checkpoint().unwrap();
+        }
+        let mut changes = draft.changes(begun).unwrap();
+        let mut seen = Vec::new();
+        while let Some(change) = changes.try_next().unwrap() {
+            assert_eq!(&*change.branch, "draft");
+            let dosql::feed::Event::Entry(entry) = change.event else { continue };
+            let text = |value: Option<dosql::Bytes>| value.map(|it| String::from_utf8(it.to_vec()).unwrap());
+            seen.push((text(entry.before), text(entry.after)));
+        }
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(seen[..2], [(some("1"), some("draft false")), (some("draft false"), None)]);
+        assert_eq!(seen.len(), if checkpoint { 4 } else { 2 });
+    }
+    let mut whole = draft.changes(Timestamp::ZERO).unwrap();
+    assert!(whole.try_next().is_ok());
+    let error = draft.changes(first.previous()).err().unwrap();
+    assert!(error.to_string().contains("the branch draft begins at"), "{error}");
+}

@@ -140,6 +140,7 @@ fn table(name: &str, space: u32, columns: &[(&str, &str)]) -> Table {
         not_null: None,
         default: None,
         primary_key_position: usize::from(at == 0),
+        merge_add: false,
         generated: None,
         place: if at == 0 { Place::Rowid } else { Place::Row(at - 1) },
         absent: Value::Null,

@@ -19,6 +19,7 @@ mod manage;
 mod merge;
 mod others;
 pub(crate) mod stack;
+mod what_if;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -23,7 +23,7 @@ pub(crate) struct Decoder {
 
 impl Decoder {
     pub(crate) fn new(engine: &Handle, schemas: Schemas, filter: Filter) -> Self {
-        Decoder { engine: engine.clone(), schemas, filter, branch: Arc::from("main") }
+        Decoder { engine: engine.clone(), schemas, filter, branch: Arc::from(engine.branch().name()) }
     }
 
     /// The changes of a commit that are shown; a later commit than the last one.

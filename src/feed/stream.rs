@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use dosql_base::{Result, Timestamp};
+use dosql_base::{Error, Result, Timestamp};
 
 use super::change::{Change, Event, Position};
 use super::decode::Decoder;
@@ -57,6 +57,7 @@ impl Changes {
         if position.timestamp == Timestamp::ZERO {
             position = Position { timestamp: engine.view().timestamp, snapshot: Some(Vec::new()) };
         }
+        check_begin(&engine, position.timestamp)?;
         let schemas = Schemas::at(&engine, position.timestamp)?;
         let filter = Filter::new(wanted, &schemas.now)?;
         let decoder = Decoder::new(&engine, schemas, filter);
@@ -198,6 +199,18 @@ impl Changes {
     fn watermark(&self) -> Change {
         self.decoder.change(self.commits.complete(), 0, true, Event::Watermark)
     }
+}
+
+/// Refuses to tell what was before a branch began: that is its parent's to tell.
+fn check_begin(engine: &Handle, after: Timestamp) -> Result<()> {
+    let begins = engine.view().beneath.as_ref().map_or(Timestamp::ZERO, |beneath| beneath.begins());
+    if after >= begins {
+        return Ok(());
+    }
+    Err(Error::invalid(format!(
+        "the branch {} begins at {begins}: ask for its changes from there on, or from 0 for all that it holds",
+        engine.branch().name()
+    )))
 }
 
 /// Whether there are commits after `seen`, or the end.
