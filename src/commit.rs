@@ -124,6 +124,19 @@ impl Engine {
         Ok(timestamp)
     }
 
+    /// Notes a merge that changes no row. The caller holds the turn.
+    pub(crate) fn note_settled(&self, branch: &Arc<Branch>, (from, upto): (u32, Timestamp)) -> Result<()> {
+        let committed = {
+            let mut committer = self.committer.lock();
+            let at = self.next_timestamp(&committer)?;
+            let (row, change) = self.note_merge(&committer, branch, Merged { from, upto, at });
+            let committed = self.commit_system(&mut committer, branch, &[change])?;
+            branch.tip.lock().row = row;
+            committed
+        };
+        self.acknowledge(branch, &committed, self.options.durability)
+    }
+
     /// The row of a branch with a merge noted in it, and the change that makes it so.
     fn note_merge(&self, committer: &Committer, branch: &Branch, merge: Merged) -> (BranchRow, SystemChange) {
         let mut row = branch.tip.lock().row.clone();

@@ -215,6 +215,8 @@ pub(crate) struct Pending {
 pub(crate) struct Counters {
     pub(crate) commits: AtomicU64,
     pub(crate) conflicts: AtomicU64,
+    /// How often images were found to take more memory than they may.
+    pub(crate) relieved: AtomicU64,
     pub(crate) checkpoints: AtomicU64,
     pub(crate) replayed: AtomicU64,
     /// How long checkpoints took.

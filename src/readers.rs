@@ -117,12 +117,28 @@ impl Readers {
 }
 
 impl Engine {
+    /// Lets branches that nobody writes go of the images that they pin: they see the same in those of now. Now and then, since it looks at
+    /// every branch.
+    fn renew_idle_branches(&self) {
+        const OFTEN: u64 = 64;
+        if !self.counters.relieved.fetch_add(1, Ordering::Relaxed).is_multiple_of(OFTEN) {
+            return;
+        }
+        let mut committer = self.committer.lock();
+        if committer.branches.len() > 1 {
+            let views = self.renew_views(&mut committer);
+            drop(committer);
+            self.show_again(&views);
+        }
+    }
+
     /// Turns readers of old views into readers of the past where old images take more memory than they may.
     pub(crate) fn relieve(&self) {
-        if self.options.retention == 0
-            || self.main.view().retention.has_unkept()
-            || self.pages.pinned_bytes() <= self.options.pinned_bytes
-        {
+        if self.pages.pinned_bytes() <= self.options.pinned_bytes {
+            return;
+        }
+        self.renew_idle_branches();
+        if self.options.retention == 0 || self.main.view().retention.has_unkept() {
             return;
         }
         let newest: BTreeMap<u32, Arc<View>> = {

@@ -412,3 +412,31 @@ fn the_feed_of_a_branch_tells_its_own_changes() {
     let error = draft.changes(first.previous()).err().unwrap();
     assert!(error.to_string().contains("the branch draft begins at"), "{error}");
 }
+
+#[test]
+fn a_branch_that_nobody_writes_does_not_pin_what_its_parent_was() {
+    let options = Options {
+        page_size: 4096,
+        pinned_bytes: 64 << 10,
+        dirty_bytes: 512 << 20,
+        log_limit: 512 << 20,
+        durability: dosql::Durability::None,
+        ..Options::default()
+    };
+    let db = Database::open(Storage::memory_with(&options), options).unwrap();
+    let space = db.keyspace("s").unwrap();
+    db.write(|tx| (0..2000u32).try_for_each(|n| tx.put(&space, n.to_be_bytes(), [0u8; 500]))).unwrap();
+    let draft = db.create_branch("draft", &NewBranch::default()).unwrap();
+    for round in 1..200u32 {
+        db.write(|tx| {
+            (0..20u32).try_for_each(|n| {
+                tx.put(&space, ((n * 97 + round * 13) % 2000).to_be_bytes(), [round as u8; 500])
+            })
+        })
+        .unwrap();
+    }
+    let pinned = db.stats().memory.pinned_images;
+    assert!(pinned < 1 << 20, "{pinned}");
+    let read = draft.read().unwrap();
+    assert!(read.iter(&space).unwrap().all(|entry| entry.unwrap().1 == [0u8; 500]));
+}

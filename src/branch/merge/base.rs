@@ -19,9 +19,11 @@ pub(super) struct Base {
     /// The number of a branch that had it, and when.
     branch: u32,
     at: Timestamp,
-    /// From when on the other branch's own changes count; those of branches beneath it do from `at` on, where `beneath` says so.
+    /// From when on the other branch's own changes count, and those of branches beneath it, where they do.
     since: Timestamp,
-    beneath: bool,
+    beneath: Option<Timestamp>,
+    /// Whether it is that of an earlier merge.
+    merged: bool,
 }
 
 /// A branch and those beneath it, with the moment up to which each is seen.
@@ -50,6 +52,7 @@ impl Base {
         let read = |of: &Handle, at| Transaction::begin(of, Begin::ReadAt(at));
         let since = here.map(|merge| merge.upto);
         let own = from.branch().number == branch;
+        let beneath = (!own).then_some(parted);
         let after = since.unwrap_or(if own { parted } else { Timestamp::ZERO });
         match (here, there) {
             (Some(here), there) if there.is_none_or(|there| there.at < here.at) => Ok(Base {
@@ -57,21 +60,34 @@ impl Base {
                 branch: from.branch().number,
                 at: here.upto,
                 since: here.upto,
-                beneath: false,
+                beneath: None,
+                merged: true,
             }),
             (here, Some(there)) => Ok(Base {
                 read: read(into, there.upto)?,
                 branch: into.branch().number,
                 at: there.upto,
                 since: after,
-                beneath: here.is_none() && !own,
+                beneath: beneath.filter(|_| here.is_none()),
+                merged: true,
             }),
-            _ => Ok(Base { read: read(from, parted)?, branch, at: parted, since: after, beneath: !own }),
+            _ => Ok(Base {
+                read: read(from, parted)?,
+                branch,
+                at: parted,
+                since: after,
+                beneath,
+                merged: false,
+            }),
         }
     }
 
-    /// Whether `into` holds just this.
+    /// Whether `into` holds just this, and nothing was merged between the two before: what was settled then may have left this branch
+    /// without something that the other has and did not touch since.
     pub(super) fn is_what_we_have(&self, into: &Handle) -> bool {
+        if self.merged {
+            return false;
+        }
         let tip = into.branch().tip.lock();
         let untouched = tip.root.is_empty() && tip.history.is_empty();
         let forked = tip.row.fork.is_some_and(|fork| fork == (self.branch, self.at));
@@ -84,8 +100,10 @@ impl Base {
         let mut stored = BTreeSet::new();
         note_changes((&view.pages, view.root, &view.history), self.since, &mut stored)?;
         let layers = view.beneath.iter().flat_map(|beneath| &beneath.layers);
-        for layer in layers.filter(|layer| self.beneath && layer.fork > self.at) {
-            note_changes((&layer.pages, layer.root, &layer.history), self.at, &mut stored)?;
+        for (layer, parted) in layers.zip(std::iter::repeat(self.beneath)) {
+            if let Some(parted) = parted.filter(|parted| layer.fork > *parted) {
+                note_changes((&layer.pages, layer.root, &layer.history), parted, &mut stored)?;
+            }
         }
         let (form, mut keys) = (view.key_form(), Vec::with_capacity(stored.len()));
         for stored in stored {

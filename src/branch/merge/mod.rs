@@ -265,6 +265,10 @@ impl Merging {
             self.connection.commit_merge()?;
             report.commit = Some(self.into.view().timestamp);
         } else {
+            if !report.conflicts.is_empty() {
+                // What was settled so is not to be asked again.
+                self.into.note_settled(self.into.branch(), upto)?;
+            }
             self.connection.roll_back_merge()?;
         }
         Ok(report)
