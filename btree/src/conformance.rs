@@ -17,6 +17,7 @@ const CASES: &[(&str, Case)] = &[
     ("pages and meta read back, and after reopening", reads_back),
     ("a batch replaces pages and meta at once", replaces),
     ("a freed id can be used by the batch after the next", reuses),
+    ("pages written ahead are there at once, and for good with the next batch", writes_ahead),
     ("gives back its end", shrinks),
     ("a page that was never written is an error", missing),
     ("a batch that can't be carried out changes nothing", refuses),
@@ -107,6 +108,26 @@ fn reuses(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {
     ensure(read(&*store, 1)? == page(&*store, 5), "the page of its second life")?;
     ensure(read(&*store, 2)? == page(&*store, 2), "the page beside it")?;
     ensure(read(&*open()?, 1)? == page(&*store, 5), "the page of its second life after reopening")
+}
+
+fn writes_ahead(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {
+    let store = open()?;
+    commit(&*store, &[(1, 1)], &[], b"first")?;
+    let pages = [page(&*store, 7), page(&*store, 8)];
+    let puts = [(PageId::new(3), pages[0].as_slice()), (PageId::new(9), pages[1].as_slice())];
+    if !store.write_ahead(&puts)? {
+        // In batches only: nothing was written.
+        return ensure(store.read(PageId::new(9), &mut vec![0; store.page_size()]).is_err(), "no page 9");
+    }
+    ensure(read(&*store, 3)? == pages[0] && read(&*store, 9)? == pages[1], "both pages, at once")?;
+    ensure(store.meta()?.as_deref() == Some(b"first"), "the meta of the last commit")?;
+    // One of them turns out to be needed for something else.
+    store.write_ahead(&[(PageId::new(3), &page(&*store, 5))])?;
+    commit(&*store, &[(2, 2)], &[], b"second")?;
+    drop(store);
+    let store = open()?;
+    ensure(read(&*store, 3)? == page(&*store, 5) && read(&*store, 9)? == pages[1], "both pages, for good")?;
+    ensure(read(&*store, 1)? == page(&*store, 1) && read(&*store, 2)? == page(&*store, 2), "the others too")
 }
 
 fn shrinks(open: &dyn Fn() -> Result<Arc<dyn PageStore>>) -> Result<()> {

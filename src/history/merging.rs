@@ -248,6 +248,17 @@ mod tests {
     }
 
     #[test]
+    fn pages_of_a_merged_run_are_written_as_they_are_made() {
+        let mut subject = Subject::new();
+        let writes = || subject.db.stats().store.page_writes;
+        let before = writes();
+        subject.db.0.merge_history().unwrap();
+        assert!(writes() >= before + 16, "{} pages", writes() - before);
+        subject.live();
+        subject.check();
+    }
+
+    #[test]
     fn checkpoints_go_on_while_runs_are_merged() {
         let mut subject = Subject::new();
         let chosen = subject.db.0.choose_runs().unwrap();

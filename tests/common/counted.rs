@@ -124,6 +124,12 @@ impl PageStore for CountedPages {
         self.inner.commit(batch)
     }
 
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        let taken = self.inner.write_ahead(puts)?;
+        add(&self.counter.pages_written, if taken { puts.len() } else { 0 });
+        Ok(taken)
+    }
+
     fn shrink(&self, last: PageId) -> Result<()> {
         self.inner.shrink(last)
     }

@@ -85,6 +85,11 @@ impl PageStore for FaultyPages {
         self.inner.commit(batch)
     }
 
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        self.faults.call("page write ahead")?;
+        self.inner.write_ahead(puts)
+    }
+
     fn shrink(&self, last: PageId) -> Result<()> {
         self.faults.call("page shrink")?;
         self.inner.shrink(last)

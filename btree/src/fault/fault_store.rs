@@ -154,6 +154,17 @@ impl PageStore for FaultPageStore {
         }
     }
 
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        match self.due(false) {
+            None => self.inner.write_ahead(puts),
+            Some(Fault::NoSpace) => {
+                Err(Error::new(ErrorKind::NoSpace, Code::Full, "an injected full device"))
+            }
+            Some(Fault::Crash) => Err(Error::closed("an injected crash")),
+            Some(_) => Err(io("an injected failure to write ahead")),
+        }
+    }
+
     fn shrink(&self, last: PageId) -> Result<()> {
         match self.due(false) {
             None => self.inner.shrink(last),

@@ -55,6 +55,8 @@ struct State {
     copies: [bool; 2],
     /// What the last batch freed.
     resting: Vec<PageId>,
+    /// Pages were written ahead since the last sync.
+    ahead: bool,
     run: Vec<u8>,
 }
 
@@ -123,6 +125,7 @@ impl FilePageStore {
             in_copy: found.in_copy,
             copies: [!new; 2],
             resting: Vec::new(),
+            ahead: false,
             run: Vec::new(),
         };
         Ok(FilePageStore {
@@ -217,13 +220,15 @@ impl FilePageStore {
         if let Some(&(last, _)) = puts.last() {
             self.grow(state, last)?;
             self.write_pages(state, puts)?;
-        } else if !copied {
+        } else if !copied && !state.ahead {
             return Ok(());
         }
         if weakened("pages-unsynced") {
             return Ok(());
         }
-        self.sync()
+        self.sync()?;
+        state.ahead = false;
+        Ok(())
     }
 
     /// Writes the current slot once more where this process does not know that it is durable: into the place that does not hold it.
@@ -331,6 +336,19 @@ impl PageStore for FilePageStore {
         self.page_count.store(page_count, Ordering::Release);
         self.commits.fetch_add(1, Ordering::Relaxed);
         Ok(())
+    }
+
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        self.check_open()?;
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        self.check_not_live(state, puts)?;
+        let Some(&(last, _)) = puts.last() else { return Ok(true) };
+        self.grow(state, last)?;
+        state.ahead = true;
+        self.write_pages(state, puts)?;
+        self.page_count.fetch_max(last.get(), Ordering::AcqRel);
+        Ok(true)
     }
 
     fn shrink(&self, last: PageId) -> Result<()> {

@@ -65,6 +65,15 @@ impl PageStore for MemoryPageStore {
         Ok(())
     }
 
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        let mut inner = self.inner.lock();
+        for &(id, bytes) in puts {
+            inner.pages.insert(id, bytes.into());
+        }
+        inner.stats.page_writes += puts.len() as u64;
+        Ok(true)
+    }
+
     fn meta(&self) -> Result<Option<Vec<u8>>> {
         Ok(self.inner.lock().meta.clone())
     }

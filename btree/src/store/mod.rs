@@ -105,6 +105,16 @@ pub trait PageStore: Send + Sync {
     /// After an error the last committed state still stands, or the store answers `Closed` from then on.
     fn commit(&self, batch: Batch<'_>) -> Result<()>;
 
+    /// Writes pages that the last committed state does not contain, ahead of the batch after which they are read for good: until then they
+    /// need not survive a crash. They can be read at once. Ascending by id, no id twice. `false` where pages are taken in batches only.
+    ///
+    /// # Errors
+    /// As [`PageStore::commit`], though an error here takes nothing away: the pages may hold anything afterwards.
+    fn write_ahead(&self, puts: &[(PageId, &[u8])]) -> Result<bool> {
+        let _ = puts;
+        Ok(false)
+    }
+
     /// No page above `last` belongs to the last committed state, and none will be read: the store may give their space back. It
     /// then need not keep the state before, on which others build no more. Crash-safe; does nothing unless implemented.
     ///
