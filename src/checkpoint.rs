@@ -22,6 +22,7 @@ use dosql_wal::LogPosition;
 
 use crate::branch::{Branch, Tip, pins};
 use crate::engine::{Committer, Engine};
+use crate::erase::{Erasure, Fate};
 use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::merging::MergedRun;
@@ -41,7 +42,7 @@ impl Engine {
     pub(crate) fn checkpoint(&self) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        self.make_checkpoint(Kind::OfChanges)
+        self.make_checkpoint(Kind::OfChanges, None)
     }
 
     /// Drops the versions that ended at or before `before` (all, where that is none), but for those that tags keep, and makes
@@ -52,7 +53,28 @@ impl Engine {
             self.view_at(branch, before)?;
         }
         let _one = self.checkpointing.lock();
-        self.make_checkpoint(Kind::Deleting(before.unwrap_or(Timestamp::MAX)))
+        self.delete(&Deletion::Before(before.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// As [`Engine::delete_history`], of a table of main alone: of the maps whose keys begin with these numbers.
+    pub(crate) fn delete_history_of(&self, spaces: Vec<SpaceId>, before: Option<Timestamp>) -> Result<()> {
+        self.check_writable()?;
+        self.upgrade_format()?;
+        if let Some(before) = before {
+            self.view_at(&self.main, before)?;
+        }
+        let _one = self.checkpointing.lock();
+        self.delete(&Deletion::OfTables(spaces, before.unwrap_or(Timestamp::MAX)))
+    }
+
+    /// Drops versions. The caller holds `checkpointing`.
+    pub(crate) fn delete(&self, deletion: &Deletion) -> Result<()> {
+        self.make_checkpoint(Kind::Deleting, Some(deletion))
+    }
+
+    /// Makes a checkpoint, whether anything has changed or not. The caller holds `checkpointing`.
+    pub(crate) fn force_checkpoint(&self) -> Result<()> {
+        self.make_checkpoint(Kind::Forced, None)
     }
 
     /// Sees to it that a program that knows only an older format does not open the database any more, before something is written that
@@ -62,14 +84,14 @@ impl Engine {
             return Ok(());
         }
         let _one = self.checkpointing.lock();
-        self.make_checkpoint(Kind::Upgrade)
+        self.force_checkpoint()
     }
 
     /// Makes a checkpoint, whether anything has changed or not, and gives back the free end of the page store.
     pub(crate) fn checkpoint_short(&self) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        self.make_checkpoint(Kind::Short)
+        self.make_checkpoint(Kind::Short, None)
     }
 
     /// Refuses everything from now on, makes a last checkpoint and marks the log as whole.
@@ -89,7 +111,7 @@ impl Engine {
             None if self.options.read_only => Ok(()),
             None if weakened("closed-without-checkpoint") => Ok(()),
             None => self
-                .make_checkpoint(Kind::OfChanges)
+                .make_checkpoint(Kind::OfChanges, None)
                 .and_then(|()| self.log.seal())
                 .and_then(|()| self.log.shrink()),
         };
@@ -98,14 +120,14 @@ impl Engine {
     }
 
     /// The steps. The caller holds `checkpointing`.
-    fn make_checkpoint(&self, kind: Kind) -> Result<()> {
+    fn make_checkpoint(&self, kind: Kind, deletion: Option<&Deletion>) -> Result<()> {
         if self.options.read_only {
             return Ok(());
         }
         self.drop_expired()?;
         span!("checkpoint");
         let started = self.env.now();
-        let Some(gathered) = self.gather(kind) else { return Ok(()) };
+        let Some(gathered) = self.gather(kind, deletion) else { return Ok(()) };
         let built = Built::make(self, gathered)?;
         let begun = self.freeze(built, kind)?;
         self.write(begun, kind)?;
@@ -116,11 +138,7 @@ impl Engine {
     }
 
     /// What there is to write; `None` where nothing has changed.
-    fn gather(&self, kind: Kind) -> Option<Gathered> {
-        let delete = match kind {
-            Kind::Deleting(before) => Some(before),
-            Kind::OfChanges | Kind::Short | Kind::Upgrade => None,
-        };
+    fn gather(&self, kind: Kind, deletion: Option<&Deletion>) -> Option<Gathered> {
         span!("gather");
         let committer = self.committer.lock();
         let gone = self.unneeded(&committer);
@@ -133,19 +151,22 @@ impl Engine {
         for branch in committer.branches.values() {
             let mut tip = branch.tip.lock();
             tip.history.set_aside();
-            let kept = self.kept(&tip.latest, Arc::clone(&tip.pins), delete);
+            let kept = self.kept(&tip.latest, Arc::clone(&tip.pins), deletion);
             let history = tip.history.clone();
             let gone = gone.contains(&branch.number).then_some(tip.root);
             let next_run = tip.next_run;
             parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, gone });
         }
-        Some(Gathered { whole: delete.is_some(), parts, pages: self.pages.latest() })
+        Some(Gathered { whole: deletion.is_some(), parts, pages: self.pages.latest() })
     }
 
-    /// Which versions anybody may still ask for who has `view` or a later one; of those that ended by `delete` only what is pinned.
-    pub(crate) fn kept(&self, view: &View, pins: Arc<[Timestamp]>, delete: Option<Timestamp>) -> Kept {
+    /// Which versions anybody may still ask for who has `view` or a later one.
+    pub(crate) fn kept(&self, view: &View, pins: Arc<[Timestamp]>, deletion: Option<&Deletion>) -> Kept {
         let now = self.env.now().as_micros();
-        let deleted = delete.map_or(Timestamp::ZERO, |delete| delete.min(view.timestamp));
+        let deleted = match deletion {
+            Some(Deletion::Before(before)) => (*before).min(view.timestamp),
+            _ => Timestamp::ZERO,
+        };
         let horizon = |retention: u64| Timestamp::from_micros(now.saturating_sub(retention)).max(deleted);
         let own = |keep| match keep {
             Keep::Nothing => view.timestamp,
@@ -160,7 +181,19 @@ impl Engine {
             0 => view.timestamp,
             retention => horizon(retention),
         };
-        Kept { horizon: most, tables, pins }
+        let mut kept = Kept { tables, ..Kept::all_from(most, pins) };
+        match deletion.filter(|_| view.branch == MAIN_BRANCH) {
+            Some(Deletion::OfTables(spaces, before)) => {
+                for space in spaces {
+                    let horizon = kept.dropped(*space).max((*before).min(view.timestamp));
+                    kept.tables.set(*space, horizon);
+                }
+                kept.lowered.clone_from(spaces);
+            }
+            Some(Deletion::OfRows(erasure)) => kept.erasure = Some(Arc::clone(erasure)),
+            _ => {}
+        }
+        kept
     }
 
     /// Sets the memtable of a branch aside once more where it has grown too large to be written while commits wait.
@@ -216,7 +249,7 @@ impl Engine {
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         let frozen = match kind {
-            Kind::OfChanges | Kind::Deleting(_) | Kind::Upgrade => writer.freeze(&meta.encode()),
+            Kind::OfChanges | Kind::Deleting | Kind::Forced => writer.freeze(&meta.encode()),
             Kind::Short => writer.freeze_short(&meta.encode()),
         };
         let frozen = frozen.map_err(|error| self.poison(error))?;
@@ -317,12 +350,22 @@ impl Engine {
 enum Kind {
     /// To make durable what has changed, if anything has.
     OfChanges,
-    /// To drop history that ended at or before this too, even where nothing has changed.
-    Deleting(Timestamp),
+    /// To drop history too, even where nothing has changed.
+    Deleting,
     /// To give back the free end of the page store too, even where nothing has changed.
     Short,
-    /// To be in the format of today, even where nothing has changed.
-    Upgrade,
+    /// Even where nothing has changed.
+    Forced,
+}
+
+/// Which versions are to go before their time.
+pub(crate) enum Deletion {
+    /// Those that ended at or before this, but for what is pinned.
+    Before(Timestamp),
+    /// The same, of tables and indexes of main.
+    OfTables(Vec<SpaceId>, Timestamp),
+    /// Those of rows, pinned or not.
+    OfRows(Arc<Erasure>),
 }
 
 /// The state that a checkpoint starts from.
@@ -353,9 +396,18 @@ pub(crate) struct Kept {
     pub(crate) tables: Horizons,
     /// Those that were current at one of these, which are in order.
     pub(crate) pins: Arc<[Timestamp]>,
+    /// Rows that go, whatever keeps them.
+    pub(crate) erasure: Option<Arc<Erasure>>,
+    /// Tables that let go of more than their clause says.
+    lowered: Vec<SpaceId>,
 }
 
 impl Kept {
+    /// All that ended after `horizon`, and what is pinned.
+    fn all_from(horizon: Timestamp, pins: Arc<[Timestamp]>) -> Kept {
+        Kept { horizon, tables: Horizons::default(), pins, erasure: None, lowered: Vec::new() }
+    }
+
     /// Whether a version of `key` is kept.
     fn keeps(&self, key: &[u8], start: Timestamp, end: Timestamp) -> bool {
         let own = if self.tables.is_empty() { None } else { self.tables.of_key(key) };
@@ -368,7 +420,7 @@ impl Kept {
 
     /// Whether nothing is kept that `earlier` did not keep.
     pub(crate) fn is_within(&self, earlier: &Kept) -> bool {
-        let Kept { horizon, tables, pins } = earlier;
+        let Kept { horizon, tables, pins, .. } = earlier;
         let latest = tables.latest().map_or(*horizon, |latest| latest.max(*horizon));
         let pinned = |pin: &Timestamp| *pin >= latest || pins.contains(pin);
         self.horizon >= *horizon && self.tables.are_within(tables) && self.pins.iter().all(pinned)
@@ -486,7 +538,7 @@ impl Plan {
 
     /// For a branch that was made since the checkpoint began: it has no runs, and all is kept.
     fn of_new(tip: &Tip) -> Plan {
-        let kept = Kept { horizon: tip.floor, tables: Horizons::default(), pins: Arc::clone(&tip.pins) };
+        let kept = Kept::all_from(tip.floor, Arc::clone(&tip.pins));
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
         Plan { runs, gone: Vec::new(), kept, first_new: next_run, merged: None, next_run, of_gone: false }
     }
@@ -535,9 +587,12 @@ impl Plan {
 
     /// What holds of the tables of main afterwards.
     fn retention(&self, before: &Arc<Retention>, tip: &Tip) -> Arc<Retention> {
-        if before.is_plain() || weakened("table-floor-forgotten") {
+        let plain = before.is_plain() && self.kept.lowered.is_empty() && self.kept.erasure.is_none();
+        if plain || weakened("table-floor-forgotten") {
             return Arc::clone(before);
         }
+        let erased = self.kept.erasure.as_ref().map(|erasure| (erasure.table, erasure.upto));
+        let before = before.noting(&self.kept.lowered, erased);
         Arc::new(before.lowered(|space| self.kept.dropped(space), self.floor(tip)))
     }
 
@@ -617,7 +672,19 @@ pub(crate) fn write_run<M: PageMaker>(
         let source = &mut open[least];
         let start = key::decode(source.key(), &mut user_key)?;
         if kept.keeps(&user_key, start, source.end()) {
-            if source.is_tombstone() {
+            let fate = match &kept.erasure {
+                Some(erasure) => erasure.fate(&user_key, source.value()?, source.end())?,
+                None => Fate::Stays,
+            };
+            if let Fate::Goes = fate {
+                if !source.next()? {
+                    drop(open.swap_remove(least));
+                }
+                continue;
+            }
+            if let Fate::Becomes(bucket) = fate {
+                loader.push(source.key(), source.end(), &bucket)?;
+            } else if source.is_tombstone() {
                 loader.push_tombstone(source.key(), source.end())?;
             } else {
                 loader.push(source.key(), source.end(), source.value()?)?;
@@ -702,7 +769,7 @@ mod tests {
             }
             let engine: &Handle = &db.0;
             commit(&db, &space, 10, &mut states);
-            let gathered = engine.gather(Kind::OfChanges).unwrap();
+            let gathered = engine.gather(Kind::OfChanges, None).unwrap();
             commit(&db, &space, 11, &mut states);
             let built = Built::make(engine, gathered).unwrap();
             commit(&db, &space, 12, &mut states);
@@ -737,7 +804,7 @@ mod tests {
         let space = db.keyspace("space").unwrap();
         let mut states = Vec::new();
         commit(&db, &space, 1, &mut states);
-        let built = Built::make(&db.0, db.0.gather(Kind::OfChanges).unwrap()).unwrap();
+        let built = Built::make(&db.0, db.0.gather(Kind::OfChanges, None).unwrap()).unwrap();
         drop(built);
         commit(&db, &space, 2, &mut states);
         check(&db, &space, &states);

@@ -3,12 +3,14 @@
 use std::fmt;
 
 use dosql_base::mutant::weakened;
-use dosql_base::{ErrorKind, Result, Timestamp};
+use dosql_base::{Error, ErrorKind, Result, Timestamp};
+use dosql_sql::catalog::schema::SpaceId;
 
 use crate::backup;
 use crate::branch::{BranchInfo, NewBranch, no_such_branch};
 use crate::engine::Handle;
 use crate::keyspace::{Keyspace, Known};
+use crate::manifest::MAIN_BRANCH;
 use crate::options::{Isolation, Options};
 use crate::read::ReadTransaction;
 use crate::recovery;
@@ -122,6 +124,15 @@ impl Database {
     /// Fails as [`Database::read_at`] for the moment.
     pub fn delete_history(&self, before: Option<Timestamp>) -> Result<()> {
         self.0.delete_history(self.0.branch(), before)
+    }
+
+    pub(crate) fn delete_history_of(&self, spaces: Vec<SpaceId>, before: Option<Timestamp>) -> Result<()> {
+        if self.0.branch().number != MAIN_BRANCH {
+            let message =
+                "the history of one table can be deleted on main only; DELETE HISTORY deletes that of all";
+            return Err(Error::unsupported(message));
+        }
+        self.0.delete_history_of(spaces, before)
     }
 
     /// The branch of this name: a handle on which everything works as on the database, but that it reads and changes that branch.

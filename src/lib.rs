@@ -35,6 +35,7 @@ mod database;
 #[cfg(not(target_family = "wasm"))]
 mod directory;
 mod engine;
+mod erase;
 pub mod feed;
 mod history;
 mod keyspace;

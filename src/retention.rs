@@ -52,6 +52,8 @@ pub(crate) struct Floor {
     pub(crate) dropped: Timestamp,
     /// Those that ended at or before this, tags or not: until then none were kept.
     pub(crate) unkept: Timestamp,
+    /// The last commit that erased rows: who has not been told it can't be told what is before it any more.
+    pub(crate) erased: Timestamp,
 }
 
 impl Floor {
@@ -71,6 +73,7 @@ impl Floor {
         let mut out = Vec::new();
         put_varint(&mut out, self.dropped.as_micros());
         put_varint(&mut out, self.unkept.as_micros());
+        put_varint(&mut out, self.erased.as_micros());
         out
     }
 
@@ -78,8 +81,9 @@ impl Floor {
         let mut reader = Reader::new(bytes, "a table's floor of history");
         let dropped = Timestamp::from_micros(reader.varint()?);
         let unkept = Timestamp::from_micros(reader.varint()?);
+        let erased = Timestamp::from_micros(reader.varint()?);
         reader.finish()?;
-        Ok(Floor { dropped, unkept })
+        Ok(Floor { dropped, unkept, erased })
     }
 }
 
@@ -235,7 +239,7 @@ impl Retention {
     pub(crate) fn new(objects: &Objects, floors: Floors, default: u64, floor: Timestamp) -> Arc<Retention> {
         let (rules, mut floors) = (objects.rules(default), floors);
         for (space, _) in rules.iter().filter(|(_, rule)| rule.keep != Keep::Nothing) {
-            floors.entry(*space).or_insert(Floor { dropped: floor, unkept: Timestamp::ZERO });
+            floors.entry(*space).or_insert(Floor { dropped: floor, ..Floor::default() });
         }
         Arc::new(Retention { rules, floors })
     }
@@ -308,6 +312,18 @@ impl Retention {
         }
     }
 
+    /// With floors for tables that let go of versions before their time, and of whose rows some were erased.
+    pub(crate) fn noting(&self, lowered: &[SpaceId], erased: Option<(SpaceId, Timestamp)>) -> Retention {
+        let mut floors = self.floors.clone();
+        for space in lowered {
+            floors.entry(*space).or_default();
+        }
+        if let Some((space, at)) = erased {
+            floors.entry(space).or_default().erased = at;
+        }
+        Retention { rules: self.rules.clone(), floors }
+    }
+
     /// With the floors that a checkpoint leaves which has dropped what ended at or before what `dropped` says of each table, and before
     /// `floor` of all others.
     pub(crate) fn lowered(&self, dropped: impl Fn(SpaceId) -> Timestamp, floor: Timestamp) -> Retention {
@@ -315,7 +331,9 @@ impl Retention {
         for (space, known) in &mut floors {
             known.dropped = known.dropped.max(dropped(*space));
         }
-        floors.retain(|space, known| self.rules.contains_key(space) || known.moment() > floor);
+        floors.retain(|space, known| {
+            self.rules.contains_key(space) || known.moment().max(known.erased) > floor
+        });
         Retention { rules: self.rules.clone(), floors }
     }
 }
@@ -333,6 +351,11 @@ impl Horizons {
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
+    }
+
+    /// Lets go of what ended at or before `horizon` of a table.
+    pub(crate) fn set(&mut self, space: SpaceId, horizon: Timestamp) {
+        self.0.insert(space, horizon);
     }
 
     /// Up to when versions go of the table that a key belongs to; `None` where that says nothing.
@@ -382,11 +405,11 @@ mod tests {
     #[test]
     fn a_floor_row_is_these_bytes() {
         let at = Timestamp::from_micros;
-        let floor = Floor { dropped: at(300), unkept: at(5) };
-        assert_eq!(floor.encode(), b"\xAC\x02\x05");
+        let floor = Floor { dropped: at(300), unkept: at(5), erased: at(7) };
+        assert_eq!(floor.encode(), b"\xAC\x02\x05\x07");
         assert_eq!(Floor::decode(&floor.encode()).unwrap(), floor);
         assert_eq!(Floor::key(0x0102), b"r\0\0\x01\x02");
-        for len in 0..3 {
+        for len in 0..4 {
             assert!(Floor::decode(&floor.encode()[..len]).is_err(), "{len} bytes");
         }
     }

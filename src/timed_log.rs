@@ -58,6 +58,10 @@ impl LogStore for TimedLog {
         self.inner.device_holds(from, bytes)
     }
 
+    fn scrub(&self, before: LogPosition) -> Result<()> {
+        self.inner.scrub(before)
+    }
+
     fn shrink(&self) -> Result<()> {
         self.inner.shrink()
     }

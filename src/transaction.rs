@@ -371,7 +371,10 @@ impl Transaction {
             reads.borrow_mut().add_range(&range.start, &range.end);
         }
         let (view, seen) = self.looking();
-        view.check_reach(&range.start, from)?;
+        // From the very beginning: whatever is there.
+        if from > Timestamp::ZERO {
+            view.check_reach(&range.start, from)?;
+        }
         Ok(VersionWalk::new(&view, seen, range, from, to))
     }
 

@@ -55,6 +55,11 @@ impl Allocator {
         Ok(self.next - 1)
     }
 
+    /// The ids that may be taken now.
+    pub(crate) fn free(&self) -> &[u64] {
+        &self.free
+    }
+
     /// How many free ids there are up to `limit`.
     pub(crate) fn free_up_to(&self, limit: u64) -> usize {
         self.free.iter().filter(|&&id| id <= limit).count()

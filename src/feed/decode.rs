@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dosql_base::{Result, Timestamp};
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::catalog::layout::read_row;
 use dosql_sql::value::Value;
 
@@ -48,6 +48,10 @@ impl Decoder {
         let shown = self.schemas.now.tables().filter(|table| self.filter.shows(table));
         for table in shown {
             self.engine.check_horizon_of(&view, table.space, &table.name, at)?;
+            let erased = view.retention.floor(table.space).erased;
+            if at < erased {
+                return Err(rows_erased(&table.name, erased));
+            }
         }
         Ok(())
     }
@@ -124,6 +128,14 @@ impl Decoder {
             _ => Ok(Some(row)),
         }
     }
+}
+
+/// What is said to a feed that was not told of rows before they were erased.
+fn rows_erased(table: &str, at: Timestamp) -> Error {
+    let message = format!(
+        "rows of {table} were erased at {at}, and what was before it can't be told any more; begin anew, with a snapshot"
+    );
+    Error::new(ErrorKind::InvalidInput, Code::AsOfExpired, message)
 }
 
 fn op_of(before: bool, after: bool) -> Op {

@@ -73,6 +73,14 @@ impl Subscribers {
         LogPosition::new(from)
     }
 
+    /// Everybody loses the place in the log: what is before the next checkpoint is given back whole.
+    pub(crate) fn lose_all(&self) {
+        let state = self.state.lock();
+        for place in state.places.iter().filter_map(Weak::upgrade) {
+            place.lost.store(true, Ordering::Release);
+        }
+    }
+
     /// Waits until `ready`, which commits change, or until it was told of something; false where neither came within `patience`.
     pub(crate) fn wait(&self, ready: impl FnOnce() -> bool, patience: Option<Duration>) -> bool {
         self.waiting.fetch_add(1, Ordering::SeqCst);

@@ -99,6 +99,12 @@ impl Core {
                 "attempt to write a readonly database",
             ));
         }
+        if let Some(TransactionStatement::Erase { table, condition }) = prepared.transaction() {
+            let (table, condition) = (table.clone(), condition.clone());
+            let changes = self.erase(&table, &condition, run.parameters_mut().clone())?;
+            let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
+            return Ok(Started { reader: None, first: Some(done) });
+        }
         if let Some(statement) = prepared.transaction() {
             let changes = self.transact(&statement.clone())?;
             let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
@@ -225,10 +231,14 @@ impl Core {
                 let dropped = handle.drop_tag(handle.branch(), name)?;
                 if dropped || *if_exists { Ok(()) } else { Err(tags::no_such_tag(name)) }
             }
-            TransactionStatement::DeleteHistory { before } => {
+            TransactionStatement::DeleteHistory { spaces, before } => {
                 self.refuse_inside("delete history")?;
-                self.database.delete_history(*before)
+                match spaces {
+                    None => self.database.delete_history(*before),
+                    Some(spaces) => self.database.delete_history_of(spaces.clone(), *before),
+                }
             }
+            TransactionStatement::Erase { .. } => Err(misuse("ERASE is carried out apart")),
             TransactionStatement::Commit => self.commit(),
             TransactionStatement::Rollback => self.rollback(),
             TransactionStatement::Savepoint(name) => self.savepoint(name),
@@ -415,6 +425,6 @@ fn locked(error: Error) -> Error {
     error
 }
 
-fn misuse(message: &str) -> Error {
+pub(super) fn misuse(message: &str) -> Error {
     Error::new(ErrorKind::InvalidInput, Code::Misuse, message)
 }

@@ -9,6 +9,7 @@ mod branch;
 mod connection;
 mod convert;
 mod core;
+mod erase;
 mod params;
 mod rows;
 mod statement;

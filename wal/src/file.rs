@@ -471,6 +471,27 @@ impl LogStore for FileLogStore {
         self.tidy(MAX_SPARES)
     }
 
+    fn scrub(&self, before: LogPosition) -> Result<()> {
+        // The spares hold nothing that is wanted: none stays.
+        let spares: Vec<Spare> = self.state.lock().spares.drain(..).collect();
+        for spare in &spares {
+            fill_with_zeros(&*spare.file, 0, SEGMENT_HEADER_BYTES + spare.payload)?;
+            spare.file.sync_data()?;
+            self.directory.remove(&file_name(spare.sequence))?;
+        }
+        let held: Vec<(Arc<dyn RawFile>, u64)> = {
+            let state = self.state.lock();
+            let reach = |segment: &Segment| before.get().clamp(segment.header.start, segment.header.end());
+            let held = state.segments.iter().map(|it| (it.file.clone(), reach(it) - it.header.start));
+            held.filter(|(_, len)| *len > 0).collect()
+        };
+        for (file, len) in held {
+            fill_with_zeros(&*file, SEGMENT_HEADER_BYTES, SEGMENT_HEADER_BYTES + len)?;
+            file.sync_data()?;
+        }
+        Ok(())
+    }
+
     fn shrink(&self) -> Result<()> {
         self.tidy(0)
     }

@@ -255,6 +255,12 @@ impl Log {
         self.store.shrink()
     }
 
+    /// Overwrites what is stored before `before`, which was trimmed; durable when it returns.
+    pub fn scrub(&self, before: LogPosition) -> Result<()> {
+        self.check_usable()?;
+        self.store.scrub(before)
+    }
+
     /// Makes room for `bytes` more, so that no append has to until they are used up. Appends that have room go on meanwhile.
     pub fn reserve(&self, bytes: usize) -> Result<()> {
         self.check_usable()?;

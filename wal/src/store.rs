@@ -44,6 +44,13 @@ pub trait LogStore: Send + Sync {
     /// sync costs nothing.
     fn pause(&self) {}
 
+    /// Overwrites what is stored before `before`, which was trimmed, so that it can't be read any more; durable when it returns. Does
+    /// nothing unless implemented.
+    fn scrub(&self, before: LogPosition) -> Result<()> {
+        let _ = before;
+        Ok(())
+    }
+
     /// Gives back what is kept only to be used again. Nothing that could be read changes.
     fn shrink(&self) -> Result<()> {
         Ok(())

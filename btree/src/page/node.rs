@@ -353,6 +353,17 @@ impl<'a> Node<'a> {
         self.header.heap_start.get() as usize - (SLOTS_AT + SLOT * self.count())
     }
 
+    /// Where the space between slots and heap begins and ends.
+    pub(crate) fn unused(&self) -> (usize, usize) {
+        (SLOTS_AT + SLOT * self.count(), self.header.heap_start.get() as usize)
+    }
+
+    /// Whether nothing is left of removed entries.
+    pub(crate) fn is_clean(&self) -> bool {
+        let (from, to) = self.unused();
+        self.header.garbage.get() == 0 && self.bytes[from..to].iter().all(|&byte| byte == 0)
+    }
+
     /// Bytes free after a compaction.
     pub(crate) fn room(&self) -> usize {
         self.free() + usize::from(self.header.garbage.get())

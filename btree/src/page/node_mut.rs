@@ -252,7 +252,7 @@ impl<'a> NodeMut<'a> {
     }
 
     /// Moves the entries together, so that all free space lies between slots and heap.
-    fn compact(&mut self) {
+    pub(crate) fn compact(&mut self) {
         let old = self.bytes.to_vec();
         let node = Node::new(&old);
         let mut at = self.bytes.len() - node.fences();

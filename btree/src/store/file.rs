@@ -380,6 +380,19 @@ impl PageStore for FilePageStore {
         self.cut(state, len)
     }
 
+    fn scrub(&self, free: &[PageId], unused: PageId) -> Result<()> {
+        self.check_open()?;
+        let mut state = self.state.lock();
+        let state = &mut *state;
+        let zeros = vec![0; self.page_size];
+        let used_once = unused.get()..=self.page_count.load(Ordering::Acquire);
+        let all = free.iter().map(|id| id.get()).chain(used_once);
+        let puts: Vec<(PageId, &[u8])> = all.map(|id| (PageId::new(id), &zeros[..])).collect();
+        let puts: Vec<_> = puts.into_iter().filter(|(id, _)| !is_live(&state.live, *id)).collect();
+        self.write_pages(state, &puts)?;
+        self.sync()
+    }
+
     fn meta(&self) -> Result<Option<Vec<u8>>> {
         self.check_open()?;
         Ok(self.state.lock().meta.clone())

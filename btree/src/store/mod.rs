@@ -125,6 +125,16 @@ pub trait PageStore: Send + Sync {
         Ok(())
     }
 
+    /// Overwrites the pages of `free`, and all from `unused` on, with zeros, so that what they held can't be read any more; durable when it
+    /// returns. None of them belongs to either of the last two committed states. Does nothing unless implemented.
+    ///
+    /// # Errors
+    /// `Io`. Nothing that is read is changed.
+    fn scrub(&self, free: &[PageId], unused: PageId) -> Result<()> {
+        let _ = (free, unused);
+        Ok(())
+    }
+
     /// The meta blob of the last commit; `None` where there never was one.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ mod path;
 mod put;
 mod relocate;
 mod split;
+mod tidy;
 
 use std::sync::Arc;
 

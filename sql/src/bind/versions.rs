@@ -24,7 +24,7 @@ struct Ends {
 
 /// Whether a name is that of a function that lists versions.
 pub(crate) fn is_version_function(name: &str) -> bool {
-    matches!(name, "dosql_history" | "dosql_diff")
+    matches!(name, "dosql_history" | "dosql_diff" | "dosql_kept")
 }
 
 impl<'a> Binder<'a> {
@@ -139,8 +139,8 @@ impl<'a> Binder<'a> {
         let arguments = ast.list(arguments);
         let counts = if is_diff { 2..=3 } else { 1..=1 };
         if !counts.contains(&arguments.len()) {
-            let usage = if is_diff { "dosql_diff('table', from [, to])" } else { "dosql_history('table')" };
-            return Err(source.error(span, format!("write {usage}")));
+            let rest = if is_diff { ", from [, to]" } else { "" };
+            return Err(source.error(span, format!("write {function}('table'{rest})")));
         }
         let not_constant = "the name of the table must be a constant or a parameter";
         let table = match self.constant(site, arguments[0], not_constant)? {
@@ -163,7 +163,12 @@ impl<'a> Binder<'a> {
             };
             (part, diff_columns(&table))
         } else {
-            (self.versions_between(&site, &table, None, span)?, version_columns(&table, false))
+            let part = match function.as_str() {
+                // Whatever is there, whether it can be read as of its time or not.
+                "dosql_kept" => VersionPart::Versions { from: Timestamp::ZERO, to: Timestamp::MAX },
+                _ => self.versions_between(&site, &table, None, span)?,
+            };
+            (part, version_columns(&table, false))
         };
         let lower = Text::from(function);
         Ok(self.made(&site, Made::Versions { table, part }, Columns::Listed(columns), lower, naming))

@@ -8,6 +8,7 @@ use super::explain::explain_rows;
 use super::pragma::{self, Pragma};
 use super::state::Session;
 use crate::bind::{BindContext, bind_point, bind_select};
+use crate::catalog::schema::{SpaceId, Table};
 use crate::ddl::is_schema_change;
 use crate::ddl::restore::Restore;
 use crate::dml::compile::{check_schema, compile};
@@ -79,9 +80,15 @@ pub enum Transaction {
     /// CONTINUE MERGE, from a branch into another where they are named.
     ContinueMerge(Option<(Text, Text)>),
     AbortMerge(Option<(Text, Text)>),
-    /// DELETE HISTORY: of what ended before a moment, or of all.
+    /// DELETE HISTORY: of what ended before a moment, or of all; of a table and its indexes, or of all.
     DeleteHistory {
+        spaces: Option<Vec<SpaceId>>,
         before: Option<Timestamp>,
+    },
+    /// ERASE: of a table, by a condition in SQL.
+    Erase {
+        table: Text,
+        condition: Text,
     },
 }
 
@@ -318,8 +325,16 @@ fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Pl
     let plan = match statement {
         TimeStatement::RestoreTable { table, to } => return restore(cx, Some(table), *to),
         TimeStatement::RestoreDatabase { to } => return restore(cx, None, *to),
-        TimeStatement::DeleteHistory { before } => {
-            point(cx, *before)?.map(|before| Transaction::DeleteHistory { before })
+        TimeStatement::DeleteHistory { table, before } => {
+            let table = table.as_ref().map(|name| own_table(cx, name)).transpose()?;
+            let spaces = table.map(|table| {
+                std::iter::once(table.space).chain(table.indexes.iter().map(|index| index.space)).collect()
+            });
+            point(cx, *before)?.map(|before| Transaction::DeleteHistory { spaces, before })
+        }
+        TimeStatement::Erase { table, condition } => {
+            let table = own_table(cx, table)?.name.clone();
+            Some(Transaction::Erase { table, condition: Text::new(condition.of(cx.sql)) })
         }
         TimeStatement::CreateTag { if_not_exists, name: tag, as_of } => point(cx, *as_of)?
             .map(|at| Transaction::CreateTag { name: name(*tag), at, if_not_exists: *if_not_exists }),
@@ -383,6 +398,26 @@ fn ttl(options: &BranchOptions) -> Result<Option<Option<u64>>> {
     let micros = seconds.zip(count).and_then(|(seconds, count)| count.checked_mul(seconds * 1_000_000));
     let wrong = || Error::invalid(format!("'{text}' is no length of time: write '48 hours', '7 days' or so"));
     micros.map(|micros| Some(Some(micros))).ok_or_else(wrong)
+}
+
+/// A table of the database as it is now. The statement is bound anew for each run: the schema may be another by then.
+fn own_table(cx: &BindContext<'_>, name: &QualifiedName) -> Result<Arc<Table>> {
+    cx.needs_parameters.set(true);
+    if let Some(schema) = name.schema {
+        check_schema(cx.ast.text(schema))?;
+    }
+    let text = cx.ast.text(name.name);
+    let offset = cx.ast[name.name].span.start as usize;
+    match cx.catalog.live().table(text) {
+        Some(table) if table.made_up => {
+            Err(Error::invalid(format!("{text} is made up from the schema")).at_offset(offset))
+        }
+        Some(table) if table.temporary => {
+            Err(Error::invalid(format!("{text} is temporary: it has no versions")).at_offset(offset))
+        }
+        Some(table) => Ok(Arc::clone(table)),
+        None => Err(Error::invalid(format!("no such table: {text}")).at_offset(offset)),
+    }
 }
 
 /// RESTORE: needs the schema of then, so that it is known only when the point is.

@@ -166,7 +166,8 @@ impl Db {
             // The map of these tests has one moment.
             Transaction::CreateTag { .. }
             | Transaction::DropTag { .. }
-            | Transaction::DeleteHistory { .. } => {
+            | Transaction::DeleteHistory { .. }
+            | Transaction::Erase { .. } => {
                 return Err(Error::unsupported("there is no past here"));
             }
             Transaction::CreateBranch { .. }

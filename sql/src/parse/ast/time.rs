@@ -60,8 +60,10 @@ pub enum TimeStatement {
     CreateTag { if_not_exists: bool, name: NameId, as_of: Option<AsOf> },
     /// `DROP TAG [IF EXISTS] name`
     DropTag { if_exists: bool, name: NameId },
-    /// `DELETE HISTORY [BEFORE point]`
-    DeleteHistory { before: Option<AsOf> },
+    /// `DELETE HISTORY [FROM table] [BEFORE point]`
+    DeleteHistory { table: Option<QualifiedName>, before: Option<AsOf> },
+    /// `ERASE FROM table WHERE condition`; the condition's text.
+    Erase { table: QualifiedName, condition: Span },
     /// `RESTORE TABLE table TO point`
     RestoreTable { table: QualifiedName, to: AsOf },
     /// `RESTORE DATABASE TO point`

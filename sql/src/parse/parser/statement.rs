@@ -111,6 +111,7 @@ impl Parser<'_> {
             _ if self.at_word("MERGE") => self.merge(),
             _ if self.at_word("CONTINUE") => self.end_merge(),
             Token::Abort => self.end_merge(),
+            _ if self.at_word("ERASE") => self.erase(),
             _ => Err(self.syntax_error()),
         }
     }

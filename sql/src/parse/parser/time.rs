@@ -173,12 +173,24 @@ impl Parser<'_> {
         Ok(Statement::Time(TimeStatement::DropTag { if_exists, name: self.name()? }))
     }
 
-    /// `DELETE HISTORY [BEFORE point]`
+    /// `DELETE HISTORY [FROM table] [BEFORE point]`
     pub(super) fn delete_history(&mut self) -> Result<Statement> {
         self.expect(Token::Delete)?;
         self.expect_word("HISTORY")?;
+        let table = if self.eat(Token::From) { Some(self.qualified_name()?) } else { None };
         let before = if self.eat(Token::Before) { Some(self.point()?) } else { None };
-        Ok(Statement::Time(TimeStatement::DeleteHistory { before }))
+        Ok(Statement::Time(TimeStatement::DeleteHistory { table, before }))
+    }
+
+    /// `ERASE FROM table WHERE condition`
+    pub(super) fn erase(&mut self) -> Result<Statement> {
+        self.expect_word("ERASE")?;
+        self.expect(Token::From)?;
+        let table = self.qualified_name()?;
+        self.expect(Token::Where)?;
+        let start = self.span.start;
+        self.expression()?;
+        Ok(Statement::Time(TimeStatement::Erase { table, condition: self.span_from(start) }))
     }
 
     /// `RESTORE TABLE table TO point | RESTORE DATABASE TO point`

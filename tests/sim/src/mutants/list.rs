@@ -287,6 +287,8 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a checkpoint does not note how far back a table's history reaches",
         &["table-kept"],
     ),
+    mutant("erased-versions-kept", "src/erase.rs", "versions of erased rows stay", &["erase"]),
+    mutant("erased-pages-left", "src/erase.rs", "what free places hold of erased rows stays", &["erase"]),
     mutant("past-not-reserved", "src/engine.rs", "a commit may take a moment that was read", &["as-of"]),
     mutant("clock-believed", "src/commit.rs", "commits are ordered by the clock alone", &["clock-back"]),
     // Transactions.

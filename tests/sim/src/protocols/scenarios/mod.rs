@@ -2,6 +2,7 @@
 
 mod commits;
 mod conflicts;
+mod erase;
 mod history;
 mod log;
 mod pages;
@@ -19,6 +20,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         pages::SCENARIOS,
         history::SCENARIOS,
         retention::SCENARIOS,
+        erase::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
     ]
