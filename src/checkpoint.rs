@@ -167,7 +167,10 @@ impl Engine {
             Some(Deletion::Before(before)) => (*before).min(view.timestamp),
             _ => Timestamp::ZERO,
         };
-        let horizon = |retention: u64| Timestamp::from_micros(now.saturating_sub(retention)).max(deleted);
+        // What a feed has not been told yet stays, within its caps.
+        let slots = self.kept_for_slots(view).unwrap_or(Timestamp::MAX);
+        let horizon =
+            |retention: u64| Timestamp::from_micros(now.saturating_sub(retention)).min(slots).max(deleted);
         let own = |keep| match keep {
             Keep::Nothing => view.timestamp,
             Keep::For(micros) => horizon(micros),

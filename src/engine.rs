@@ -35,6 +35,7 @@ use smallvec::SmallVec;
 
 use crate::branch::Branch;
 use crate::feed::Subscribers;
+use crate::feed::slot::Slots;
 use crate::history::merging::MergedRun;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
@@ -76,6 +77,8 @@ pub(crate) struct Engine {
     pub(crate) pending: Mutex<VecDeque<Pending>>,
     pub(crate) readers: Readers,
     pub(crate) subscribers: Subscribers,
+    /// The feed slots; changed under the committer only.
+    pub(crate) slots: RwLock<Slots>,
     /// Why the database can't be used any more.
     pub(crate) fault: OnceLock<Error>,
     pub(crate) closed: AtomicBool,
@@ -336,9 +339,7 @@ impl Engine {
         let horizon = match view.retention.rule(space).map(|rule| rule.keep) {
             None => most.max(floor),
             Some(Keep::Nothing) => read.last,
-            Some(Keep::For(micros)) => {
-                floor.max(Timestamp::from_micros(self.env.now().as_micros().saturating_sub(micros)))
-            }
+            Some(Keep::For(micros)) => floor.max(self.ago(micros)),
         };
         horizon.min(read.last)
     }
@@ -388,11 +389,17 @@ impl Engine {
 
     /// From when on all is kept of a branch with this floor, which is read up to `last`.
     pub(crate) fn kept_from(&self, floor: Timestamp, last: Timestamp) -> Timestamp {
-        let kept = self.env.now().as_micros().saturating_sub(self.options.retention);
         if self.options.retention == 0 {
             return last;
         }
-        floor.max(Timestamp::from_micros(kept)).min(last)
+        floor.max(self.ago(self.options.retention)).min(last)
+    }
+
+    /// So many microseconds before now, or where the feed slots begin if that is earlier: as long as their readers need it, others have it
+    /// too. What a floor says of is gone all the same.
+    fn ago(&self, micros: u64) -> Timestamp {
+        let ago = Timestamp::from_micros(self.env.now().as_micros().saturating_sub(micros));
+        self.kept_for_slots(&self.main.view()).map_or(ago, |slots| ago.min(slots))
     }
 
     /// The earliest moment from which on all of `view` is kept, before the branch began too.

@@ -18,6 +18,8 @@ pub const MAX_TAGS: usize = 1_000;
 pub const MAX_BRANCH_NAME: usize = 128;
 /// Branches of a database, main too, and dropped ones that others need.
 pub const MAX_BRANCHES: usize = 10_000;
+/// Feed slots that a database may have.
+pub const MAX_FEEDS: usize = 1_000;
 /// Branches that may lie beneath one: how often a branch can be forked off a branch.
 pub const MAX_BRANCH_DEPTH: usize = 32;
 /// The first number of a keyspace; SQL's tables and indexes have the numbers below it.

@@ -8,6 +8,7 @@ use dosql_sql::catalog::store::CATALOG_SPACE;
 use dosql_sql::value::{Text, Value, format_instant};
 
 use crate::engine::Engine;
+use crate::feed::FeedState;
 use crate::view::View;
 
 /// A row of a table about the database: texts, then a moment as a number and as text.
@@ -31,6 +32,8 @@ impl Engine {
                 .into_iter()
                 .map(|(table, space)| ("table", table.to_string(), self.horizon_of(view, space))),
         );
+        let feeds = self.feeds().into_iter().filter(|feed| feed.state != FeedState::Lost);
+        pins.extend(feeds.map(|feed| ("feed", feed.name, feed.confirmed)));
         pins.extend(self.readers.snapshots().into_iter().map(|at| ("snapshot", String::new(), at)));
         pins.sort_by_key(|(_, _, at)| *at);
         pins.iter().map(|(kind, name, at)| state_row(&[kind, name], *at)).collect()

@@ -15,7 +15,7 @@ use crate::branch::layers::{Beneath, Layer, Span};
 use crate::branch::{Branch, Tip, pins};
 use crate::commit::{Applying, Keeping, apply};
 use crate::engine::{Committer, Counters, Engine};
-use crate::feed::Subscribers;
+use crate::feed::{Subscribers, slot};
 use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::history::memtable::Memtable;
@@ -65,6 +65,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let replayed = replay.finish()?;
     pages.hurry(false);
     let last = replayed.last;
+    let slots = slot::load(&pages.latest(), replayed.system)?;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
     let named = branches.values().filter_map(|it| Some((it.key()?, Arc::clone(it)))).collect();
@@ -105,6 +106,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         pending: Mutex::new(VecDeque::new()),
         readers: Readers::default(),
         subscribers: Subscribers::default(),
+        slots: RwLock::new(slots),
         fault: OnceLock::new(),
         closed: AtomicBool::new(false),
         outdated: AtomicBool::new(is_outdated(&blob)),

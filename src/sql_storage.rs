@@ -133,6 +133,7 @@ impl Storage for Transaction {
             }
             StateTable::Branches => Ok(self.engine.branch_rows()),
             StateTable::Pins => Ok(self.engine.pins(&view)),
+            StateTable::Feeds => Ok(self.engine.feed_rows()),
         }
     }
 

@@ -12,6 +12,7 @@ use dosql_wal::RecordBuilder;
 use crate::branch::Branch;
 use crate::commit::Committed;
 use crate::engine::{Committer, Engine, Pending};
+use crate::feed::slot::{self, SlotRow};
 use crate::limits::{MAX_TAG_NAME, MAX_TAGS};
 use crate::manifest::{SystemChange, TagRow};
 
@@ -178,6 +179,10 @@ impl Engine {
         committer.system = system;
         if changes.iter().any(|change| change.key.starts_with(TagRow::PREFIX)) {
             committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
+        }
+        if changes.iter().any(|change| change.key.starts_with(SlotRow::PREFIX)) {
+            let slots = slot::load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
+            *self.slots.write() = slots;
         }
         Ok(Committed { timestamp, end: appended.end })
     }

@@ -80,6 +80,7 @@ pub enum Code {
     AsOfExpired,
     AsOfNoTable,
     AsOfUnkept,
+    FeedLost,
 }
 
 impl Code {
@@ -120,6 +121,7 @@ impl Code {
             Code::AsOfExpired => "DOSQL_AS_OF_EXPIRED",
             Code::AsOfNoTable => "DOSQL_AS_OF_NO_TABLE",
             Code::AsOfUnkept => "DOSQL_AS_OF_UNKEPT",
+            Code::FeedLost => "DOSQL_FEED_LOST",
         }
     }
 

@@ -30,6 +30,7 @@ options:
 
 options of `dosql changes`:
     --after POSITION         only what was committed after it: the lsn of a change (default 0: all rows, then changes)
+    --slot NAME              resumes this feed slot, and confirms what was printed
     --table NAME             only these tables; may be given more than once
     --where CONDITION        only rows of the table named before it for which this SQL is true
     --format FORMAT          json or debezium (default: json)
@@ -54,6 +55,8 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Changes {
     pub(crate) after: Position,
+    /// The feed slot to resume.
+    pub(crate) slot: Option<String>,
     /// Tables, each with its condition; all where there is none.
     pub(crate) tables: Vec<(String, Option<String>)>,
     pub(crate) format: Format,
@@ -86,7 +89,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     Usage(format!("there is no mode {name}; the modes are {}", Mode::NAMES.join(", ")))
                 })?;
             }
-            Long(name @ ("after" | "table" | "where" | "format" | "follow")) => {
+            Long(name @ ("after" | "slot" | "table" | "where" | "format" | "follow")) => {
                 let name = name.to_owned();
                 changes_option(&name, &mut parser, changes.get_or_insert_default())?;
             }
@@ -96,11 +99,18 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
     }
     match command(words, mode)? {
         Command::Changes { database, .. } => {
-            Ok(Command::Changes { database, changes: changes.unwrap_or_default() })
+            let changes = changes.unwrap_or_default();
+            if changes.slot.is_some() && (changes.after != Position::default() || !changes.tables.is_empty())
+            {
+                return Err(Usage(
+                    "a slot says itself where it is and what it shows: no --after, no --table".into(),
+                ));
+            }
+            Ok(Command::Changes { database, changes })
         }
-        _ if changes.is_some() => {
-            Err(Usage("--after, --table, --where, --format and --follow go with `dosql changes DB`".into()))
-        }
+        _ if changes.is_some() => Err(Usage(
+            "--after, --slot, --table, --where, --format and --follow go with `dosql changes DB`".into(),
+        )),
         other => Ok(other),
     }
 }
@@ -108,6 +118,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
 fn changes_option(name: &str, parser: &mut lexopt::Parser, changes: &mut Changes) -> Result<(), Usage> {
     match name {
         "follow" => changes.follow = true,
+        "slot" => changes.slot = Some(parser.value()?.string()?),
         "after" => {
             let after = parser.value()?.string()?;
             changes.after = after.parse().map_err(|error| Usage(format!("--after: {error}")))?;
@@ -200,6 +211,7 @@ mod tests {
             &["changes", "a", "--where", "x"][..],
             &["changes", "a", "--format", "xml"],
             &["changes", "a", "--after", "yesterday"],
+            &["changes", "a", "--slot", "s", "--table", "t"],
             &["verify", "a", "--follow"],
             &["changes"],
         ] {

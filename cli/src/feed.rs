@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use dosql::feed::Changes as Feed;
+use dosql::feed::{Change, Slot};
 use dosql::{Database, Result};
 
 use crate::args::Changes;
@@ -23,21 +23,18 @@ pub(crate) fn run(
     input: impl Read + Send,
     out: &mut impl Write,
 ) -> Result<bool> {
-    let mut feed = database.feed();
-    for (table, condition) in &wanted.tables {
-        feed = match condition {
-            Some(condition) => feed.rows(table, condition),
-            None => feed.table(table),
-        };
-    }
-    let mut changes = feed.after(wanted.after.clone())?;
-    let mut print = |change: dosql::feed::Change| -> Result<()> {
+    let mut feed = match &wanted.slot {
+        Some(name) => Feed::Slot(database.feed_slot(name)?),
+        None => Feed::Free(open(database, wanted)?),
+    };
+    let mut print = |change: Change| -> Result<()> {
         writeln!(out, "{}", wanted.format.line(&change, name)).map_err(written)
     };
     if !wanted.follow {
-        while let Some(change) = changes.try_next()? {
+        while let Some(change) = feed.changes().try_next()? {
             print(change)?;
         }
+        feed.confirm()?;
         return Ok(true);
     }
     let done = AtomicBool::new(false);
@@ -47,23 +44,60 @@ pub(crate) fn run(
             done.store(true, Ordering::Release);
             clean
         });
-        follow(&mut changes, &done, &mut print)?;
+        follow(&mut feed, &done, &mut print)?;
         statements.join().unwrap_or(Ok(false))
     })
 }
 
-fn follow(
-    changes: &mut Feed,
-    done: &AtomicBool,
-    print: &mut impl FnMut(dosql::feed::Change) -> Result<()>,
-) -> Result<()> {
+/// Where the changes come from.
+enum Feed {
+    Slot(Slot),
+    Free(dosql::feed::Changes),
+}
+
+impl Feed {
+    fn changes(&mut self) -> &mut dosql::feed::Changes {
+        match self {
+            Feed::Slot(slot) => slot.changes(),
+            Feed::Free(changes) => changes,
+        }
+    }
+
+    /// What was printed need not come again.
+    fn confirm(&mut self) -> Result<()> {
+        match self {
+            Feed::Slot(slot) => {
+                let position = Slot::position(slot).clone();
+                slot.ack(position)
+            }
+            Feed::Free(_) => Ok(()),
+        }
+    }
+}
+
+fn open(database: &Database, wanted: &Changes) -> Result<dosql::feed::Changes> {
+    let mut feed = database.feed();
+    for (table, condition) in &wanted.tables {
+        feed = match condition {
+            Some(condition) => feed.rows(table, condition),
+            None => feed.table(table),
+        };
+    }
+    feed.after(wanted.after.clone())
+}
+
+fn follow(feed: &mut Feed, done: &AtomicBool, print: &mut impl FnMut(Change) -> Result<()>) -> Result<()> {
     loop {
         // What was committed before the end is all there when it is looked for after it.
         let ends = done.load(Ordering::Acquire);
-        match changes.next_within(PATIENCE)? {
+        match feed.changes().next_within(PATIENCE)? {
             Some(change) => print(change)?,
-            None if ends => return Ok(()),
-            None => {}
+            None => {
+                feed.confirm()?;
+                if ends {
+                    return Ok(());
+                }
+            }
         }
     }
 }

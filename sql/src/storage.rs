@@ -71,6 +71,8 @@ pub enum StateTable {
     Pins,
     /// The branches: name, parent, fork, created, head, protected, expires, current.
     Branches,
+    /// The feed slots: name, confirmed lsn, its time, lag in bytes and in seconds, state.
+    Feeds,
 }
 
 /// Stands for the catalog as a transaction sees it; see [`Storage::catalog_stamp`].

@@ -102,6 +102,15 @@ impl Wanted {
         self.tables.entry(name.to_ascii_lowercase()).or_default()
     }
 
+    /// These tables, each with the columns to show.
+    pub(crate) fn of_tables(tables: &[(String, Option<Vec<String>>)]) -> Wanted {
+        let mut wanted = Wanted::default();
+        for (table, columns) in tables {
+            wanted.table(table).columns.clone_from(columns);
+        }
+        wanted
+    }
+
     fn is_everything(&self) -> bool {
         self.tables.is_empty() && self.keyspaces.is_empty()
     }

@@ -35,6 +35,11 @@ impl LogTail {
         Some(LogTail { place: engine.subscribers.place(at), at, chain: committer.log_chain })
     }
 
+    /// Everything before it was read.
+    pub(crate) fn position(&self) -> u64 {
+        self.at.get()
+    }
+
     /// The next commits after `after`; `None` where the log has gone on without this reader.
     pub(crate) fn read(&mut self, engine: &Handle, after: Timestamp) -> Result<Option<Batch>> {
         let view = engine.view();

@@ -27,7 +27,7 @@
 //!                                     |
 //!   schema.rs     which table a key belongs to, then      decode.rs   keys and values as rows
 //!   filter.rs     which of them are wanted                json.rs     rows as text
-//! subscribers.rs  who waits
+//! subscribers.rs  who waits       slot.rs   named places that the database remembers
 //! ```
 
 mod change;
@@ -39,6 +39,7 @@ mod log_tail;
 mod past;
 mod raw;
 mod schema;
+pub(crate) mod slot;
 mod snapshot;
 mod stream;
 mod subscribers;
@@ -47,5 +48,6 @@ pub use change::{Change, Column, EntryChange, Event, Object, Op, Position, RowCh
 pub use filter::Feed;
 #[cfg(feature = "json")]
 pub use json::Format;
+pub use slot::{FeedInfo, FeedStart, FeedState, NewFeed, Slot};
 pub use stream::Changes;
 pub(crate) use subscribers::Subscribers;

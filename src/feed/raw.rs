@@ -51,6 +51,11 @@ impl Commits {
         Commits { after, tail: None }
     }
 
+    /// Where the log was read up to, if it is read.
+    pub(crate) fn log_position(&self) -> Option<u64> {
+        self.tail.as_ref().map(LogTail::position)
+    }
+
     /// All commits up to here were read.
     pub(crate) fn complete(&self) -> Timestamp {
         self.after

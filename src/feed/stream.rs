@@ -78,6 +78,11 @@ impl Changes {
         Ok(changes)
     }
 
+    /// Where the log was read up to, if it is read.
+    pub(crate) fn log_position(&self) -> Option<u64> {
+        self.commits.log_position()
+    }
+
     /// Begins with what there is: the schema, unless it was told already, then the rows.
     fn begin_snapshot(&mut self, from: Vec<u8>) {
         let at = self.position.timestamp;

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::parse::ast::{BeginMode, Parsed};
+use dosql_sql::session::{Feed as FeedStatement, FeedStart as FeedStartStatement};
 use dosql_sql::session::{Outcome, Prepared, Run, Session, Step, Transaction as TransactionStatement};
 use dosql_sql::storage::Storage;
 use dosql_sql::temporary::{TemporaryStore, WithTemporary};
@@ -12,6 +13,8 @@ use dosql_sql::value::Text;
 
 use super::statement_cache::StatementCache;
 use crate::database::Database;
+use crate::feed::slot::no_such_feed;
+use crate::feed::{FeedStart, NewFeed};
 use crate::options::Isolation;
 use crate::tags;
 use crate::trace::{span, trace_span};
@@ -238,6 +241,17 @@ impl Core {
                     Some(spaces) => self.database.delete_history_of(spaces.clone(), *before),
                 }
             }
+            TransactionStatement::CreateFeed(feed) => {
+                self.refuse_inside("create a feed")?;
+                let made = self.database.make_feed(&feed.name, &new_feed(feed))?;
+                let there = || Error::invalid(format!("there is already a feed {}", feed.name));
+                if made || feed.if_not_exists { Ok(()) } else { Err(there()) }
+            }
+            TransactionStatement::DropFeed { name, if_exists } => {
+                self.refuse_inside("drop a feed")?;
+                let dropped = self.database.unmake_feed(name)?;
+                if dropped || *if_exists { Ok(()) } else { Err(no_such_feed(name)) }
+            }
             TransactionStatement::Erase { .. } => Err(misuse("ERASE is carried out apart")),
             TransactionStatement::Commit => self.commit(),
             TransactionStatement::Rollback => self.rollback(),
@@ -391,6 +405,26 @@ impl Core {
         let open = self.open.as_mut().ok_or_else(missing)?;
         let at = open.savepoints.iter().rposition(|(known, _)| known.eq_ignore_ascii_case(name));
         Ok((open, at.ok_or_else(missing)?))
+    }
+}
+
+/// What CREATE FEED asks for.
+fn new_feed(feed: &FeedStatement) -> NewFeed {
+    let default = NewFeed::default();
+    let names = |names: &Vec<Text>| names.iter().map(Text::to_string).collect();
+    NewFeed {
+        from: match feed.from {
+            FeedStartStatement::Current => FeedStart::Current,
+            FeedStartStatement::At(at) => FeedStart::After(at),
+            FeedStartStatement::Snapshot => FeedStart::Snapshot,
+        },
+        tables: feed
+            .tables
+            .iter()
+            .map(|(table, columns)| (table.to_string(), columns.as_ref().map(names)))
+            .collect(),
+        max_lag_bytes: feed.max_lag_bytes.unwrap_or(default.max_lag_bytes),
+        max_age: feed.max_age.unwrap_or(default.max_age),
     }
 }
 

@@ -406,6 +406,10 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
             let shown = &["name", "parent", "fork", "created", "head", "protected", "expires", "current"];
             (TableFunction::State(StateTable::Branches), shown, &[])
         }
+        "dosql_feeds" => {
+            let shown = &["name", "confirmed_lsn", "confirmed", "lag_bytes", "lag_seconds", "state"];
+            (TableFunction::State(StateTable::Feeds), shown, &[])
+        }
         "dosql_pins" => (TableFunction::State(StateTable::Pins), &["kind", "name", "lsn", "time"], &[]),
         _ => return super::pragma::table_function(name),
     };

@@ -136,7 +136,7 @@ fn rowid(function: TableFunction) -> (usize, i64) {
         ),
         // Its rows bring theirs.
         TableFunction::Schema => (usize::MAX, 0),
-        TableFunction::State(_) => (4, 1),
+        TableFunction::State(_) => (8, 1),
         TableFunction::Log => (7, 1),
     }
 }

@@ -207,6 +207,7 @@ fn function_name(function: TableFunction) -> &'static str {
         TableFunction::State(StateTable::Tags) => "dosql_tags",
         TableFunction::State(StateTable::Pins) => "dosql_pins",
         TableFunction::State(StateTable::Branches) => "dosql_branches",
+        TableFunction::State(StateTable::Feeds) => "dosql_feeds",
     }
 }
 

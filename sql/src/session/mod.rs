@@ -16,6 +16,6 @@ mod prepare;
 mod run;
 mod state;
 
-pub use prepare::{Prepared, Transaction};
+pub use prepare::{Feed, FeedStart, Prepared, Transaction};
 pub use run::{Outcome, Run, Step};
 pub use state::{Counters, Session, Settings};

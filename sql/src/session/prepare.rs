@@ -16,8 +16,8 @@ use crate::dml::direct::Direct;
 use crate::dml::plan::Change;
 use crate::dml::{Programs, trigger};
 use crate::parse::ast::{
-    AsOf, BeginMode, BranchOptions, BranchStatement, CreateTable, NameId, OnMergeConflict, Parsed,
-    QualifiedName, Statement, TableBody, TimeStatement,
+    AsOf, BeginMode, BranchOptions, BranchStatement, CreateFeed, CreateTable, FeedFrom, List, NameId,
+    OnMergeConflict, Parsed, QualifiedName, Statement, TableBody, TimeStatement,
 };
 use crate::plan::{OutputColumn, Query};
 use crate::storage::Storage;
@@ -85,11 +85,41 @@ pub enum Transaction {
         spaces: Option<Vec<SpaceId>>,
         before: Option<Timestamp>,
     },
+    /// CREATE FEED.
+    CreateFeed(Feed),
+    /// DROP FEED.
+    DropFeed {
+        name: Text,
+        if_exists: bool,
+    },
     /// ERASE: of a table, by a condition in SQL.
     Erase {
         table: Text,
         condition: Text,
     },
+}
+
+/// What CREATE FEED makes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub struct Feed {
+    pub name: Text,
+    pub if_not_exists: bool,
+    pub from: FeedStart,
+    /// Each with its columns, or all.
+    pub tables: Vec<(Text, Option<Vec<Text>>)>,
+    pub max_lag_bytes: Option<u64>,
+    /// In microseconds.
+    pub max_age: Option<u64>,
+}
+
+/// Where a feed begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum FeedStart {
+    Current,
+    At(Timestamp),
+    Snapshot,
 }
 
 impl Transaction {
@@ -338,6 +368,10 @@ fn time_statement(cx: &BindContext<'_>, statement: &TimeStatement) -> Result<(Pl
         }
         TimeStatement::CreateTag { if_not_exists, name: tag, as_of } => point(cx, *as_of)?
             .map(|at| Transaction::CreateTag { name: name(*tag), at, if_not_exists: *if_not_exists }),
+        TimeStatement::CreateFeed(feed) => create_feed(cx, feed)?,
+        TimeStatement::DropFeed { if_exists, name: feed } => {
+            Some(Transaction::DropFeed { name: name(*feed), if_exists: *if_exists })
+        }
         TimeStatement::DropTag { if_exists, name: tag } => {
             Some(Transaction::DropTag { name: name(*tag), if_exists: *if_exists })
         }
@@ -398,6 +432,30 @@ fn ttl(options: &BranchOptions) -> Result<Option<Option<u64>>> {
     let micros = seconds.zip(count).and_then(|(seconds, count)| count.checked_mul(seconds * 1_000_000));
     let wrong = || Error::invalid(format!("'{text}' is no length of time: write '48 hours', '7 days' or so"));
     micros.map(|micros| Some(Some(micros))).ok_or_else(wrong)
+}
+
+fn create_feed(cx: &BindContext<'_>, feed: &CreateFeed) -> Result<Option<Transaction>> {
+    let name = |id: &NameId| cx.ast[*id].text.clone();
+    let from = match feed.from {
+        FeedFrom::Current => FeedStart::Current,
+        FeedFrom::Snapshot => FeedStart::Snapshot,
+        FeedFrom::Point(at) => match bind_point(cx, at)? {
+            Some(at) => FeedStart::At(at),
+            None => return Ok(None),
+        },
+    };
+    let columns = |list: &List<NameId>| {
+        let columns: Vec<Text> = cx.ast.list(*list).iter().map(name).collect();
+        (!columns.is_empty()).then_some(columns)
+    };
+    Ok(Some(Transaction::CreateFeed(Feed {
+        name: name(&feed.name),
+        if_not_exists: feed.if_not_exists,
+        from,
+        tables: feed.tables.iter().map(|(table, list)| (name(table), columns(list))).collect(),
+        max_lag_bytes: feed.max_lag_bytes,
+        max_age: feed.max_age,
+    })))
 }
 
 /// A table of the database as it is now. The statement is bound anew for each run: the schema may be another by then.

@@ -167,6 +167,8 @@ impl Db {
             Transaction::CreateTag { .. }
             | Transaction::DropTag { .. }
             | Transaction::DeleteHistory { .. }
+            | Transaction::CreateFeed(_)
+            | Transaction::DropFeed { .. }
             | Transaction::Erase { .. } => {
                 return Err(Error::unsupported("there is no past here"));
             }

@@ -1,6 +1,6 @@
 //! Points and periods of the past, and the statements about them.
 
-use super::{ExprId, NameId, QualifiedName, Span};
+use super::{ExprId, List, NameId, QualifiedName, Span};
 
 /// A point in the past, or another branch: `[TIMESTAMP] expr | LSN expr | TAG name | BRANCH name`
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +52,29 @@ pub enum Versioning {
 /// What a clause about SYSTEM VERSIONING says, and where it stands.
 pub type VersioningClause = (Versioning, Span);
 
+/// `CREATE FEED`
+#[derive(Clone, Debug)]
+#[allow(missing_docs)]
+pub struct CreateFeed {
+    pub if_not_exists: bool,
+    pub name: NameId,
+    pub from: FeedFrom,
+    /// Each with its columns, or all.
+    pub tables: Vec<(NameId, List<NameId>)>,
+    pub max_lag_bytes: Option<u64>,
+    /// In microseconds.
+    pub max_age: Option<u64>,
+}
+
+/// Where a feed begins.
+#[derive(Clone, Copy, Debug)]
+#[allow(missing_docs)]
+pub enum FeedFrom {
+    Current,
+    Point(AsOf),
+    Snapshot,
+}
+
 /// A statement about the past that is none of SQLite's.
 #[derive(Clone, Debug)]
 #[allow(missing_docs)]
@@ -60,6 +83,10 @@ pub enum TimeStatement {
     CreateTag { if_not_exists: bool, name: NameId, as_of: Option<AsOf> },
     /// `DROP TAG [IF EXISTS] name`
     DropTag { if_exists: bool, name: NameId },
+    /// `CREATE FEED [IF NOT EXISTS] name [FROM ..] [FOR TABLE ..] [WITH (..)]`
+    CreateFeed(CreateFeed),
+    /// `DROP FEED [IF EXISTS] name`
+    DropFeed { if_exists: bool, name: NameId },
     /// `DELETE HISTORY [FROM table] [BEFORE point]`
     DeleteHistory { table: Option<QualifiedName>, before: Option<AsOf> },
     /// `ERASE FROM table WHERE condition`; the condition's text.

@@ -14,6 +14,7 @@ mod branch;
 mod call;
 mod dml;
 mod expression;
+mod feed;
 mod from;
 mod operand;
 mod schema;

@@ -21,6 +21,9 @@ impl Parser<'_> {
         if self.at_word("BRANCH") {
             return self.create_branch();
         }
+        if self.at_word("FEED") {
+            return self.create_feed();
+        }
         if self.at(Token::Virtual) {
             return Err(self.unsupported("virtual tables are not supported"));
         }
@@ -142,6 +145,9 @@ impl Parser<'_> {
     /// DROP ..
     pub(super) fn drop_object(&mut self) -> Result<Statement> {
         self.expect(Token::Drop)?;
+        if self.at_word("FEED") {
+            return self.drop_feed();
+        }
         if self.at_word("TAG") {
             return self.drop_tag();
         }
