@@ -24,6 +24,7 @@ impl Engine {
     pub(crate) fn pins(&self, view: &View) -> Vec<Vec<Value>> {
         let mut pins = vec![("retention", String::new(), self.horizon(view))];
         pins.extend(view.tags.iter().map(|tag| ("tag", tag.name.clone(), tag.at)));
+        pins.extend(self.forks(view.branch).into_iter().map(|(name, at)| ("branch", name, at)));
         // Once for a table and its indexes.
         let named = view.retention.rules().filter(|(space, _)| *space > CATALOG_SPACE);
         let named: BTreeMap<&Text, SpaceId> = named.map(|(space, rule)| (&rule.table, space)).collect();

@@ -8,7 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use common::crash::storage;
-use dosql::{Database, Durability, Env, ManualClock, NewBranch, Options, Result, SeededEntropy, Timestamp};
+use dosql::{Database, Durability, Env, ManualClock, Merge, NewBranch, OnConflict, Options, Result};
+use dosql::{SeededEntropy, Timestamp};
 use dosql_wal::{CrashDirectory, Surviving};
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -33,6 +34,8 @@ fn open(directory: &CrashDirectory) -> Result<Database> {
 struct Lived {
     worlds: Vec<World>,
     acknowledged: usize,
+    /// What a life without a crash came to.
+    script: Vec<World>,
 }
 
 impl Lived {
@@ -43,6 +46,24 @@ impl Lived {
         self.worlds.push(world);
         act()?;
         self.acknowledged = self.worlds.len();
+        Ok(())
+    }
+}
+
+impl Lived {
+    /// A merge: what it leads to is known from a life without a crash.
+    fn merge(&mut self, db: &Database, from: &str) -> Result<()> {
+        let known = self.script.get(self.worlds.len()).cloned();
+        self.step(
+            |after| *after = known.clone().unwrap_or_default(),
+            || {
+                let how = Merge { on_conflict: OnConflict::Theirs, ..Merge::default() };
+                db.merge(from, &how).map(|_| ())
+            },
+        )?;
+        if known.is_none() {
+            *self.worlds.last_mut().unwrap() = world(db);
+        }
         Ok(())
     }
 }
@@ -93,6 +114,9 @@ fn live(directory: &CrashDirectory, lived: &mut Lived) -> Result<()> {
         lived.step(move |world| drop(world.remove(&gone)), || db.drop_branch(&one))?;
         put(lived, &two, round + 40)?;
         db.checkpoint()?;
+        lived.merge(&db, &two)?;
+        put(lived, &two, round + 50)?;
+        lived.merge(&db, &two)?;
         if round == 1 {
             let gone = two.clone();
             lived.step(move |world| drop(world.remove(&gone)), || db.drop_branch(&two))?;
@@ -140,12 +164,13 @@ fn a_crash_at_any_write_loses_no_branch_and_nothing_on_one() {
     let whole = CrashDirectory::new();
     let mut lived = Lived::default();
     live(&whole, &mut lived).unwrap();
+    let script = lived.worlds;
     let operations = whole.operations();
     assert!(operations > 60, "{operations}");
     for operation in 0..operations {
         let directory = CrashDirectory::new();
         directory.crash_at(operation);
-        let mut lived = Lived::default();
+        let mut lived = Lived { script: script.clone(), ..Lived::default() };
         let error = live(&directory, &mut lived).err();
         if let Some(error) = error {
             assert!(

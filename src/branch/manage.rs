@@ -331,6 +331,19 @@ impl Engine {
         gone
     }
 
+    /// The branches that fork off one, with the moments; one that was dropped has no name.
+    pub(crate) fn forks(&self, parent: u32) -> Vec<(String, Timestamp)> {
+        let committer = self.committer.lock();
+        let mut forks = Vec::new();
+        for branch in committer.branches.values() {
+            let tip = branch.tip.lock();
+            if let Some((_, at)) = tip.row.fork.filter(|(from, _)| *from == parent) {
+                forks.push((if tip.row.dropped { String::new() } else { tip.row.name.clone() }, at));
+            }
+        }
+        forks
+    }
+
     /// All branches that can be used, by name.
     pub(crate) fn list_branches(&self) -> Vec<BranchInfo> {
         let branches: Vec<Arc<Branch>> = self.branches.read().values().cloned().collect();
