@@ -1,5 +1,6 @@
 //! Carries out what the command line asks for, on the process's own input and output.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
@@ -13,8 +14,10 @@ use crate::{feed, output, pipe, prompt, report, shell};
 /// Runs the command with these arguments, the program's name left out. The exit code is 2 where they make no sense, 1 where
 /// something failed.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let gone = Cell::new(false);
+    let mut out = Outlet { inner: io::stdout().lock(), gone: &gone };
     let done = match args::parse(arguments) {
-        Ok(command) => carry_out(command),
+        Ok(command) => carry_out(command, &mut out),
         Err(Usage(message)) => {
             complain(&message);
             return ExitCode::from(2);
@@ -23,6 +26,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
+        // Whoever reads has read enough.
+        Err(_) if gone.get() => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("Error: {error}"));
             ExitCode::FAILURE
@@ -30,43 +35,69 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The standard output, which notes when nobody reads it any more.
+struct Outlet<'g> {
+    inner: io::StdoutLock<'static>,
+    gone: &'g Cell<bool>,
+}
+
+impl Outlet<'_> {
+    fn note<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::BrokenPipe) {
+            self.gone.set(true);
+        }
+        result
+    }
+}
+
+impl Write for Outlet<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let result = self.inner.write(bytes);
+        self.note(result)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let result = self.inner.flush();
+        self.note(result)
+    }
+}
+
 /// Whether all went well. What went wrong and was told already is no error.
-fn carry_out(command: Command) -> Result<bool> {
-    let mut out = io::stdout().lock();
+fn carry_out(command: Command, out: &mut impl Write) -> Result<bool> {
     match command {
-        Command::Help => say(&mut out, args::USAGE),
-        Command::Version => say(&mut out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
+        Command::Help => say(out, args::USAGE),
+        Command::Version => say(out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Shell { database, sql, mode } => {
             let database = open(&database, true)?;
-            let clean = run_shell(&database, sql, mode, &mut out)?;
+            let clean = run_shell(&database, sql, mode, out)?;
             database.close()?;
             Ok(clean)
         }
         Command::Pipe { database } => {
             let database = open(&database, true)?;
-            pipe::run(&database, io::stdin().lock(), &mut out)?;
+            pipe::run(&database, io::stdin().lock(), out)?;
             database.close()?;
             Ok(true)
         }
-        Command::Verify { database } => report::verify(&open(&database, false)?, &mut out),
+        Command::Verify { database } => report::verify(&open(&database, false)?, out),
         Command::Compact { database } => {
             let database = open(&database, false)?;
             let bytes = database.compact()?;
             database.close()?;
-            say(&mut out, &format!("{bytes} bytes given back\n"))
+            say(out, &format!("{bytes} bytes given back\n"))
         }
         Command::Backup { database, target } => {
             let at = open(&database, false)?.backup(&target)?;
-            say(&mut out, &format!("copied as of {at}\n"))
+            say(out, &format!("copied as of {at}\n"))
         }
         Command::Changes { database, changes } => {
             let name = database.clone();
             let database = open(&database, changes.follow)?;
-            let clean = feed::run(&database, &name, &changes, io::stdin(), &mut out)?;
+            let clean = feed::run(&database, &name, &changes, io::stdin(), out)?;
             database.close()?;
             Ok(clean)
         }
-        Command::Stats { database } => report::stats(&open(&database, false)?, &mut out),
+        Command::Stats { database } => report::stats(&open(&database, false)?, out),
     }
 }
 

@@ -1,6 +1,6 @@
 //! The `dosql` command, as a user runs it.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
@@ -294,4 +294,21 @@ fn changes_are_printed_as_json_after_any_of_them_and_as_they_come() {
     assert_eq!(followed[0]["source"]["lsn"].as_u64().map(|lsn| lsn / 1000), followed[0]["ts_ms"].as_u64());
     assert_eq!(followed[2]["transaction"]["total_order"], 1);
     assert!(complaint(&dosql(&["changes", &db, "--table", "nope"], b"")).contains("no such table: nope"));
+}
+
+#[test]
+fn a_reader_that_has_read_enough_is_no_error() {
+    let (_folder, database) = folder();
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n";
+    let mut child = Command::new(env!("CARGO_BIN_EXE_dosql"))
+        .args([database.as_str(), sql])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 16];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
