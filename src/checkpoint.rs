@@ -27,7 +27,7 @@ use crate::history::cursor::{MemtableCursor, Versions};
 use crate::history::memtable::Memtable;
 use crate::history::merging::MergedRun;
 use crate::history::{History, key};
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::retention::{Floor, Floors, Horizons, Keep, Retention};
 use crate::tags;
 use crate::trace::span;
@@ -224,7 +224,13 @@ impl Engine {
         for apart in built.apart {
             writer.adopt(apart);
         }
-        let (mut system, mut decided, mut gone) = (committer.system, Vec::new(), Vec::new());
+        let (mut system, mut decided) = (committer.system, Vec::new());
+        let gone: Vec<u32> =
+            built.plans.iter().filter(|(_, plan)| plan.of_gone).map(|(number, _)| *number).collect();
+        // Their numbers may be given again: nothing may name them.
+        for tag in committer.tags.iter().filter(|tag| gone.contains(&tag.branch)) {
+            writer.remove(&mut system, &TagRow::key(&tag.name))?;
+        }
         let mut retention = Arc::clone(&committer.retention);
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
@@ -232,11 +238,11 @@ impl Engine {
             let mut plan = made.unwrap_or_else(|| Plan::of_new(&tip));
             if plan.of_gone {
                 plan.remove_system_rows(branch.number, &mut writer, &mut system)?;
-                gone.push(branch.number);
                 continue;
             }
             plan.add_run(&mut writer, [], &[&tip.history.memtable])?;
-            let row = plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version)?;
+            let row =
+                plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version, &gone)?;
             if branch.number == MAIN_BRANCH {
                 retention = plan.retention(&retention, &tip);
             }
@@ -269,7 +275,9 @@ impl Engine {
             tip.next_run = plan.next_run;
             tip.row = row;
         }
-        self.forget_branches(&mut committer, &gone);
+        if !gone.is_empty() {
+            self.forget_branches(&mut committer, &gone);
+        }
         let views = self.renew_views(&mut committer);
         Ok(Begun { frozen, views, end, chain })
     }
@@ -319,14 +327,22 @@ impl Engine {
 
     /// Forgets branches that are gone, and what they pinned.
     fn forget_branches(&self, committer: &mut Committer, gone: &[u32]) {
-        if gone.is_empty() {
-            return;
-        }
+        committer.tags = committer.tags.iter().filter(|tag| !gone.contains(&tag.branch)).cloned().collect();
         committer.branches.retain(|number, _| !gone.contains(number));
         let rows: Vec<BranchRow> =
             committer.branches.values().map(|branch| branch.tip.lock().row.clone()).collect();
         for (&number, branch) in &committer.branches {
             branch.tip.lock().pins = pins(number, &committer.tags, rows.iter());
+        }
+    }
+
+    /// Lets the views of all branches say what is so now, where there are several.
+    pub(crate) fn renew_all(&self) {
+        let mut committer = self.committer.lock();
+        if committer.branches.len() > 1 {
+            let views = self.renew_views(&mut committer);
+            drop(committer);
+            self.show_again(&views);
         }
     }
 
@@ -615,6 +631,7 @@ impl Plan {
         writer: &mut PageWriter<'_>,
         system: &mut Root,
         version: Timestamp,
+        gone: &[u32],
     ) -> Result<BranchRow> {
         for run in &self.gone {
             writer.remove(system, &Run::key(branch, run.number))?;
@@ -623,7 +640,8 @@ impl Plan {
         for run in self.runs.iter().filter(is_new) {
             writer.set(system, &Run::key(branch, run.number), version, &run.encode())?;
         }
-        let row = tip.current_row(self.floor(tip));
+        let mut row = tip.current_row(self.floor(tip));
+        row.merged.retain(|merge| !gone.contains(&merge.from));
         if row != tip.row {
             writer.set(system, &BranchRow::key(branch), version, &row.encode())?;
         }

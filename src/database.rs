@@ -107,7 +107,7 @@ impl Database {
     ///
     /// Fails where there is none of that name.
     pub fn drop_tag(&self, name: &str) -> Result<()> {
-        if self.0.drop_tag(self.0.branch(), name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
+        if self.0.drop_tag(name)? { Ok(()) } else { Err(tags::no_such_tag(name)) }
     }
 
     /// All tags of moments that this branch can see, by name.

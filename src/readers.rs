@@ -124,12 +124,7 @@ impl Engine {
         if !self.counters.relieved.fetch_add(1, Ordering::Relaxed).is_multiple_of(OFTEN) {
             return;
         }
-        let mut committer = self.committer.lock();
-        if committer.branches.len() > 1 {
-            let views = self.renew_views(&mut committer);
-            drop(committer);
-            self.show_again(&views);
-        }
+        self.renew_all();
     }
 
     /// Turns readers of old views into readers of the past where old images take more memory than they may.

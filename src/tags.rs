@@ -96,7 +96,7 @@ impl Engine {
         if let Some(at) = at {
             self.view_at(branch, at)?;
         }
-        let committed = {
+        let (owner, committed) = {
             let mut committer = self.committer.lock();
             if find(&committer.tags, name).is_some() {
                 let message = format!("there is already a tag {name}");
@@ -113,28 +113,34 @@ impl Engine {
             let at = at.unwrap_or(latest.timestamp);
             // What a table has dropped already no tag can keep.
             self.check_horizon_of_all(&latest, at)?;
-            let row = TagRow { name: name.to_owned(), branch: branch.number, at };
+            // What was before a branch began is kept by the one that it came from.
+            let owner = latest.read_at(at).branch;
+            let owner = Arc::clone(committer.branches.get(&owner).unwrap_or(branch));
+            let row = TagRow { name: name.to_owned(), branch: owner.number, at };
             let change = SystemChange { key: TagRow::key(name), value: Some(row.encode()) };
-            self.commit_system(&mut committer, branch, &[change])?
+            let committed = self.commit_system(&mut committer, &owner, &[change])?;
+            (owner, committed)
         };
         drop(one);
-        self.acknowledge(branch, &committed, self.options.durability)?;
+        self.acknowledge(&owner, &committed, self.options.durability)?;
+        self.renew_all();
         Ok(true)
     }
 
     /// Drops a tag: what it alone kept may go. Whether there was one.
-    pub(crate) fn drop_tag(&self, branch: &Arc<Branch>, name: &str) -> Result<bool> {
+    pub(crate) fn drop_tag(&self, name: &str) -> Result<bool> {
         self.check_writable()?;
         self.upgrade_format()?;
-        let committed = {
+        let (owner, committed) = {
             let mut committer = self.committer.lock();
-            if find(&committer.tags, name).is_none() {
-                return Ok(false);
-            }
+            let Some(owner) = find(&committer.tags, name).map(|tag| tag.branch) else { return Ok(false) };
+            let owner = Arc::clone(committer.branches.get(&owner).unwrap_or(&self.main));
             let change = SystemChange { key: TagRow::key(name), value: None };
-            self.commit_system(&mut committer, branch, &[change])?
+            let committed = self.commit_system(&mut committer, &owner, &[change])?;
+            (owner, committed)
         };
-        self.acknowledge(branch, &committed, self.options.durability)?;
+        self.acknowledge(&owner, &committed, self.options.durability)?;
+        self.renew_all();
         Ok(true)
     }
 

@@ -440,3 +440,34 @@ fn a_branch_that_nobody_writes_does_not_pin_what_its_parent_was() {
     let read = draft.read().unwrap();
     assert!(read.iter(&space).unwrap().all(|entry| entry.unwrap().1 == [0u8; 500]));
 }
+
+#[test]
+fn a_tag_of_a_moment_before_a_branch_began_is_one_of_its_parent() {
+    let options = Options { retention: 0, ..Options::default() };
+    let db = Database::open(Storage::memory(), options).unwrap();
+    let space = db.keyspace("s").unwrap();
+    let then = put(&db, &space, "a", "1");
+    let draft = db.create_branch("draft", &NewBranch::default()).unwrap();
+    put(&draft, &space, "a", "2");
+    draft.create_tag("begun", Some(then)).unwrap();
+    draft.create_tag("own", None).unwrap();
+    put(&draft, &space, "a", "3");
+    put(&db, &space, "a", "main");
+    let names = |db: &Database| db.tags().into_iter().map(|tag| tag.name).collect::<Vec<_>>();
+    assert_eq!(
+        (names(&db), names(&draft)),
+        (vec!["begun".to_owned()], vec!["begun".to_owned(), "own".to_owned()])
+    );
+    let own = draft.tags()[1].at;
+    db.drop_branch("draft").unwrap();
+    db.checkpoint().unwrap();
+    db.checkpoint().unwrap();
+    assert_eq!(db.read_at(then).unwrap().get(&space, "a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert!(draft.read_at(own).is_err());
+    db.create_tag("own", None).unwrap();
+    db.drop_tag("own").unwrap();
+    db.drop_tag("begun").unwrap();
+    put(&db, &space, "a", "again");
+    assert_eq!(db.read_at(then).err().unwrap().code(), Code::AsOfExpired);
+    assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+}

@@ -231,7 +231,7 @@ impl Core {
             TransactionStatement::DropTag { name, if_exists } => {
                 self.refuse_inside("drop a tag")?;
                 let handle = &self.database.0;
-                let dropped = handle.drop_tag(handle.branch(), name)?;
+                let dropped = handle.drop_tag(name)?;
                 if dropped || *if_exists { Ok(()) } else { Err(tags::no_such_tag(name)) }
             }
             TransactionStatement::DeleteHistory { spaces, before } => {
