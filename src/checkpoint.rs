@@ -262,6 +262,7 @@ impl Engine {
             Kind::Short => writer.freeze_short(&meta.encode()),
         };
         let frozen = frozen.map_err(|error| self.poison(error))?;
+        self.note_epoch(frozen.epoch(), version);
         drop(writer);
         committer.stored_floors = retention.floors().clone();
         committer.retention = retention;

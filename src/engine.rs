@@ -77,6 +77,8 @@ pub(crate) struct Engine {
     pub(crate) pending: Mutex<VecDeque<Pending>>,
     pub(crate) readers: Readers,
     pub(crate) subscribers: Subscribers,
+    /// Checkpoints by their numbers: no page of that or a lower one has a change at or after this moment.
+    pub(crate) epochs: Mutex<VecDeque<(u64, Timestamp)>>,
     /// The feed slots; changed under the committer only.
     pub(crate) slots: RwLock<Slots>,
     /// Why the database can't be used any more.
@@ -429,6 +431,27 @@ impl Engine {
         let view = branch.view();
         self.check_horizon(&view, at)?;
         Ok(view)
+    }
+
+    /// Notes a checkpoint that was frozen before `version` was.
+    pub(crate) fn note_epoch(&self, epoch: u64, version: Timestamp) {
+        const KNOWN: usize = 512;
+        let mut epochs = self.epochs.lock();
+        if epochs.len() >= KNOWN {
+            // Of the older half every other will do: more of a tree is read than need be.
+            let mut nth = 0;
+            epochs.retain(|_| {
+                nth += 1;
+                nth > KNOWN / 2 || nth % 2 == 1
+            });
+        }
+        epochs.push_back((epoch, version));
+    }
+
+    /// The highest number of a page that surely has no change after `from`; 0 where none is known.
+    pub(crate) fn unchanged_since(&self, from: Timestamp) -> u64 {
+        let epochs = self.epochs.lock();
+        epochs.iter().rev().find(|(_, version)| version.previous() <= from).map_or(0, |(epoch, _)| *epoch)
     }
 
     /// Refuses a moment whose history may be gone, of whatever is kept longest.

@@ -65,6 +65,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let replayed = replay.finish()?;
     pages.hurry(false);
     let last = replayed.last;
+    // What was replayed will be written by the next.
+    let epoch = pages.writer().epoch() - 1;
     let slots = slot::load(&pages.latest(), replayed.system)?;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
@@ -107,6 +109,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         readers: Readers::default(),
         subscribers: Subscribers::default(),
         slots: RwLock::new(slots),
+        epochs: Mutex::new(VecDeque::from([(epoch, meta.checkpoint)])),
         fault: OnceLock::new(),
         closed: AtomicBool::new(false),
         outdated: AtomicBool::new(is_outdated(&blob)),

@@ -124,6 +124,16 @@ impl Storage for Transaction {
         self.raw_versions(range, from, to).map(|walk| -> Box<dyn Versions> { Box::new(walk) })
     }
 
+    fn changed_versions(
+        &self,
+        range: &KeyRange,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Box<dyn Versions>> {
+        let walk = self.raw_versions(range, from, to)?;
+        Ok(Box::new(walk.skipping(self.engine.unchanged_since(from))))
+    }
+
     fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<Value>>> {
         let view = Arc::clone(&self.reader.sight().view);
         match table {

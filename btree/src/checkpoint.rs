@@ -183,10 +183,18 @@ pub struct Frozen {
     frees: Vec<PageId>,
     /// The lowest page number that its state has never used.
     pub(crate) next: u64,
+    /// Its number.
+    epoch: u64,
     meta: Vec<u8>,
 }
 
 impl Frozen {
+    /// The number of the checkpoint: pages that are changed from now on have a higher one.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
     /// Writes the batch. Needs no turn: commits go on meanwhile.
     ///
     /// # Errors
@@ -303,7 +311,8 @@ impl PageWriter<'_> {
         let dirty = Arc::new(std::mem::take(&mut state.dirty));
         state.frozen = Some(Arc::clone(&dirty));
         state.epoch += 1;
-        Ok(Frozen { snapshot, dirty, list, frees, next: meta.next, meta: meta.encode(pages.page_size) })
+        let (epoch, next) = (meta.epoch, meta.next);
+        Ok(Frozen { snapshot, dirty, list, frees, next, epoch, meta: meta.encode(pages.page_size) })
     }
 
     /// Ends a checkpoint whose batch is durable: what the one before it freed may be used again. Drop what it returns without the

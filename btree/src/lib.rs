@@ -15,6 +15,7 @@
 
 mod alloc;
 mod chain_io;
+mod changed;
 mod check;
 mod checkpoint;
 pub mod conformance;
@@ -33,6 +34,7 @@ mod store;
 mod table;
 mod writer;
 
+pub use changed::ChangedLeaf;
 pub use check::TreeCheck;
 pub use checkpoint::Frozen;
 pub use cursor::{Cursor, Stop, Way};

@@ -197,6 +197,16 @@ pub trait Storage {
         Err(dosql_base::Error::unsupported("this storage does not list versions"))
     }
 
+    /// As [`Storage::versions`], but that keys which have not changed after `from` may be left out: what is needed to tell what differs.
+    fn changed_versions(
+        &self,
+        range: &KeyRange,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Box<dyn Versions>> {
+        self.versions(range, from, to)
+    }
+
     /// What it knows about itself.
     fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<crate::value::Value>>> {
         let _ = table;

@@ -321,6 +321,15 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.versions(range, from, to)
     }
 
+    fn changed_versions(
+        &self,
+        range: &KeyRange,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Box<dyn Versions>> {
+        self.main.changed_versions(range, from, to)
+    }
+
     fn state_rows(&self, table: StateTable) -> Result<Vec<Vec<Value>>> {
         self.main.state_rows(table)
     }

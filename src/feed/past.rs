@@ -20,7 +20,7 @@ const MOST: usize = 1 << 16;
 /// The earliest commits after `after`.
 pub(crate) fn read(engine: &Handle, after: Timestamp) -> Result<Batch> {
     let view = engine.view();
-    let found = find(&view, after, MOST)?;
+    let found = find(&view, engine.unchanged_since(after), after, MOST)?;
     let mut batch = Batch { commits: Vec::new(), complete: found.complete, from: after };
     for (timestamp, stored) in &found.changes {
         if batch.commits.last().is_none_or(|commit| commit.timestamp != *timestamp) {
@@ -68,13 +68,21 @@ impl Found {
     }
 }
 
-fn find(view: &View, after: Timestamp, most: usize) -> Result<Found> {
+fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Found> {
     let mut found = Found { changes: BTreeSet::new(), complete: view.timestamp, after, most };
     let mut tree = view.pages.cursor(view.root);
-    let mut here = tree.seek(&[])?;
-    while here {
-        found.note(tree.version(), tree.key());
-        here = tree.next()?;
+    let mut from = Vec::new();
+    // Leaf by leaf, of those that have changed.
+    while let Some(leaf) = view.pages.changed_leaf(view.root, unchanged, &from)? {
+        let mut here = tree.seek(&leaf.low)?;
+        while here && leaf.high.as_ref().is_none_or(|high| tree.key() < high.as_slice()) {
+            found.note(tree.version(), tree.key());
+            here = tree.next()?;
+        }
+        match leaf.high {
+            Some(high) => from = high,
+            None => break,
+        }
     }
     for run in view.history.runs.iter().filter(|run| run.last_end > after) {
         find_versions(view.pages.cursor(run.root), &mut found)?;
@@ -150,7 +158,7 @@ mod tests {
         for most in [1, 4, 7, 1000] {
             let (mut found, mut after) = (Vec::new(), begin);
             while after < db.last_commit() {
-                let part = find(&db.0.view(), after, most).unwrap();
+                let part = find(&db.0.view(), 0, after, most).unwrap();
                 assert!(part.complete > after, "{most}");
                 for (at, _) in &part.changes {
                     match found.last_mut() {

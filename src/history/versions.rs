@@ -53,7 +53,21 @@ struct Layer {
     known: Timestamp,
     tree: Cursor,
     in_tree: bool,
+    skip: Option<Skip>,
     sources: Vec<Source>,
+}
+
+/// What of a tree need not be looked at: rows that have not changed since.
+struct Skip {
+    pages: PageSnapshot,
+    root: Root,
+    since: Timestamp,
+    /// Pages up to this number have not either.
+    epoch: u64,
+    /// The leaf that the walk is in ends here, if it is known to be one that has changed.
+    leaf: Option<Option<Vec<u8>>>,
+    /// Where the range ends.
+    end: Vec<u8>,
 }
 
 impl Layer {
@@ -69,17 +83,52 @@ impl Layer {
         });
         let source = |versions| Source { versions, key: Vec::new(), start: Timestamp::ZERO, here: false };
         let sources = runs.chain(memtables).map(source).collect();
-        Layer { at, known, tree: pages.cursor(root), in_tree: false, sources }
+        Layer { at, known, tree: pages.cursor(root), in_tree: false, skip: None, sources }
     }
 
     fn open(&mut self, start: &[u8]) -> Result<()> {
-        self.in_tree = self.tree.seek(start)?;
+        let found = self.tree.seek(start)?;
+        self.settle_tree(found)?;
         let mut encoded = Vec::new();
         key::encode_before(&mut encoded, start);
         for source in &mut self.sources {
             let found = source.versions.seek(&encoded)?;
             source.settle(found)?;
         }
+        Ok(())
+    }
+
+    /// Passes rows that have not changed, and leaves of none that has without reading them.
+    fn settle_tree(&mut self, mut found: bool) -> Result<()> {
+        let tree = &mut self.tree;
+        while let Some(skip) = self.skip.as_mut().filter(|_| found) {
+            let key = tree.key();
+            if key >= skip.end.as_slice() {
+                found = false;
+                break;
+            }
+            let inside = match &skip.leaf {
+                Some(high) => high.as_ref().is_none_or(|high| key < high.as_slice()),
+                None => false,
+            };
+            if !inside {
+                let Some(leaf) = skip.pages.changed_leaf(skip.root, skip.epoch, key)? else {
+                    found = false;
+                    break;
+                };
+                let ahead = leaf.low.as_slice() > key;
+                skip.leaf = Some(leaf.high);
+                if ahead {
+                    found = tree.seek(&leaf.low)?;
+                    continue;
+                }
+            }
+            if tree.version() > skip.since {
+                break;
+            }
+            found = tree.next()?;
+        }
+        self.in_tree = found;
         Ok(())
     }
 
@@ -100,7 +149,8 @@ impl Layer {
                 let value = (!self.tree.is_tombstone()).then(|| self.tree.value().map(<[u8]>::to_vec));
                 versions.push(held(start, end, value.transpose()?));
             }
-            self.in_tree = self.tree.next()?;
+            let found = self.tree.next()?;
+            self.settle_tree(found)?;
         }
         for source in &mut self.sources {
             while source.here && source.key == stored {
@@ -166,6 +216,24 @@ impl VersionWalk {
             lent: None,
             view: Arc::clone(view),
         }
+    }
+
+    /// Leaves out keys that have not changed since the walk's beginning, as far as that shows without reading them: no page up to number
+    /// `epoch` has a change after it. Where there are layers beneath, all are needed.
+    pub(crate) fn skipping(mut self, epoch: u64) -> VersionWalk {
+        if self.view.beneath.is_none()
+            && let Some(layer) = self.layers.first_mut()
+        {
+            layer.skip = Some(Skip {
+                pages: self.view.pages.clone(),
+                root: self.view.root,
+                since: self.from,
+                epoch,
+                leaf: None,
+                end: self.end.clone(),
+            });
+        }
+        self
     }
 
     fn open(&mut self) -> Result<()> {

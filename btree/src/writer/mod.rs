@@ -222,6 +222,12 @@ impl PageWriter<'_> {
         Ok(())
     }
 
+    /// The number of the checkpoint that will write what is changed now.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.state.epoch
+    }
+
     /// Discards every page change since the last publish. The caller goes back to the roots it had then.
     pub fn rollback(&mut self) {
         self.state.rollback();

@@ -86,7 +86,11 @@ impl VersionsOp {
         if self.walk.is_none() {
             let range = layout::space_range(scan.table.space);
             // A difference is the same whichever of its ends is the earlier.
-            self.walk = Some(cx.storage.versions(&range, from.min(to), to.max(from))?);
+            let (first, last) = (from.min(to), to.max(from));
+            self.walk = Some(match scan.part {
+                VersionPart::Versions { .. } => cx.storage.versions(&range, first, last)?,
+                VersionPart::Diff { .. } => cx.storage.changed_versions(&range, first, last)?,
+            });
         }
         match scan.part {
             VersionPart::Versions { .. } => self.version(&scan.table, cx),

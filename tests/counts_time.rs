@@ -1,0 +1,79 @@
+//! What time travel costs, counted in pages looked at rather than in time: a question about few rows does not go over all.
+
+use dosql::{Connection, Database, Options, Storage, Timestamp};
+
+const ROWS: i64 = 60_000;
+
+fn filled() -> (Database, Connection) {
+    let options = Options { page_size: 4096, ..Options::default() };
+    let db = Database::open(Storage::memory_with(&options), options).unwrap();
+    let sql = db.connect().unwrap();
+    sql.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, v TEXT)").unwrap();
+    sql.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?1) INSERT INTO t SELECT i, 'row ' || i FROM n",
+        [ROWS],
+    )
+    .unwrap();
+    db.checkpoint().unwrap();
+    (db, sql)
+}
+
+/// Pages that were looked at meanwhile.
+fn pages(db: &Database, work: impl FnOnce()) -> u64 {
+    let looked = |db: &Database| {
+        let stats = db.stats();
+        stats.pages.hits + stats.pages.misses
+    };
+    let before = looked(db);
+    work();
+    looked(db) - before
+}
+
+fn diff(sql: &Connection, from: Timestamp) -> Vec<(String, i64)> {
+    let text = format!(
+        "SELECT diff_type, coalesce(to_id, from_id) FROM dosql_diff('t', {}) ORDER BY 2",
+        from.as_micros()
+    );
+    let mut statement = sql.prepare(&text).unwrap();
+    statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?))).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn a_difference_of_few_rows_looks_at_few_pages() {
+    let (db, sql) = filled();
+    let before = db.last_commit();
+    sql.execute("UPDATE t SET v = 'other' WHERE id = 31000", ()).unwrap();
+    let one = [("modified".to_owned(), 31_000)];
+    for round in 0..3 {
+        let looked = pages(&db, || assert_eq!(diff(&sql, before), one));
+        assert!(looked < 60, "{looked} pages, {round} checkpoints later");
+        db.checkpoint().unwrap();
+    }
+    sql.execute_batch("DELETE FROM t WHERE id = 5; INSERT INTO t VALUES (70000, 'new')").unwrap();
+    let three = [("removed".to_owned(), 5), one[0].clone(), ("added".to_owned(), 70_000)];
+    let looked = pages(&db, || assert_eq!(diff(&sql, before), three));
+    assert!(looked < 100, "{looked} pages");
+    let all = pages(&db, || {
+        sql.query_row("SELECT count(*), max(v) FROM t", (), |_| Ok(())).unwrap();
+    });
+    assert!(all > 300, "{all} pages are few to begin with");
+}
+
+#[test]
+fn a_feed_that_is_filled_from_history_looks_at_what_has_changed() {
+    let (db, sql) = filled();
+    let before = db.last_commit();
+    sql.execute("UPDATE t SET v = 'other' WHERE id = 31000", ()).unwrap();
+    db.checkpoint().unwrap();
+    sql.execute("UPDATE t SET v = 'more' WHERE id = 77", ()).unwrap();
+    db.checkpoint().unwrap();
+    let looked = pages(&db, || {
+        let mut changes = db.changes(before).unwrap();
+        let mut count = 0;
+        while changes.try_next().unwrap().is_some() {
+            count += 1;
+        }
+        assert_eq!(count, 2);
+    });
+    assert!(looked < 200, "{looked} pages");
+}
