@@ -44,6 +44,13 @@ pub fn sql(arguments: &Arguments) -> Result<()> {
     })
 }
 
+/// Measures what the past costs and prints the table.
+pub fn time(arguments: &Arguments) -> Result<()> {
+    interleave(arguments, &["dosql"], |table, column, engine, directory| {
+        gather(start("measure-time", engine, arguments.scale, directory, &[])?, table, column)
+    })
+}
+
 /// Goes round the engines, the order moving on by one a round, and prints the table in the end, and what there is of it after
 /// each round to where errors go.
 fn interleave(

@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --release -p dosql-bench -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--once sled] [--dir PATH]
 //! cargo run --release -p dosql-bench -- sql [--scale 0.1] [--rounds 3]
+//! cargo run --release -p dosql-bench -- time [--scale 0.1] [--rounds 3]
 //! ```
 //!
 //! The driver starts a process for each engine and round, one after the other, in an order that moves on with the round, and
@@ -17,6 +18,7 @@ mod measure;
 mod reach;
 mod report;
 mod sql;
+mod time;
 
 use std::path::PathBuf;
 
@@ -79,7 +81,7 @@ fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
         "look-after" => kv::look_after::<E>(plan, arguments.acknowledged, &mut sheet),
         "scarce" => kv::scarce::<E>(plan, &mut sheet),
         "small" => kv::many::<E>(plan, &mut sheet),
-        other => Err(format!("no such command: {other}; try kv or sql").into()),
+        other => Err(format!("no such command: {other}; try kv, sql or time").into()),
     }
 }
 
@@ -88,10 +90,14 @@ fn main() -> Result<()> {
     match arguments.command.as_str() {
         "kv" => return driver::kv(&arguments),
         "sql" => return driver::sql(&arguments),
+        "time" => return driver::time(&arguments),
         _ => {}
     }
     let directory = arguments.directory.clone().ok_or("a measuring process needs --dir")?;
     let plan = Plan { directory, scale: arguments.scale };
+    if arguments.command == "measure-time" {
+        return time::session(&plan, &mut Sheet::default());
+    }
     if arguments.command == "measure-sql" {
         let session: fn(&Plan, &mut Sheet) -> Result<()> = match arguments.engine.as_str() {
             sql::engines::Shipped::NAME => sql::session::<sql::engines::Shipped>,

@@ -52,6 +52,18 @@ pub const REACHES: &[(&str, Reach)] = &[
     ("13 open after kill -9, to the first get [ms]", Reach::AtMost(100.0)),
     ("14 small databases opened, a row read, closed [/s]", Reach::AtLeast(3000.0)),
     ("14 memory of a small database while open, anonymous [KiB]", Reach::AtMost(64.0)),
+    ("1 point read AS OF, unchanged row, against now [x]", Reach::AtMost(1.1)),
+    ("1 point read AS OF, changed row, against now [x]", Reach::AtMost(1.5)),
+    ("1 point read AS OF, changed row, p50 [us]", Reach::AtMost(5.0)),
+    ("2 AS OF 10 000 versions back against 10 [x]", Reach::AtMost(2.0)),
+    ("3 full scan AS OF, history 10 times the rows, against now [x]", Reach::AtMost(2.0)),
+    ("4 reads of now, history on against off [x]", Reach::AtMost(1.03)),
+    ("6 diff of 1 changed row, all rows [ms]", Reach::AtMost(1.0)),
+    ("7 feed, one reader [changes/s]", Reach::AtLeast(200_000.0)),
+    ("7 commit with a subscriber against without, p50 [x]", Reach::AtMost(1.02)),
+    ("8 make a branch of many rows, p99 [us]", Reach::AtMost(1_000.0)),
+    ("8 make a branch of many rows against of few [x]", Reach::AtMost(1.2)),
+    ("9 point read 32 branches deep against main [x]", Reach::AtMost(1.1)),
 ];
 
 impl Reach {

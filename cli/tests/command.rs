@@ -299,7 +299,8 @@ fn changes_are_printed_as_json_after_any_of_them_and_as_they_come() {
 #[test]
 fn a_reader_that_has_read_enough_is_no_error() {
     let (_folder, database) = folder();
-    let sql = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n";
+    let sql =
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000) SELECT i FROM n";
     let mut child = Command::new(env!("CARGO_BIN_EXE_dosql"))
         .args([database.as_str(), sql])
         .stdout(Stdio::piped())

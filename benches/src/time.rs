@@ -1,0 +1,254 @@
+//! What time travel, branches and the feed cost, against what they cost where there is no past: ratios, of one database with itself.
+//!
+//! ```text
+//! points()     reads AS OF beside reads of now; 10 and 10 000 versions back
+//! scans()      a table whose history is ten times its rows
+//! writes()     with and without history, bytes of history an update
+//! diff()       one changed row among many
+//! feed()       changes a second, commits with a subscriber and without
+//! branches()   making one, reading through many
+//! ```
+
+use std::path::Path;
+
+use dosql::{Connection, Database, NewBranch, Options, Storage, Timestamp};
+
+use crate::engine::Result;
+use crate::kv::Plan;
+use crate::measure::{Latencies, timed};
+use crate::report::Sheet;
+
+/// Takes all figures.
+pub fn session(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
+    let rows = ((1_000_000.0 * plan.scale) as i64).max(1_000);
+    points(&plan.directory, rows, sheet)?;
+    scans(&plan.directory, rows / 10, sheet)?;
+    writes(&plan.directory, rows / 20, sheet)?;
+    diff(&plan.directory, rows, sheet)?;
+    feed(&plan.directory, rows / 20, sheet)?;
+    branches(&plan.directory, rows, sheet)
+}
+
+fn open(directory: &Path, name: &str, retention: u64) -> Result<(Database, Connection)> {
+    let options = Options { retention, durability: dosql::Durability::None, ..Options::default() };
+    let db = Database::open(Storage::directory_with(directory.join(name), &options)?, options)?;
+    let sql = db.connect()?;
+    Ok((db, sql))
+}
+
+/// A table of so many rows of 200 bytes.
+fn fill(sql: &Connection, rows: i64) -> Result<()> {
+    sql.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, pad TEXT)")?;
+    sql.execute(
+        "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < ?1)
+         INSERT INTO t SELECT i, 0, printf('%0190d', i) FROM k",
+        [rows],
+    )?;
+    Ok(())
+}
+
+/// The middle of how long reads of these rows take, as of a moment or now, in microseconds.
+fn reads(sql: &Connection, ids: impl Iterator<Item = i64>, at: Option<Timestamp>) -> Result<f64> {
+    let clause = if at.is_some() { "FOR SYSTEM_TIME AS OF LSN ?2" } else { "" };
+    let mut statement = sql.prepare(&format!("SELECT n FROM t {clause} WHERE id = ?1"))?;
+    let mut times = Latencies::default();
+    for id in ids {
+        times.time(|| {
+            match at {
+                None => statement.query_row([id], |row| row.get::<i64>(0))?,
+                Some(at) => statement.query_row([id, at.as_micros() as i64], |row| row.get::<i64>(0))?,
+            };
+            Ok(())
+        })?;
+    }
+    Ok(times.percentile(0.5))
+}
+
+fn points(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let (db, sql) = open(directory, "points", dosql::DAY)?;
+    fill(&sql, rows)?;
+    let before = db.last_commit();
+    sql.execute("UPDATE t SET n = 1 WHERE id % 2 = 0", ())?;
+    db.checkpoint()?;
+    let some =
+        |odd: i64| (0..20_000).map(move |n| (n * 7_919 * 2 + odd) % rows / 2 * 2 + odd).filter(|id| *id > 0);
+    let now = reads(&sql, some(1), None)?;
+    sheet.less(
+        "1 point read AS OF, unchanged row, against now [x]",
+        reads(&sql, some(1), Some(before))? / now,
+    );
+    let changed = reads(&sql, some(0), Some(before))?;
+    sheet.less("1 point read AS OF, changed row, against now [x]", changed / now);
+    sheet.less("1 point read AS OF, changed row, p50 [us]", changed);
+    let mut moments = Vec::new();
+    let mut update = sql.prepare("UPDATE t SET n = ?1 WHERE id = 1")?;
+    for n in 0..10_010i64 {
+        update.execute([n])?;
+        moments.push(db.last_commit());
+        if n % 2_500 == 0 {
+            db.checkpoint()?;
+        }
+    }
+    let back = |versions: usize| moments[moments.len() - 1 - versions];
+    let same = || std::iter::repeat_n(1i64, 5_000);
+    let near = reads(&sql, same(), Some(back(10)))?;
+    sheet
+        .less("2 AS OF 10 000 versions back against 10 [x]", reads(&sql, same(), Some(back(10_000)))? / near);
+    Ok(())
+}
+
+/// Seconds of a walk over the whole table.
+fn scan(sql: &Connection, at: Option<Timestamp>) -> Result<f64> {
+    let clause = at.map_or(String::new(), |at| format!("FOR SYSTEM_TIME AS OF LSN {}", at.as_micros()));
+    let mut statement = sql.prepare(&format!("SELECT sum(n), sum(length(pad)) FROM t {clause}"))?;
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        best = best.min(timed(|| Ok(statement.query_row((), |row| row.get::<i64>(0))?))?.1);
+    }
+    Ok(best)
+}
+
+fn scans(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let (db, sql) = open(directory, "scans", dosql::DAY)?;
+    fill(&sql, rows)?;
+    let mut middle = db.last_commit();
+    for n in 0..10 {
+        sql.execute("UPDATE t SET n = n + 1", ())?;
+        if n == 4 {
+            middle = db.last_commit();
+        }
+        db.checkpoint()?;
+    }
+    let now = scan(&sql, None)?;
+    sheet.less(
+        "3 full scan AS OF, history 10 times the rows, against now [x]",
+        scan(&sql, Some(middle))? / now,
+    );
+    Ok(())
+}
+
+fn writes(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let mut took = Vec::new();
+    for (name, retention) in [("kept", dosql::DAY), ("unkept", 0)] {
+        let (db, sql) = open(directory, name, retention)?;
+        fill(&sql, rows)?;
+        let mut update = sql.prepare("UPDATE t SET n = n + 1 WHERE id = ?1")?;
+        let ((), seconds) = timed(|| {
+            for id in 1..=rows {
+                update.execute([id])?;
+            }
+            Ok(())
+        })?;
+        db.checkpoint()?;
+        if retention > 0 {
+            let stats = db.stats();
+            let each = stats.history_bytes as f64 / stats.history_entries.max(1) as f64;
+            sheet.less("5 history of an update of one column of a 200-byte row [bytes]", each);
+        }
+        took.push((seconds, reads(&sql, (1..=rows).cycle().take(20_000), None)?));
+    }
+    sheet.less("4 reads of now, history on against off [x]", took[0].1 / took[1].1);
+    sheet.less("4 updates, history on against off [x]", took[0].0 / took[1].0);
+    Ok(())
+}
+
+fn diff(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let (db, sql) = open(directory, "diff", dosql::DAY)?;
+    fill(&sql, rows)?;
+    db.checkpoint()?;
+    let before = db.last_commit();
+    sql.execute("UPDATE t SET n = 7 WHERE id = ?1", [rows / 2])?;
+    let mut statement =
+        sql.prepare(&format!("SELECT count(*) FROM dosql_diff('t', {})", before.as_micros()))?;
+    let mut times = Latencies::default();
+    for _ in 0..100 {
+        times.time(|| Ok(statement.query_row((), |row| row.get::<i64>(0))?))?;
+    }
+    sheet.less("6 diff of 1 changed row, all rows [ms]", times.percentile(0.5) / 1e3);
+    Ok(())
+}
+
+fn feed(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let (db, sql) = open(directory, "feed", dosql::DAY)?;
+    fill(&sql, rows)?;
+    let commits = |sheet: &mut Latencies| -> Result<()> {
+        let mut update = sql.prepare("UPDATE t SET n = n + 1 WHERE id = ?1")?;
+        for id in 1..=rows {
+            sheet.time(|| Ok(update.execute([id])?))?;
+        }
+        Ok(())
+    };
+    let (begin, mut alone, mut watched) = (db.last_commit(), Latencies::default(), Latencies::default());
+    commits(&mut alone)?;
+    let mut changes = db.changes(begin)?;
+    let (count, seconds) = timed(|| {
+        let mut count = 0u64;
+        while changes.try_next()?.is_some() {
+            count += 1;
+        }
+        Ok(count)
+    })?;
+    sheet.more("7 feed, one reader [changes/s]", count as f64 / seconds);
+    let end = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !end.load(std::sync::atomic::Ordering::Acquire) {
+                let _ = changes.next_within(std::time::Duration::from_millis(20));
+            }
+        });
+        let result = commits(&mut watched);
+        end.store(true, std::sync::atomic::Ordering::Release);
+        result
+    })?;
+    sheet.less(
+        "7 commit with a subscriber against without, p50 [x]",
+        watched.percentile(0.5) / alone.percentile(0.5),
+    );
+    Ok(())
+}
+
+/// Rows of branches go here: what merges cost is to join them.
+fn branches(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    let mut made = Vec::new();
+    for (name, rows) in [("few", 5), ("many", rows)] {
+        let (db, sql) = open(directory, name, dosql::DAY)?;
+        fill(&sql, rows)?;
+        db.checkpoint()?;
+        let mut times = Latencies::default();
+        for n in 0..200 {
+            times.time(|| Ok(db.create_branch(&format!("b{n}"), &NewBranch::default()).map(drop)?))?;
+        }
+        made.push(times.percentile(0.99));
+        if rows > 5 {
+            let mut deepest = db.branch("b0")?;
+            let now = reads(&sql, 1..=rows.min(20_000), None)?;
+            for n in 1..dosql::limits::MAX_BRANCH_DEPTH {
+                deepest = deepest.create_branch(&format!("d{n}"), &NewBranch::default())?;
+            }
+            let deep = reads(&deepest.connect()?, 1..=rows.min(20_000), None)?;
+            sheet.less("9 point read 32 branches deep against main [x]", deep / now);
+        }
+    }
+    sheet.less("8 make a branch of many rows, p99 [us]", made[1]);
+    sheet.less("8 make a branch of many rows against of few [x]", made[1] / made[0]);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_is_taken_at_a_small_scale() {
+        let directory = std::env::temp_dir().join(format!("dosql-bench-time-{}", std::process::id()));
+        std::fs::create_dir_all(&directory).unwrap();
+        let mut sheet = Sheet::default();
+        session(&Plan { directory: directory.clone(), scale: 0.001 }, &mut sheet).unwrap();
+        std::fs::remove_dir_all(directory).unwrap();
+        for what in
+            ["1 point read AS OF, unchanged row, against now [x]", "6 diff of 1 changed row, all rows [ms]"]
+        {
+            assert!(sheet.has(what), "{what}");
+        }
+    }
+}
