@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dosql_base::codec::{Reader, put_bytes, put_varint};
-use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root};
 use dosql_sql::value::{Text, Value};
@@ -202,7 +201,7 @@ impl Engine {
     /// From when on versions are kept for the slots that are within their caps; `None` where there are none.
     pub(crate) fn kept_for_slots(&self, view: &View) -> Option<Timestamp> {
         let slots = Arc::clone(&self.slots.read());
-        if slots.is_empty() || view.branch != MAIN_BRANCH || weakened("slot-keeps-nothing") {
+        if slots.is_empty() || view.branch != MAIN_BRANCH {
             return None;
         }
         let kept = slots.iter().filter(|slot| self.state_of(slot, view).state != FeedState::Lost);
@@ -219,7 +218,7 @@ impl Engine {
         let lag_bytes = self.log.end().0.get().saturating_sub(slot.log);
         let (lag, lag_bytes) = if behind { (lag, lag_bytes) } else { (0, 0) };
         let gone = confirmed < view.floor && behind;
-        let over = (lag > slot.max_age || lag_bytes > slot.max_lag_bytes) && !weakened("slot-without-caps");
+        let over = lag > slot.max_age || lag_bytes > slot.max_lag_bytes;
         let near = lag > slot.max_age / 2 || lag_bytes > (slot.max_lag_bytes / 2).min(KEPT);
         let state = match () {
             () if over || gone => FeedState::Lost,
