@@ -197,7 +197,7 @@ mod tests {
             for _ in 0..4 {
                 let n = self.states.len() as u8;
                 let mut state = self.states.last().map(|(_, state)| state.clone()).unwrap_or_default();
-                for key in (0..60u8).filter(|key| (key ^ n) % 3 != 0) {
+                for key in (0..60u8).filter(|key| !(key ^ n).is_multiple_of(3)) {
                     state.insert(vec![key], vec![n; 100]);
                 }
                 state.remove(&vec![n % 60]);
