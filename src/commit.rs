@@ -372,7 +372,9 @@ fn apply_stored(
     if before.tombstone {
         match value {
             // Its end has to be known: where nothing says that the key was deleted, the parent is asked.
-            Some(_) if beneath.is_some() => displaced.keep_tombstone(key, before.version),
+            Some(_) if beneath.is_some() && !weakened("deletion-on-branch-forgotten") => {
+                displaced.keep_tombstone(key, before.version);
+            }
             None if beneath.is_some() => {
                 writer.put_tombstone(root, key, before.version)?;
                 displaced.drop_begun();

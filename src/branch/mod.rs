@@ -25,6 +25,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::Timestamp;
+use dosql_base::mutant::weakened;
 use dosql_base::sync::{Mutex, RwLock};
 use dosql_btree::Root;
 use dosql_wal::RecordBuilder;
@@ -144,7 +145,7 @@ pub(crate) fn pins<'r>(
     rows: impl Iterator<Item = &'r BranchRow>,
 ) -> Arc<[Timestamp]> {
     let mut pins = tags::points(tags, branch);
-    for row in rows {
+    for row in rows.filter(|_| !weakened("fork-keeps-nothing")) {
         pins.extend(row.fork.filter(|(parent, _)| *parent == branch).map(|(_, at)| at));
         pins.extend(row.merged.iter().filter(|merge| merge.from == branch).map(|merge| merge.upto));
     }

@@ -287,6 +287,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a checkpoint does not note how far back a table's history reaches",
         &["table-kept"],
     ),
+    mutant(
+        "deletion-on-branch-forgotten",
+        "src/commit.rs",
+        "when a key was deleted on a branch is forgotten when it is put again",
+        &["branch"],
+    ),
+    mutant(
+        "fork-keeps-nothing",
+        "src/branch/mod.rs",
+        "what a branch sees of its parent is not kept",
+        &["branch-kept"],
+    ),
     mutant("erased-versions-kept", "src/erase.rs", "versions of erased rows stay", &["erase"]),
     mutant("erased-pages-left", "src/erase.rs", "what free places hold of erased rows stays", &["erase"]),
     mutant("past-not-reserved", "src/engine.rs", "a commit may take a moment that was read", &["as-of"]),

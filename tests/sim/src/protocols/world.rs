@@ -206,7 +206,7 @@ impl World {
         let found = (self.scenario.observe)(&database, None)?;
         self.check_running()?;
         self.watch.0.begin(&database);
-        let head = database.last_commit();
+        let head = database.branches().iter().map(|branch| branch.head).max().unwrap_or_default();
         self.lived.made = true;
         self.database = Some(database);
         if let Err(mistake) = self.lived.found(&found) {

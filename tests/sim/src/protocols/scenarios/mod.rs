@@ -1,5 +1,6 @@
 //! The scenarios, by what they exercise.
 
+mod branches;
 mod commits;
 mod conflicts;
 mod erase;
@@ -21,6 +22,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         history::SCENARIOS,
         retention::SCENARIOS,
         erase::SCENARIOS,
+        branches::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
     ]
