@@ -98,11 +98,13 @@ impl Base {
     pub(super) fn changed_keys(&self, from: &Handle, upto: Timestamp) -> Result<Vec<Vec<u8>>> {
         let view = from.view_at(from.branch(), upto)?;
         let mut stored = BTreeSet::new();
-        note_changes((&view.pages, view.root, &view.history), self.since, &mut stored)?;
+        let unchanged = from.unchanged_since(self.since);
+        note_changes((&view.pages, view.root, &view.history), unchanged, self.since, &mut stored)?;
         let layers = view.beneath.iter().flat_map(|beneath| &beneath.layers);
         for (layer, parted) in layers.zip(std::iter::repeat(self.beneath)) {
             if let Some(parted) = parted.filter(|parted| layer.fork > *parted) {
-                note_changes((&layer.pages, layer.root, &layer.history), parted, &mut stored)?;
+                let unchanged = from.unchanged_since(parted);
+                note_changes((&layer.pages, layer.root, &layer.history), unchanged, parted, &mut stored)?;
             }
         }
         let (form, mut keys) = (view.key_form(), Vec::with_capacity(stored.len()));
@@ -135,16 +137,24 @@ impl Transaction {
 /// The stored keys of which a version began after `since`, or that held something else then.
 fn note_changes(
     (pages, root, history): (&PageSnapshot, Root, &History),
+    unchanged: u64,
     since: Timestamp,
     changed: &mut BTreeSet<Vec<u8>>,
 ) -> Result<()> {
-    let mut tree = pages.cursor(root);
-    let mut here = tree.seek_first()?;
-    while here {
-        if tree.version() > since {
-            changed.insert(tree.key().to_vec());
+    let (mut tree, mut from) = (pages.cursor(root), Vec::new());
+    // Leaf by leaf, of those that have changed.
+    while let Some(leaf) = pages.changed_leaf(root, unchanged, &from)? {
+        let mut here = tree.seek(&leaf.low)?;
+        while here && leaf.high.as_ref().is_none_or(|high| tree.key() < high.as_slice()) {
+            if tree.version() > since {
+                changed.insert(tree.key().to_vec());
+            }
+            here = tree.next()?;
         }
-        here = tree.next()?;
+        match leaf.high {
+            Some(high) => from = high,
+            None => break,
+        }
     }
     for run in history.runs.iter().filter(|run| run.last_end > since) {
         note_versions(pages.cursor(run.root), since, changed)?;
