@@ -7,13 +7,15 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use common::{crash, faults};
-use dosql::{Code, Database, ErrorKind, Options, Result, Storage, Timestamp, params};
+use dosql::{Code, Database, ErrorKind, Maintenance, Options, Result, Storage, Timestamp, params};
 use dosql_wal::{CrashDirectory, Surviving};
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
 fn options() -> Options {
-    Options { page_size: 4096, cache_bytes: 64 << 10, ..Options::default() }
+    // No thread of the database calls its stores beside the one that is watched.
+    let maintenance = Maintenance::Caller;
+    Options { page_size: 4096, cache_bytes: 64 << 10, maintenance, ..Options::default() }
 }
 
 fn stores() -> Storage {
