@@ -124,6 +124,12 @@ impl<'s> Parser<'s> {
         self.ahead.map_or(Token::End, |(token, _)| token)
     }
 
+    /// Whether the token behind is this word.
+    fn peek_is_word(&mut self, word: &str) -> bool {
+        self.peek() == Token::Identifier
+            && self.ahead.is_some_and(|(_, span)| span.of(self.sql).eq_ignore_ascii_case(word))
+    }
+
     /// The two tokens behind.
     fn peek_two(&mut self) -> (Token, Token) {
         let first = self.peek();

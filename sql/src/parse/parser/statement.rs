@@ -110,7 +110,12 @@ impl Parser<'_> {
             _ if self.at_word("USE") => self.use_branch(),
             _ if self.at_word("MERGE") => self.merge(),
             _ if self.at_word("CONTINUE") => self.end_merge(),
-            Token::Abort => self.end_merge(),
+            Token::Abort => {
+                if self.peek_is_word("MERGE") {
+                    return self.end_merge();
+                }
+                Err(self.syntax_error())
+            }
             _ if self.at_word("ERASE") => self.erase(),
             _ => Err(self.syntax_error()),
         }
