@@ -118,7 +118,7 @@ fn puts(entries: &[(Key, Value)]) -> impl Iterator<Item = Change<'_>> {
 mod tests {
     use super::*;
     use crate::engines::dosql::Shipped;
-    use crate::reach::REACHES;
+    use crate::reach::KV;
 
     #[test]
     fn every_figure_that_is_to_reach_something_is_measured() {
@@ -129,7 +129,7 @@ mod tests {
         look_after::<Shipped>(&plan, plan.entries(), &mut sheet).unwrap();
         scarce::<Shipped>(&plan, &mut sheet).unwrap();
         many::<Shipped>(&plan, &mut sheet).unwrap();
-        let missing = REACHES.iter().map(|(name, _)| *name).filter(|name| !sheet.has(name));
+        let missing = KV.iter().map(|(name, _)| *name).filter(|name| !sheet.has(name));
         assert_eq!(missing.collect::<Vec<_>>(), [""; 0]);
         std::fs::remove_dir_all(&plan.directory).unwrap();
     }
