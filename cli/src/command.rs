@@ -17,17 +17,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let gone = Cell::new(false);
     let mut out = Outlet { inner: io::stdout().lock(), gone: &gone };
     let done = match args::parse(arguments) {
-        Ok(command) => carry_out(command, &mut out),
+        Ok(command) => carry_out(command, &mut out, &gone),
         Err(Usage(message)) => {
             complain(&message);
             return ExitCode::from(2);
         }
     };
     match done {
+        // Whoever reads has read enough.
+        _ if gone.get() => ExitCode::SUCCESS,
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
-        // Whoever reads has read enough.
-        Err(_) if gone.get() => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("Error: {error}"));
             ExitCode::FAILURE
@@ -62,14 +62,27 @@ impl Write for Outlet<'_> {
     }
 }
 
+/// The standard error output, for as long as somebody reads the standard output: that nobody does is no reason to complain.
+struct Complaints<'g>(&'g Cell<bool>);
+
+impl Write for Complaints<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.0.get() { Ok(bytes.len()) } else { io::stderr().write(bytes) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
 /// Whether all went well. What went wrong and was told already is no error.
-fn carry_out(command: Command, out: &mut impl Write) -> Result<bool> {
+fn carry_out(command: Command, out: &mut impl Write, gone: &Cell<bool>) -> Result<bool> {
     match command {
         Command::Help => say(out, args::USAGE),
         Command::Version => say(out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
         Command::Shell { database, sql, mode } => {
             let database = open(&database, true)?;
-            let clean = run_shell(&database, sql, mode, out)?;
+            let clean = run_shell(&database, sql, mode, out, gone)?;
             database.close()?;
             Ok(clean)
         }
@@ -106,8 +119,9 @@ fn run_shell(
     sql: Option<String>,
     mode: output::Mode,
     out: &mut dyn Write,
+    gone: &Cell<bool>,
 ) -> Result<bool> {
-    let mut complaints = io::stderr();
+    let mut complaints = Complaints(gone);
     let mut shell = shell::Shell::new(database.connect()?, out, &mut complaints, mode);
     match sql {
         Some(sql) => shell.run_text(&sql, "argument"),
