@@ -3,6 +3,7 @@
 //! ```text
 //! turn*          who may write: held by a write transaction from its begin, by an optimistic one only while it commits
 //! record*        the record of the commit under way, by whoever has the turn
+//! merging        who merges runs of history, or keeps others from it
 //! checkpointing  who makes a checkpoint: held from its first step to its last
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
 //! tip*           where a branch has come to; changed under the committer only
@@ -13,7 +14,7 @@
 //! *: one for each branch (crate::branch)
 //! ```
 //!
-//! Always taken in this order: turn, sweep, record or checkpointing, committer, tip, then any one of window, pending, visible, or the locks of
+//! Always taken in this order: turn, sweep, merging, record or checkpointing, committer, tip, then any one of window, pending, visible, or the locks of
 //! the layers below. Nobody holds two of a kind. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
 use std::collections::{BTreeMap, VecDeque};

@@ -113,6 +113,9 @@ impl Engine {
     pub(crate) fn erase(&self, erasure: Erasure) -> Result<()> {
         self.upgrade_format()?;
         let (ranges, deletion) = (erasure.ranges(), Deletion::OfRows(Arc::new(erasure)));
+        // A merge has written pages that are not free, and may hold the rows.
+        let _no_merge = self.merging.lock();
+        *self.merged.lock() = None;
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         // From here on the log before is not theirs any more.

@@ -304,4 +304,30 @@ mod tests {
         assert!(subject.db.0.merge_history().is_err());
         assert!(!subject.waits());
     }
+
+    #[test]
+    fn what_is_erased_is_not_left_in_the_pages_of_a_merged_run_that_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = Options { page_size: 4096, maintenance: Maintenance::Caller, ..Options::default() };
+        options.limits.history_runs = 3;
+        let storage = Storage::directory_with(folder.path().join("db"), &options).unwrap();
+        let db = Database::open(storage, options).unwrap();
+        let sql = db.connect().unwrap();
+        sql.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER, name TEXT)").unwrap();
+        let rows = "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 200)
+                    INSERT INTO t SELECT i, 0, 'SECRETSECRETSECRET' || i FROM k";
+        sql.execute(rows, ()).unwrap();
+        for _ in 0..5 {
+            sql.execute("UPDATE t SET n = n + 1", ()).unwrap();
+            db.0.checkpoint().unwrap();
+        }
+        db.0.merge_history().unwrap();
+        let holds = || {
+            let bytes = std::fs::read(folder.path().join("db/pages")).unwrap();
+            bytes.windows(18).any(|window| window == b"SECRETSECRETSECRET")
+        };
+        assert!(db.0.merged.lock().is_some() && holds());
+        sql.execute("ERASE FROM t WHERE id > 0", ()).unwrap();
+        assert!(!holds());
+    }
 }
