@@ -18,10 +18,11 @@ use dosql_btree::{Fresh, PageMaker, Root};
 use dosql_wal::LogPosition;
 
 use crate::branch::pins;
-use crate::checkpoint::{Kept, write_run};
 use crate::database::Database;
 use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, Until, Versions};
+use crate::history::kept::Kept;
+use crate::history::run::write_run;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::options::Options;
 use crate::retention::Floor;

@@ -22,14 +22,14 @@ use dosql_wal::LogPosition;
 
 use crate::branch::{Branch, Tip, pins};
 use crate::engine::{Committer, Engine};
-use crate::erase::{Erasure, Fate};
+use crate::history::History;
 use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::kept::{Deletion, Kept};
 use crate::history::memtable::Memtable;
 use crate::history::merging::MergedRun;
-use crate::history::{History, key};
+use crate::history::run::write_run;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
-use crate::retention::{Floor, Floors, Horizons, Keep, Retention};
-use crate::tags;
+use crate::retention::{Floor, Floors, Retention};
 use crate::trace::span;
 use crate::view::View;
 
@@ -158,45 +158,6 @@ impl Engine {
             parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, gone });
         }
         Some(Gathered { whole: deletion.is_some(), parts, pages: self.pages.latest() })
-    }
-
-    /// Which versions anybody may still ask for who has `view` or a later one.
-    pub(crate) fn kept(&self, view: &View, pins: Arc<[Timestamp]>, deletion: Option<&Deletion>) -> Kept {
-        let now = self.env.now().as_micros();
-        let deleted = match deletion {
-            Some(Deletion::Before(before)) => (*before).min(view.timestamp),
-            _ => Timestamp::ZERO,
-        };
-        // What a feed has not been told yet stays, within its caps.
-        let slots = self.kept_for_slots(view).unwrap_or(Timestamp::MAX);
-        let horizon =
-            |retention: u64| Timestamp::from_micros(now.saturating_sub(retention)).min(slots).max(deleted);
-        let own = |keep| match keep {
-            Keep::Nothing => view.timestamp,
-            Keep::For(micros) => horizon(micros),
-        };
-        let tables = if view.branch == MAIN_BRANCH {
-            Horizons::new(&view.retention, own)
-        } else {
-            Horizons::default()
-        };
-        let most = match self.options.retention {
-            0 => view.timestamp,
-            retention => horizon(retention),
-        };
-        let mut kept = Kept { tables, ..Kept::all_from(most, pins) };
-        match deletion.filter(|_| view.branch == MAIN_BRANCH) {
-            Some(Deletion::OfTables(spaces, before)) => {
-                for space in spaces {
-                    let horizon = kept.dropped(*space).max((*before).min(view.timestamp));
-                    kept.tables.set(*space, horizon);
-                }
-                kept.lowered.clone_from(spaces);
-            }
-            Some(Deletion::OfRows(erasure)) => kept.erasure = Some(Arc::clone(erasure)),
-            _ => {}
-        }
-        kept
     }
 
     /// Sets the memtable of a branch aside once more where it has grown too large to be written while commits wait.
@@ -378,16 +339,6 @@ enum Kind {
     Forced,
 }
 
-/// Which versions are to go before their time.
-pub(crate) enum Deletion {
-    /// Those that ended at or before this, but for what is pinned.
-    Before(Timestamp),
-    /// The same, of tables and indexes of main.
-    OfTables(Vec<SpaceId>, Timestamp),
-    /// Those of rows, pinned or not.
-    OfRows(Arc<Erasure>),
-}
-
 /// The state that a checkpoint starts from.
 struct Gathered {
     /// All branches.
@@ -405,57 +356,6 @@ struct Part {
     next_run: u64,
     /// The tree of its rows, where the branch was dropped and goes.
     gone: Option<Root>,
-}
-
-/// Which versions anybody may still ask for.
-#[derive(Clone)]
-pub(crate) struct Kept {
-    /// Those that ended after this.
-    pub(crate) horizon: Timestamp,
-    /// The same, of tables for which something else holds.
-    pub(crate) tables: Horizons,
-    /// Those that were current at one of these, which are in order.
-    pub(crate) pins: Arc<[Timestamp]>,
-    /// Rows that go, whatever keeps them.
-    pub(crate) erasure: Option<Arc<Erasure>>,
-    /// Tables that let go of more than their clause says.
-    lowered: Vec<SpaceId>,
-}
-
-impl Kept {
-    /// All that ended after `horizon`, and what is pinned.
-    fn all_from(horizon: Timestamp, pins: Arc<[Timestamp]>) -> Kept {
-        Kept { horizon, tables: Horizons::default(), pins, erasure: None, lowered: Vec::new() }
-    }
-
-    /// Whether a version of `key` is kept.
-    fn keeps(&self, key: &[u8], start: Timestamp, end: Timestamp) -> bool {
-        let own = if self.tables.is_empty() { None } else { self.tables.of_key(key) };
-        self.keeps_after(own.unwrap_or(self.horizon), start, end)
-    }
-
-    fn keeps_after(&self, horizon: Timestamp, start: Timestamp, end: Timestamp) -> bool {
-        end > horizon || (tags::pin(&self.pins, start, end) && !weakened("tag-keeps-nothing"))
-    }
-
-    /// Whether nothing is kept that `earlier` did not keep.
-    pub(crate) fn is_within(&self, earlier: &Kept) -> bool {
-        let Kept { horizon, tables, pins, .. } = earlier;
-        let latest = tables.latest().map_or(*horizon, |latest| latest.max(*horizon));
-        let pinned = |pin: &Timestamp| *pin >= latest || pins.contains(pin);
-        self.horizon >= *horizon && self.tables.are_within(tables) && self.pins.iter().all(pinned)
-    }
-
-    /// Whether a run holds nothing that is kept.
-    fn expired(&self, run: &Run) -> bool {
-        let earliest = self.tables.earliest().map_or(self.horizon, |earliest| earliest.min(self.horizon));
-        !self.keeps_after(earliest, run.first_start, run.last_end)
-    }
-
-    /// What ended at or before this is gone of the table or index whose keys begin with `space`, but for what tags keep.
-    pub(crate) fn dropped(&self, space: SpaceId) -> Timestamp {
-        self.tables.of_space(space).unwrap_or(self.horizon)
-    }
 }
 
 /// What was built beside the commits.
@@ -665,70 +565,6 @@ fn write_floors(
         writer.set(system, &Floor::key(*space), version, &floor.encode())?;
     }
     Ok(())
-}
-
-/// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
-pub(crate) fn write_run<M: PageMaker>(
-    maker: &mut M,
-    sources: Vec<Box<dyn Versions + '_>>,
-    kept: &Kept,
-    number: u64,
-) -> Result<Option<Run>> {
-    let mut open = Vec::with_capacity(sources.len());
-    for mut source in sources {
-        if source.seek(&[])? {
-            open.push(source);
-        }
-    }
-    let mut run = Run {
-        number,
-        root: Root::EMPTY,
-        first_start: Timestamp::MAX,
-        last_end: Timestamp::ZERO,
-        entries: 0,
-        bytes: 0,
-    };
-    let mut loader = maker.bulk();
-    let mut user_key = Vec::new();
-    while let Some(least) = least(&open) {
-        let source = &mut open[least];
-        let start = key::decode(source.key(), &mut user_key)?;
-        if kept.keeps(&user_key, start, source.end()) {
-            let fate = match &kept.erasure {
-                Some(erasure) => erasure.fate(&user_key, source.value()?, source.end())?,
-                None => Fate::Stays,
-            };
-            if let Fate::Goes = fate {
-                if !source.next()? {
-                    drop(open.swap_remove(least));
-                }
-                continue;
-            }
-            if let Fate::Becomes(bucket) = fate {
-                loader.push(source.key(), source.end(), &bucket)?;
-            } else if source.is_tombstone() {
-                loader.push_tombstone(source.key(), source.end())?;
-            } else {
-                loader.push(source.key(), source.end(), source.value()?)?;
-            }
-            run.first_start = run.first_start.min(start);
-            run.last_end = run.last_end.max(source.end());
-            run.entries += 1;
-            run.bytes = run.bytes.saturating_add((source.key().len() + source.value()?.len()) as u64);
-        }
-        if !source.next()? {
-            drop(open.swap_remove(least));
-        }
-    }
-    if run.entries == 0 {
-        return Ok(None);
-    }
-    run.root = loader.finish()?;
-    Ok(Some(run))
-}
-
-fn least(sources: &[Box<dyn Versions + '_>]) -> Option<usize> {
-    (0..sources.len()).min_by(|&a, &b| sources[a].key().cmp(sources[b].key()))
 }
 
 #[cfg(test)]

@@ -19,8 +19,8 @@ use dosql_sql::KeyRange;
 use dosql_sql::catalog::layout::{index_row_id, row_id, space_range};
 use dosql_sql::catalog::schema::{Index, SpaceId};
 
-use crate::checkpoint::Deletion;
 use crate::engine::Engine;
+use crate::history::kept::Deletion;
 use crate::long_keys::KeyForm;
 use crate::manifest::MAIN_BRANCH;
 

@@ -16,7 +16,8 @@ use dosql_btree::{Apart, Cursor, PageSnapshot};
 
 use super::compaction;
 use super::cursor::Versions;
-use crate::checkpoint::{Kept, write_run};
+use super::kept::Kept;
+use super::run::write_run;
 use crate::engine::Engine;
 use crate::manifest::Run;
 use crate::trace::span;

@@ -12,10 +12,12 @@
 pub(crate) mod compaction;
 pub(crate) mod cursor;
 pub(crate) mod displaced;
+pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod memtable;
 pub(crate) mod merging;
 pub(crate) mod past;
+pub(crate) mod run;
 pub(crate) mod versions;
 
 use std::sync::Arc;
