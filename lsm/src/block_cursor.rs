@@ -164,6 +164,37 @@ impl BlockCursor {
     }
 }
 
+/// Which way a cursor moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Forward,
+    Backward,
+}
+
+impl Direction {
+    pub(crate) fn step(self, cursor: &mut BlockCursor) -> Result<bool> {
+        match self {
+            Direction::Forward => cursor.advance(),
+            Direction::Backward => cursor.retreat(),
+        }
+    }
+
+    /// Moves to the entry that a block is entered at.
+    pub(crate) fn enter(self, cursor: &mut BlockCursor) -> Result<bool> {
+        match self {
+            Direction::Forward => cursor.first(),
+            Direction::Backward => cursor.last(),
+        }
+    }
+
+    pub(crate) fn stays_inside(self, cursor: &BlockCursor) -> bool {
+        match self {
+            Direction::Forward => cursor.has_next(),
+            Direction::Backward => cursor.has_previous(),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -70,6 +70,13 @@ fn objects_read_back_by_ranges(subject: &Subject) {
         assert_eq!(subject.read("a-1.seg", range).expect("read succeeds"), expected);
     }
     assert_eq!(subject.read("empty", 0..0).expect("read succeeds"), b"");
+    let ranges = [90_000..90_010, 0..3, 7..7, 1..70_000, 99_999..100_000, 0..3];
+    let parts = subject.wait(|| subject.store.get_ranges("a-1.seg", &ranges)).expect("they are read");
+    let expected = ranges.clone().map(|range| bytes[range.start as usize..range.end as usize].to_vec());
+    assert_eq!(parts, expected);
+    let beyond = subject.wait(|| subject.store.get_ranges("a-1.seg", &[0..3, 99_999..100_001]));
+    assert_eq!(beyond.expect_err("one runs over the end").kind(), ErrorKind::Corrupt);
+    assert_eq!(subject.store.get_ranges("a-1.seg", &[]).expect("of nothing, nothing"), Vec::<Vec<u8>>::new());
 }
 
 fn an_object_is_never_overwritten(subject: &Subject) {
@@ -142,7 +149,7 @@ fn a_segment_reads_back_from_it(subject: &Subject) {
     let segment = writer.finish().expect("the segment is not empty");
     subject.store.put("segment", &segment.bytes).expect("put succeeds");
     let size = segment.properties.bytes;
-    let options = ReadOptions { tail_bytes: 64, cache: None };
+    let options = ReadOptions { tail_bytes: 64, ..ReadOptions::default() };
     let reader =
         subject.wait(|| SegmentReader::open(subject.store.clone(), "segment", size, options.clone()));
     let reader = reader.expect("the segment opens");

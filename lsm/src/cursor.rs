@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use dosql_base::{Error, Result, Timestamp};
 
-use crate::block_cursor::BlockCursor;
+use crate::block_cursor::{BlockCursor, Direction};
+use crate::readahead::Readahead;
 use crate::reader::{SegmentReader, annotate, is_below, stamp_of};
 use crate::version::{Entry, Stamp};
 
@@ -28,6 +29,7 @@ struct Place {
     stamp: Stamp,
     /// The length of the stamp in front of the value.
     head: usize,
+    ahead: Readahead,
 }
 
 fn empty_block() -> Error {
@@ -119,24 +121,33 @@ impl SegmentCursor {
         if !direction.enter(&mut top)? {
             return Err(empty_block());
         }
-        self.below(top, direction).map(Some)
+        self.in_block(self.below(top, direction)?, direction, None).map(Some)
     }
 
-    /// The first or the last place below the partition that `top` stands on.
-    fn below(&self, top: BlockCursor, direction: Direction) -> Result<Place> {
+    /// The first or the last block below the partition that `top` stands on.
+    fn below(&self, top: BlockCursor, direction: Direction) -> Result<(BlockCursor, BlockCursor)> {
         let mut partition = self.reader.partition(&top)?;
         if !direction.enter(&mut partition)? {
             return Err(empty_block());
         }
-        self.in_block(top, partition, direction)
+        Ok((top, partition))
     }
 
-    fn in_block(&self, top: BlockCursor, partition: BlockCursor, direction: Direction) -> Result<Place> {
-        let mut data = self.reader.data(&partition)?;
+    /// The place that one enters the block at `partition` by.
+    fn in_block(
+        &self,
+        (top, partition): (BlockCursor, BlockCursor),
+        direction: Direction,
+        ahead: Option<&Readahead>,
+    ) -> Result<Place> {
+        let (mut data, ahead) = match ahead {
+            Some(ahead) => ahead.step(&self.reader, &top, &partition, direction)?,
+            None => Readahead::begin(&self.reader, &partition)?,
+        };
         if !direction.enter(&mut data)? {
             return Err(empty_block());
         }
-        place_of(top, partition, data)
+        place_of(top, partition, data, ahead)
     }
 
     /// The place one further.
@@ -144,13 +155,14 @@ impl SegmentCursor {
         let (mut top, mut partition, mut data) =
             (from.top.clone(), from.partition.clone(), from.data.clone());
         if direction.step(&mut data)? {
-            return place_of(top, partition, data).map(Some);
+            return place_of(top, partition, data, from.ahead.clone()).map(Some);
         }
         if direction.step(&mut partition)? {
-            return self.in_block(top, partition, direction).map(Some);
+            return self.in_block((top, partition), direction, Some(&from.ahead)).map(Some);
         }
         if direction.step(&mut top)? {
-            return self.below(top, direction).map(Some);
+            let block = self.below(top, direction)?;
+            return self.in_block(block, direction, Some(&from.ahead)).map(Some);
         }
         Ok(None)
     }
@@ -165,9 +177,9 @@ impl SegmentCursor {
             return Err(empty_block());
         }
         loop {
-            let mut data = self.reader.data(&partition)?;
+            let (mut data, ahead) = Readahead::begin(&self.reader, &partition)?;
             if data.seek(|cursor| is_below(cursor, key, at))? {
-                return place_of(top, partition, data).map(Some);
+                return place_of(top, partition, data, ahead).map(Some);
             }
             // The versions of the key that had begun by then lie further on.
             if partition.advance()? {
@@ -184,38 +196,7 @@ impl SegmentCursor {
     }
 }
 
-/// Which way a cursor moves.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Direction {
-    Forward,
-    Backward,
-}
-
-impl Direction {
-    fn step(self, cursor: &mut BlockCursor) -> Result<bool> {
-        match self {
-            Direction::Forward => cursor.advance(),
-            Direction::Backward => cursor.retreat(),
-        }
-    }
-
-    /// Moves to the entry that a block is entered at.
-    fn enter(self, cursor: &mut BlockCursor) -> Result<bool> {
-        match self {
-            Direction::Forward => cursor.first(),
-            Direction::Backward => cursor.last(),
-        }
-    }
-
-    fn stays_inside(self, cursor: &BlockCursor) -> bool {
-        match self {
-            Direction::Forward => cursor.has_next(),
-            Direction::Backward => cursor.has_previous(),
-        }
-    }
-}
-
-fn place_of(top: BlockCursor, partition: BlockCursor, data: BlockCursor) -> Result<Place> {
+fn place_of(top: BlockCursor, partition: BlockCursor, data: BlockCursor, ahead: Readahead) -> Result<Place> {
     let (stamp, head) = stamp_of(&data)?;
-    Ok(Place { top, partition, data, stamp, head })
+    Ok(Place { top, partition, data, stamp, head, ahead })
 }

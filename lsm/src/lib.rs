@@ -28,6 +28,7 @@
 
 mod block;
 mod block_cursor;
+mod blocking;
 mod bloom;
 mod cache;
 pub mod conformance;
@@ -41,18 +42,22 @@ mod hash;
 mod index;
 mod memory;
 mod properties;
+mod ranges;
+mod readahead;
 mod reader;
 mod store;
 mod version;
 mod writer;
 
-pub use cache::BlockCache;
+pub use blocking::BlockingSegmentStore;
+pub use cache::{BlockCache, CacheStats};
 pub use cursor::SegmentCursor;
 #[cfg(not(target_family = "wasm"))]
 pub use directory::DirectorySegmentStore;
 pub use frame::MAX_BLOCK_BYTES;
 pub use memory::MemorySegmentStore;
 pub use properties::SegmentProperties;
+pub use ranges::{COALESCE_GAP, COALESCE_MAX, Coalesced, coalesce};
 pub use reader::{Found, ReadOptions, SegmentReader};
 pub use store::{MAX_NAME_BYTES, SegmentStore, Wanted, put_idempotent, validate_name};
 pub use version::{Entry, Kind};

@@ -11,7 +11,7 @@ use crate::SegmentStore;
 use crate::block::Block;
 use crate::block_cursor::BlockCursor;
 use crate::bloom::Filter;
-use crate::cache::{BlockCache, Part};
+use crate::cache::{Access, BlockCache, Part};
 use crate::cursor::SegmentCursor;
 use crate::footer::{FOOTER_BYTES, Footer};
 use crate::frame::{self, FrameKind, Handle};
@@ -27,11 +27,14 @@ pub struct ReadOptions {
     pub tail_bytes: u64,
     /// Where unpacked blocks are kept; `None` for 1 MiB of the reader's own.
     pub cache: Option<Arc<BlockCache>>,
+    /// How much a cursor that goes straight on reads at once at most, in bytes (default 1 MiB, 0: block by block). It begins with one
+    /// block and doubles. Each cursor holds up to so much besides the cache.
+    pub readahead: u64,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        ReadOptions { tail_bytes: 64 << 10, cache: None }
+        ReadOptions { tail_bytes: 64 << 10, cache: None, readahead: 1 << 20 }
     }
 }
 
@@ -41,17 +44,18 @@ pub struct SegmentReader {
     source: Source,
     top: Arc<Block>,
     properties: SegmentProperties,
+    readahead: u64,
 }
 
 /// Where the bytes come from.
-struct Source {
+pub(crate) struct Source {
     store: Arc<dyn SegmentStore>,
     name: String,
     size: u64,
     id: u64,
     cache: Arc<BlockCache>,
-    /// The end of the object as far as it was read at opening, from the first byte that is no data block.
-    tail: Vec<u8>,
+    /// The end of the object as far as it was read at opening or is kept elsewhere, from the first byte that is no data block.
+    tail: Arc<[u8]>,
     tail_start: u64,
 }
 
@@ -86,30 +90,67 @@ impl SegmentReader {
         size: u64,
         options: ReadOptions,
     ) -> Result<Arc<Self>> {
-        let in_segment = |error| annotate(error, name);
-        Self::open_inner(store, name, size, options).map(Arc::new).map_err(in_segment)
+        Self::open_with(store, name, size, None, options)
     }
 
-    fn open_inner(store: Arc<dyn SegmentStore>, name: &str, size: u64, options: ReadOptions) -> Result<Self> {
-        let tail_len = options.tail_bytes.max(FOOTER_BYTES as u64).min(size);
+    /// As [`SegmentReader::open`], with the end of the object as it was kept elsewhere ([`crate::Segment::tail`], or any longer or
+    /// shorter end that has the top index in it): nothing of the object is read to open it, and of what that end holds nothing later. With the whole
+    /// tail a look-up reads one data block, of a key that is not there none (the filter errs once in some hundreds).
+    pub fn open_with(
+        store: Arc<dyn SegmentStore>,
+        name: &str,
+        size: u64,
+        tail: Option<Arc<[u8]>>,
+        options: ReadOptions,
+    ) -> Result<Arc<Self>> {
+        let in_segment = |error| annotate(error, name);
+        Self::open_inner(store, name, size, tail, options).map(Arc::new).map_err(in_segment)
+    }
+
+    fn open_inner(
+        store: Arc<dyn SegmentStore>,
+        name: &str,
+        size: u64,
+        tail: Option<Arc<[u8]>>,
+        options: ReadOptions,
+    ) -> Result<Self> {
         let cache = options.cache.unwrap_or_else(|| Arc::new(BlockCache::new(1 << 20)));
         let name = name.to_string();
-        let mut source = Source { store, name, size, id: 0, cache, tail: Vec::new(), tail_start: size };
-        source.tail = source.read(size - tail_len, tail_len)?;
-        source.tail_start = size - tail_len;
-        let footer = source.tail.last_chunk::<FOOTER_BYTES>();
-        let footer =
-            footer.ok_or_else(|| Error::corrupt("a segment is shorter than its footer", "footer"))?;
-        let footer = Footer::decode(footer, size)?;
+        let mut source = Source { store, name, size, id: 0, cache, tail: Arc::default(), tail_start: size };
+        source.tail = match tail {
+            Some(tail) => tail,
+            None => {
+                let length = options.tail_bytes.max(FOOTER_BYTES as u64).min(size);
+                source.read(size - length, length)?.into()
+            }
+        };
+        let footer = footer_of(&source.tail, size)?;
         source.id = footer.id;
-        let surplus = footer.tail.saturating_sub(source.tail_start).min(source.tail.len() as u64);
-        source.tail.drain(..surplus as usize);
-        source.tail.shrink_to_fit();
-        source.tail_start += surplus;
+        // What is longer than the object was refused with its footer.
+        source.tail_start = size.saturating_sub(source.tail.len() as u64);
+        source.drop_data_blocks(footer.tail);
         let top = Arc::new(Block::parse(source.frame(footer.top, FrameKind::Top)?)?);
         let properties = source.frame(footer.properties, FrameKind::Properties)?;
         let properties = SegmentProperties::decode(&properties, footer.id, size)?;
-        Ok(SegmentReader { source, top, properties })
+        Ok(SegmentReader { source, top, properties, readahead: options.readahead })
+    }
+
+    /// Reads the whole tail of a segment, for who wants to keep it near ([`crate::Segment::tail`]) and has it no more: two ranged reads.
+    pub fn read_tail(store: &dyn SegmentStore, name: &str, size: u64) -> Result<Vec<u8>> {
+        let read = |from: u64| {
+            let bytes = store.read(name, from..size)?;
+            if bytes.len() as u64 == size - from { Ok(bytes) } else { Err(too_few(bytes.len(), from..size)) }
+        };
+        let tail = read(size.saturating_sub(FOOTER_BYTES as u64))
+            .and_then(|footer| footer_of(&footer, size))
+            .and_then(|footer| read(footer.tail));
+        tail.map_err(|error| annotate(error, name))
+    }
+
+    /// Bytes of memory that it holds besides what the cache counts: the tail as far as it was handed over or read, and the top index.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        self.source.tail.len() + self.top.size() + size_of::<SegmentReader>()
     }
 
     /// What the segment holds.
@@ -147,10 +188,15 @@ impl SegmentReader {
             {
                 return Ok(None);
             }
-            let mut partition = BlockCursor::new(self.source.block(info.index, FrameKind::Index)?);
+            let mut partition =
+                BlockCursor::new(self.source.block(info.index, FrameKind::Index, Access::Point)?);
             let mut blocks = partition.seek(|cursor| Ok(cursor.key() < key))?;
             while blocks {
                 let info = BlockInfo::decode(partition.value())?;
+                // All versions from here on ended too early, too.
+                if info.span.max_end <= at {
+                    return Ok(None);
+                }
                 // A block of versions that all came later has none that lived then.
                 if info.span.min_start <= at
                     && let Some(answer) = self.get_in_block(info.handle, key, hash, at)?
@@ -177,7 +223,7 @@ impl SegmentReader {
         hash: u64,
         at: Timestamp,
     ) -> Result<Option<Option<Found>>> {
-        let mut data = BlockCursor::new(self.source.block(block, FrameKind::Data)?);
+        let mut data = BlockCursor::new(self.source.block(block, FrameKind::Data, Access::Point)?);
         if !data.seek_hashed(hash, |cursor| is_below(cursor, key, at))? {
             return Ok(None);
         }
@@ -203,24 +249,33 @@ impl SegmentReader {
     /// A cursor over the index partition that `top` stands on.
     pub(crate) fn partition(&self, top: &BlockCursor) -> Result<BlockCursor> {
         let info = PartitionInfo::decode(top.value())?;
-        self.source.block(info.index, FrameKind::Index).map(BlockCursor::new)
+        self.source.block(info.index, FrameKind::Index, Access::Point).map(BlockCursor::new)
     }
 
-    /// A cursor over the data block that `partition` stands on.
-    pub(crate) fn data(&self, partition: &BlockCursor) -> Result<BlockCursor> {
-        let info = BlockInfo::decode(partition.value())?;
-        self.source.block(info.handle, FrameKind::Data).map(BlockCursor::new)
+    /// As [`SegmentReader::partition`], where that needs no read.
+    pub(crate) fn partition_at_hand(&self, top: &BlockCursor) -> Result<Option<BlockCursor>> {
+        let handle = PartitionInfo::decode(top.value())?.index;
+        let near = handle.offset >= self.source.tail_start || self.source.is_cached(handle);
+        if near { self.partition(top).map(Some) } else { Ok(None) }
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    pub(crate) fn readahead(&self) -> u64 {
+        self.readahead
     }
 
     fn filter(&self, handle: Handle) -> Result<Arc<Filter>> {
         let source = &self.source;
-        if let Some(Part::Filter(filter)) = source.cache.get(source.id, handle.offset) {
+        if let Some(Part::Filter(filter)) = source.cache.get(source.id, handle.offset, Access::Point) {
             return Ok(filter);
         }
         let bytes = source.frame(handle, FrameKind::Filter)?;
         let size = bytes.len();
         let filter = Arc::new(Filter::parse(bytes)?);
-        source.cache.put(source.id, handle.offset, Part::Filter(filter.clone()), size);
+        source.cache.put(source.id, handle.offset, Part::Filter(filter.clone()), size, Access::Point);
         Ok(filter)
     }
 }
@@ -252,14 +307,31 @@ pub(crate) fn annotate(error: Error, name: &str) -> Error {
     error.at(place)
 }
 
+fn footer_of(tail: &[u8], size: u64) -> Result<Footer> {
+    let footer = tail.last_chunk::<FOOTER_BYTES>().filter(|_| tail.len() as u64 <= size);
+    let footer = footer.ok_or_else(|| Error::corrupt("a segment is shorter than its footer", "footer"))?;
+    Footer::decode(footer, size)
+}
+
+fn too_few(bytes: usize, wanted: std::ops::Range<u64>) -> Error {
+    let what = format!("storage answered with {bytes} bytes instead of {}", wanted.end - wanted.start);
+    Error::corrupt(what, format!("offset {}", wanted.start))
+}
+
 impl Source {
-    fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
-        let bytes = self.store.read(&self.name, offset..offset + length)?;
-        if bytes.len() as u64 != length {
-            let what = format!("storage answered with {} bytes instead of {length}", bytes.len());
-            return Err(Error::corrupt(what, format!("offset {offset}")));
+    pub(crate) fn read(&self, offset: u64, length: u64) -> Result<Vec<u8>> {
+        let range = offset..offset + length;
+        let bytes = self.store.read(&self.name, range.clone())?;
+        if bytes.len() as u64 == length { Ok(bytes) } else { Err(too_few(bytes.len(), range)) }
+    }
+
+    /// Keeps nothing of the end that was read but what comes at `from` or after.
+    fn drop_data_blocks(&mut self, from: u64) {
+        let surplus = from.saturating_sub(self.tail_start).min(self.tail.len() as u64);
+        if surplus > 0 {
+            self.tail = self.tail[surplus as usize..].into();
+            self.tail_start += surplus;
         }
-        Ok(bytes)
     }
 
     /// The contents of a frame.
@@ -276,13 +348,39 @@ impl Source {
     }
 
     /// A block, from the cache if it is there.
-    fn block(&self, handle: Handle, kind: FrameKind) -> Result<Arc<Block>> {
-        if let Some(Part::Block(block)) = self.cache.get(self.id, handle.offset) {
+    pub(crate) fn block(&self, handle: Handle, kind: FrameKind, access: Access) -> Result<Arc<Block>> {
+        if let Some(block) = self.cached_block(handle, access) {
             return Ok(block);
         }
-        let block = Arc::new(Block::parse(self.frame(handle, kind)?)?);
-        self.cache.put(self.id, handle.offset, Part::Block(block.clone()), block.size());
+        self.keep(handle, self.frame(handle, kind)?, access)
+    }
+
+    /// A block out of its frame, which was read already.
+    pub(crate) fn unpack(
+        &self,
+        frame: &[u8],
+        handle: Handle,
+        kind: FrameKind,
+        access: Access,
+    ) -> Result<Arc<Block>> {
+        self.keep(handle, frame::open(frame, self.id, handle.offset, kind)?, access)
+    }
+
+    fn keep(&self, handle: Handle, contents: Vec<u8>, access: Access) -> Result<Arc<Block>> {
+        let block = Arc::new(Block::parse(contents)?);
+        self.cache.put(self.id, handle.offset, Part::Block(block.clone()), block.size(), access);
         Ok(block)
+    }
+
+    pub(crate) fn cached_block(&self, handle: Handle, access: Access) -> Option<Arc<Block>> {
+        match self.cache.get(self.id, handle.offset, access) {
+            Some(Part::Block(block)) => Some(block),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_cached(&self, handle: Handle) -> bool {
+        self.cache.contains(self.id, handle.offset)
     }
 }
 

@@ -20,6 +20,22 @@ pub trait SegmentStore: Send + Sync {
     /// ends before the range does.
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>>;
 
+    /// The bytes of each of these ranges, in their order. A store that pays for every request joins those that lie close
+    /// ([`crate::coalesce`]) and fetches the rest side by side; the default reads one after the other. Fails as
+    /// [`SegmentStore::read`] does; with [`ErrorKind::WouldBlock`] all that is not here has been noted.
+    fn get_ranges(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>> {
+        let mut parts = Vec::with_capacity(ranges.len());
+        let mut blocked = None;
+        for range in ranges {
+            match self.read(name, range.clone()) {
+                Ok(part) => parts.push(part),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => blocked = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        blocked.map_or(Ok(parts), Err)
+    }
+
     /// Removes objects; those that are not there count as removed.
     fn delete(&self, names: &[&str]) -> Result<()>;
 

@@ -23,7 +23,7 @@ pub struct WriteOptions {
     pub block_bytes: usize,
     /// Data blocks that share an index partition and a filter (default 64).
     pub partition_blocks: u32,
-    /// Bits of filter a key; 0 for no filter (default 10: one in a hundred look-ups of an absent key reads a block).
+    /// Bits of filter a key; 0 for no filter (default 12: fewer than one in a hundred look-ups of an absent key read a block).
     pub bits_per_key: u32,
     /// Whether data blocks that shrink by an eighth or more are stored compressed (default yes).
     pub compress: bool,
@@ -33,7 +33,7 @@ impl WriteOptions {
     /// The defaults, for segment `id`.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        WriteOptions { id, block_bytes: 16 << 10, partition_blocks: 64, bits_per_key: 10, compress: true }
+        WriteOptions { id, block_bytes: 16 << 10, partition_blocks: 64, bits_per_key: 12, compress: true }
     }
 }
 
@@ -44,6 +44,17 @@ pub struct Segment {
     pub bytes: Vec<u8>,
     /// What it holds.
     pub properties: SegmentProperties,
+    tail: usize,
+}
+
+impl Segment {
+    /// The end of the object from its first byte that is no data block: filters, indexes, properties and footer, some 2 % of
+    /// the whole. Who keeps it near hands it to [`crate::SegmentReader::open_with`]; a look-up then reads one data block of
+    /// the object, or nothing.
+    #[must_use]
+    pub fn tail(&self) -> &[u8] {
+        &self.bytes[self.tail..]
+    }
 }
 
 /// Writes one segment. Versions come in order: keys ascending, of each key the newest first, their lifetimes apart.
@@ -254,7 +265,7 @@ impl SegmentWriter {
         properties.bytes = (self.out.len() + FOOTER_BYTES) as u64;
         let footer = Footer { tail, top, properties: stored, id, length: properties.bytes };
         self.out.extend_from_slice(&footer.encode());
-        Ok(Segment { bytes: self.out, properties })
+        Ok(Segment { bytes: self.out, properties, tail: tail as usize })
     }
 
     fn properties(&mut self) -> SegmentProperties {

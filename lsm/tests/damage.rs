@@ -99,7 +99,7 @@ fn a_failing_short_or_wrong_read_is_an_error_each_time_and_harms_nothing() {
     store.put("segment", &segment.bytes).unwrap();
     let size = segment.properties.bytes;
     let read = || {
-        let options = ReadOptions { tail_bytes: 64, cache: None };
+        let options = ReadOptions { tail_bytes: 64, readahead: 0, ..ReadOptions::default() };
         let reader = SegmentReader::open(store.clone(), "segment", size, options)?;
         read_all(&reader, &model)
     };

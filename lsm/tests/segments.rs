@@ -131,7 +131,11 @@ fn a_store_that_makes_one_wait_gives_the_same_answers() {
     let near = Arc::new(MemorySegmentStore::new());
     near.put("segment", &segment.bytes).unwrap();
     let far = Arc::new(FaultSegmentStore::far(near));
-    let options = ReadOptions { tail_bytes: 64, cache: Some(Arc::new(BlockCache::new(3_000))) };
+    let options = ReadOptions {
+        tail_bytes: 64,
+        cache: Some(Arc::new(BlockCache::new(3_000))),
+        ..ReadOptions::default()
+    };
     let size = segment.properties.bytes;
     let reader = wait(&far, || SegmentReader::open(far.clone(), "segment", size, options.clone())).unwrap();
     let mut cursor = reader.cursor();
@@ -161,7 +165,7 @@ fn a_cursor_that_would_block_stays_where_it_is() {
     let near = Arc::new(MemorySegmentStore::new());
     near.put("segment", &segment.bytes).unwrap();
     let far = Arc::new(FaultSegmentStore::far(near));
-    let options = ReadOptions { tail_bytes: 64, cache: Some(Arc::new(BlockCache::new(0))) };
+    let options = ReadOptions { tail_bytes: 64, cache: Some(Arc::new(BlockCache::new(0))), readahead: 0 };
     let size = segment.properties.bytes;
     let reader = wait(&far, || SegmentReader::open(far.clone(), "segment", size, options.clone())).unwrap();
     let mut cursor = reader.cursor();

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use dosql_base::{Code, Error, ErrorKind};
 use dosql_lsm::conformance::{Subject, check};
 use dosql_lsm::fault::{FaultSegmentStore, SegmentCall, SegmentFault};
-use dosql_lsm::{DirectorySegmentStore, MemorySegmentStore, SegmentStore, put_idempotent};
+use dosql_lsm::{
+    BlockingSegmentStore, DirectorySegmentStore, MemorySegmentStore, SegmentStore, Wanted, put_idempotent,
+};
 
 fn near(store: Arc<dyn SegmentStore>) -> Subject {
     Subject { store, fetch: Box::new(|_| panic!("a store at hand never blocks")) }
@@ -135,4 +137,34 @@ fn a_late_delete_takes_what_was_put_after_its_error() {
 #[test]
 fn a_store_that_can_fail_conforms_while_it_does_not() {
     check(&|| near(Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new())))));
+}
+
+#[test]
+fn a_store_that_makes_one_wait_conforms_and_forgets_what_was_fetched_first() {
+    check(&|| {
+        let store =
+            Arc::new(BlockingSegmentStore::new(Arc::new(MemorySegmentStore::new()), 1 << 10, 1 << 20));
+        let far = store.clone();
+        Subject { store, fetch: Box::new(move |wanted| far.fetch(wanted)) }
+    });
+    let near = Arc::new(MemorySegmentStore::new());
+    near.put("a", &[7; 1_000]).unwrap();
+    let store = BlockingSegmentStore::new(near, 100, 200);
+    let blocks =
+        |range: std::ops::Range<u64>| store.read("a", range).map(|_| ()).map_err(|error| error.kind());
+    assert_eq!(blocks(50..150), Err(ErrorKind::WouldBlock));
+    assert_eq!(store.wanted(), [Wanted { name: "a".into(), range: 50..150 }]);
+    assert_eq!(blocks(50..150), Err(ErrorKind::WouldBlock));
+    assert_eq!(store.fetch_wanted(), 1);
+    assert_eq!((blocks(0..200), store.fetches(), store.blocked()), (Ok(()), 2, 2));
+    assert_eq!(blocks(201..202), Err(ErrorKind::WouldBlock));
+    store.fetch_wanted();
+    assert_eq!((blocks(100..300), blocks(0..1)), (Ok(()), Err(ErrorKind::WouldBlock)));
+    assert_eq!(blocks(0..201), Err(ErrorKind::Limit), "three blocks are never near at once");
+    assert_eq!(store.wanted().len(), 1);
+    let parts = |ranges: &[std::ops::Range<u64>]| store.get_ranges("a", ranges).map_err(|error| error.kind());
+    assert_eq!(parts(&[110..112, 290..291]), Ok(vec![vec![7; 2], vec![7]]));
+    assert_eq!(parts(&[10..12, 990..1_000]), Err(ErrorKind::WouldBlock));
+    assert_eq!(store.fetch_wanted(), 2, "all that is missing is wanted at once");
+    assert_eq!(parts(&[10..12, 990..1_000]), Ok(vec![vec![7; 2], vec![7; 10]]));
 }
