@@ -9,6 +9,9 @@
 //! SegmentReader  <--ranges-- SegmentStore::read     may answer WouldBlock; `wanted` says what to fetch
 //!   get(key, at)             at most one data block
 //!   cursor()                 forwards and backwards
+//! MergeCursor                 many segments as one
+//! pick(segments, policy)      what to merge next: a pure function
+//! Compaction                  carries it out, in steps
 //! ```
 //!
 //! # Segment format, version 1
@@ -31,6 +34,7 @@ mod block_cursor;
 mod blocking;
 mod bloom;
 mod cache;
+mod compaction;
 pub mod conformance;
 mod cursor;
 #[cfg(not(target_family = "wasm"))]
@@ -41,21 +45,27 @@ mod frame;
 mod hash;
 mod index;
 mod memory;
+mod merge;
+mod pick;
 mod properties;
 mod ranges;
 mod readahead;
 mod reader;
+mod run;
 mod store;
 mod version;
 mod writer;
 
 pub use blocking::BlockingSegmentStore;
 pub use cache::{BlockCache, CacheStats};
+pub use compaction::{Boundary, Compaction, CompactionOptions, Output, Progress, Retain};
 pub use cursor::SegmentCursor;
 #[cfg(not(target_family = "wasm"))]
 pub use directory::DirectorySegmentStore;
 pub use frame::MAX_BLOCK_BYTES;
 pub use memory::MemorySegmentStore;
+pub use merge::{MergeCursor, Versions};
+pub use pick::{BOTTOM_LEVEL, Contents, Job, Policy, SegmentMeta, expired_share, pick};
 pub use properties::SegmentProperties;
 pub use ranges::{COALESCE_GAP, COALESCE_MAX, Coalesced, coalesce};
 pub use reader::{Found, ReadOptions, SegmentReader};
