@@ -46,6 +46,8 @@ mod hash;
 mod index;
 mod memory;
 mod merge;
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+pub mod object;
 mod pick;
 mod properties;
 mod ranges;

@@ -73,7 +73,9 @@ fn newest_at(model: &Model, t: u64) -> Model {
     newest
 }
 
-fn is(cursor: &MergeCursor, expected: Option<(&(Vec<u8>, Reverse<u64>), &common::Version)>) {
+type Row<'a> = (&'a (Vec<u8>, Reverse<u64>), &'a common::Version);
+
+fn is(cursor: &MergeCursor, expected: Option<Row<'_>>) {
     match (cursor.entry(), expected) {
         (None, None) => {}
         (Some(entry), Some(((key, start), version))) => {

@@ -366,12 +366,9 @@ fn any_state_comes_to_rest() {
                 let number = from + random.u64(..width);
                 let start = flush * 100 + random.u64(..100);
                 let end = if contents == Contents::Live { u64::MAX } else { start + random.u64(1..400) };
-                if contents == Contents::History
-                    || !rows
-                        .range((number, std::cmp::Reverse(u64::MAX))..)
-                        .next()
-                        .is_some_and(|(place, _)| place.0 == number)
-                {
+                let held = rows.range((number, std::cmp::Reverse(u64::MAX))..).next();
+                let again = held.is_some_and(|(place, _)| place.0 == number);
+                if contents == Contents::History || !again {
                     rows.insert(
                         (number, std::cmp::Reverse(start)),
                         Version { end, present: random.u32(..4) > 0 },
