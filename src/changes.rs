@@ -8,29 +8,21 @@
 //! ```
 //!
 //! Ascending keys go to the end of a chunk, and a full chunk is not split for a key past its end: a load in key order costs a
-//! copy. Keys out of order cost two short binary searches and the shift of half a chunk.
+//! copy. Keys out of order cost two short binary searches and the shift of half a chunk. Where nobody looks meanwhile, they can be
+//! added as they come, and sorted in all at once.
 
 use std::cmp::Ordering;
 use std::ops::Bound;
 
+use crate::arena::{Arena, Span};
+
 /// The most entries of a chunk: half of them are moved on average by an insert in the middle.
 const CHUNK: usize = 128;
-/// The first block of the arena; each further one is twice as large, up to the last size.
-const FIRST_BLOCK: usize = 256;
-const LAST_BLOCK: usize = 1 << 20;
 /// Bytes of replaced values that are never worth tidying up.
 const LITTLE_WASTE: usize = 1 << 16;
 
 /// What a transaction does to a key: the new value, or `None` for a delete.
 pub(crate) type Change<'a> = Option<&'a [u8]>;
-
-/// Bytes in the arena.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    block: u32,
-    start: u32,
-    len: u32,
-}
 
 /// A value in the arena, or a delete.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +31,7 @@ pub(crate) struct Stored(Option<Span>);
 impl Stored {
     /// The bytes of the value.
     pub(crate) fn len(self) -> usize {
-        self.0.map_or(0, |span| span.len as usize)
+        self.0.map_or(0, Span::len)
     }
 }
 
@@ -48,47 +40,6 @@ struct Entry {
     head: u128,
     key: Span,
     value: Stored,
-}
-
-/// Blocks of bytes that only grow.
-#[derive(Debug, Default)]
-struct Arena {
-    blocks: Vec<Vec<u8>>,
-}
-
-impl Arena {
-    #[inline]
-    fn get(&self, span: Span) -> &[u8] {
-        let block = self.blocks.get(span.block as usize).map_or(&[][..], Vec::as_slice);
-        block.get(span.start as usize..(span.start + span.len) as usize).unwrap_or_default()
-    }
-
-    /// Room for so many bytes in the last block.
-    fn room(&mut self, len: usize) -> &mut Vec<u8> {
-        let full = self.blocks.last().is_none_or(|block| block.capacity() - block.len() < len);
-        if full {
-            let next = self.blocks.last().map_or(FIRST_BLOCK, |block| (block.capacity() * 2).min(LAST_BLOCK));
-            self.blocks.push(Vec::with_capacity(next.max(len)));
-        }
-        let last = self.blocks.len() - 1;
-        &mut self.blocks[last]
-    }
-
-    fn add(&mut self, bytes: &[u8]) -> Span {
-        let block = self.room(bytes.len());
-        let start = block.len() as u32;
-        block.extend_from_slice(bytes);
-        Span { block: (self.blocks.len() - 1) as u32, start, len: bytes.len() as u32 }
-    }
-
-    /// Writes over bytes that are at least as long.
-    fn replace(&mut self, span: Span, bytes: &[u8]) -> Span {
-        if let Some(block) = self.blocks.get_mut(span.block as usize) {
-            let start = span.start as usize;
-            block[start..start + bytes.len()].copy_from_slice(bytes);
-        }
-        Span { len: bytes.len() as u32, ..span }
-    }
 }
 
 /// The first bytes of a key as a number that orders as they do.
@@ -111,6 +62,8 @@ pub(crate) struct Changes {
     chunks: Vec<Vec<Entry>>,
     /// The head of each chunk's first key.
     firsts: Vec<u128>,
+    /// Not in the chunks yet, in the order in which they came.
+    unsorted: Vec<Entry>,
     len: usize,
     /// Bytes of the arena that nobody refers to.
     waste: usize,
@@ -176,7 +129,12 @@ impl Changes {
     /// Where `key` is, or would be.
     #[inline]
     fn locate(&self, key: &[u8]) -> (Place, bool) {
-        let head = head_of(key);
+        self.locate_by(head_of(key), key)
+    }
+
+    /// As [`Changes::locate`], of a key that begins with `head`: it is looked at only where another begins so too.
+    #[inline]
+    fn locate_by(&self, head: u128, key: &[u8]) -> (Place, bool) {
         let chunk = self.chunk_of(head, key);
         let Some(entries) = self.chunks.get(chunk) else {
             return (Place { chunk, entry: 0 }, false);
@@ -218,22 +176,51 @@ impl Changes {
             let kept = Key(self.chunks[place.chunk][place.entry].key);
             return (kept, Some(self.overwrite(place, value, keep)));
         }
-        // Key and value side by side, in one block where they fit.
-        self.arena.room(key.len() + value.map_or(0, <[u8]>::len));
-        let entry = Entry {
-            head: head_of(key),
-            key: self.arena.add(key),
-            value: Stored(value.map(|value| self.arena.add(value))),
-        };
+        let entry = self.store(key, value);
         self.insert_entry(place, entry);
         (Key(entry.key), None)
+    }
+
+    /// Puts a change into the arena: key and value side by side, in one block where they fit.
+    fn store(&mut self, key: &[u8], value: Change<'_>) -> Entry {
+        self.arena.room(key.len() + value.map_or(0, <[u8]>::len));
+        let key_at = self.arena.add(key);
+        let value = Stored(value.map(|value| self.arena.add(value)));
+        Entry { head: head_of(key), key: key_at, value }
+    }
+
+    /// Changes `key` without finding its place. That is not among what can be looked up before [`Changes::sort`] was called.
+    pub(crate) fn append(&mut self, key: &[u8], value: Change<'_>) {
+        let entry = self.store(key, value);
+        self.unsorted.push(entry);
+    }
+
+    /// How many changes were appended and not sorted in.
+    pub(crate) fn unsorted(&self) -> usize {
+        self.unsorted.len()
+    }
+
+    /// Sorts in what was appended. Of several changes of a key the last one stands.
+    pub(crate) fn sort(&mut self) {
+        let mut unsorted = std::mem::take(&mut self.unsorted);
+        let key = |entry: &Entry| self.arena.get(entry.key);
+        unsorted.sort_by(|a, b| a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b))));
+        for entry in unsorted.drain(..) {
+            let (place, found) = self.locate_by(entry.head, self.arena.get(entry.key));
+            if found {
+                self.chunks[place.chunk][place.entry].value = entry.value;
+            } else {
+                self.insert_entry(place, entry);
+            }
+        }
+        self.unsorted = unsorted;
     }
 
     fn overwrite(&mut self, place: Place, value: Change<'_>, keep: bool) -> Stored {
         let before = self.chunks[place.chunk][place.entry].value;
         let stored = match (value, before.0) {
-            (Some(value), Some(span)) if !keep && value.len() <= span.len as usize => {
-                self.waste += span.len as usize - value.len();
+            (Some(value), Some(span)) if !keep && value.len() <= span.len() => {
+                self.waste += span.len() - value.len();
                 Stored(Some(self.arena.replace(span, value)))
             }
             (value, _) => {
@@ -303,11 +290,11 @@ impl Changes {
 
     /// Copies what is still used into a new arena where much is not. Invalidates what is kept to be restored.
     pub(crate) fn tidy(&mut self) {
-        let held: usize = self.arena.blocks.iter().map(Vec::len).sum();
+        let held: usize = self.arena.held();
         if self.waste <= LITTLE_WASTE || self.waste <= held / 2 {
             return;
         }
-        let mut arena = Arena { blocks: vec![Vec::with_capacity(held - self.waste.min(held))] };
+        let mut arena = Arena::with_room(held - self.waste.min(held));
         for entry in self.chunks.iter_mut().flatten() {
             entry.key = arena.add(self.arena.get(entry.key));
             entry.value = Stored(entry.value.0.map(|span| arena.add(self.arena.get(span))));
@@ -360,7 +347,7 @@ pub(crate) struct Key(Span);
 
 impl Key {
     pub(crate) fn len(self) -> usize {
-        self.0.len as usize
+        self.0.len()
     }
 }
 
@@ -437,6 +424,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_appended_in_any_order_is_found_once_it_is_sorted_in() {
+        for wide in [false, true] {
+            let mut random = fastrand::Rng::with_seed(7);
+            let (mut changes, mut model) = (Changes::default(), Model::new());
+            for round in 1..=20 {
+                for n in 0..random.usize(..round * 20) {
+                    let (key, value) = (key(&mut random, wide), (n % 5 != 0).then(|| vec![n as u8; n % 50]));
+                    changes.append(&key, value.as_deref());
+                    model.insert(key, value);
+                }
+                changes.sort();
+                assert_eq!(changes.unsorted(), 0);
+                check(&changes, &model);
+            }
+        }
+    }
+
+    #[test]
     fn it_is_a_sorted_map_with_ranges_from_both_ends_and_undo() {
         for seed in 0..30 {
             let mut random = fastrand::Rng::with_seed(seed);
@@ -484,7 +489,7 @@ mod tests {
             changes.insert(b"key", Some(&[7; 100][..n % 100]), true);
             changes.tidy();
         }
-        let held: usize = changes.arena.blocks.iter().map(Vec::capacity).sum();
+        let held: usize = changes.arena.capacity();
         assert!(held < 4 * LITTLE_WASTE, "{held}");
     }
 }

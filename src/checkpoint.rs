@@ -105,6 +105,7 @@ impl Engine {
             }
         }
         self.room.join();
+        self.memory.join();
         self.subscribers.tell();
         let result = match self.fault.get() {
             Some(_) => Ok(()),

@@ -248,6 +248,15 @@ impl Database {
         Ok(())
     }
 
+    /// Makes all commits so far durable, those that did not ask for it too: one sync of the log, none where nothing is left to sync.
+    pub fn sync(&self) -> Result<()> {
+        self.0.check_usable()?;
+        if self.0.options.read_only {
+            return Ok(());
+        }
+        self.0.settle()
+    }
+
     /// A step of housekeeping: makes what commits left unsynced durable, makes a checkpoint when the log or the changed pages exceed
     /// `budget` bytes, and gives space back where much of the page store is free: moves pages of up to `budget` bytes from its end
     /// into free places, and cuts it once a checkpoint is durable that no longer needs the end. Commits and readers go on meanwhile; what

@@ -37,6 +37,7 @@ use smallvec::SmallVec;
 use crate::branch::Branch;
 use crate::feed::Subscribers;
 use crate::feed::slot::Slots;
+use crate::helper::Helper;
 use crate::history::merging::MergedRun;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
@@ -74,6 +75,8 @@ pub(crate) struct Engine {
     /// What was merged, for the next checkpoint.
     pub(crate) merged: Mutex<Option<MergedRun>>,
     pub(crate) room: LogRoom,
+    /// Takes memory for pages ahead of commits.
+    pub(crate) memory: Helper,
     pub(crate) committer: Mutex<Committer>,
     pub(crate) pending: Mutex<VecDeque<Pending>>,
     pub(crate) readers: Readers,
@@ -161,6 +164,7 @@ impl Drop for Open {
     fn drop(&mut self) {
         self.0.worker.join();
         self.0.room.join();
+        self.0.memory.join();
     }
 }
 

@@ -25,6 +25,7 @@
 //! log store       page store     segment store
 //! ```
 
+mod arena;
 mod backup;
 mod branch;
 mod bytes;
@@ -37,6 +38,7 @@ mod directory;
 mod engine;
 mod erase;
 pub mod feed;
+mod helper;
 mod history;
 mod keyspace;
 mod known_end;
@@ -48,6 +50,7 @@ mod maintenance;
 mod manifest;
 mod options;
 mod pace;
+mod page_memory;
 mod pins;
 mod read;
 mod read_set;

@@ -75,6 +75,7 @@ impl Engine {
     /// so.
     pub(crate) fn after_commit(self: &Arc<Self>) {
         self.make_room_ahead();
+        self.make_memory_ahead();
         let Some(backlog) = self.gathered() else { return };
         let pressure = backlog.pressure;
         if self.background && pressure >= begin_after(self.worker.grown.load(Ordering::Relaxed)) {

@@ -16,6 +16,7 @@ use crate::branch::{Branch, Tip, pins};
 use crate::commit::{Applying, Keeping, apply};
 use crate::engine::{Committer, Counters, Engine};
 use crate::feed::{Subscribers, slot};
+use crate::helper::Helper;
 use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::history::memtable::Memtable;
@@ -104,6 +105,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         merging: Mutex::default(),
         merged: Mutex::default(),
         room: LogRoom::default(),
+        memory: Helper::default(),
         committer: Mutex::new(committer),
         pending: Mutex::new(VecDeque::new()),
         readers: Readers::default(),

@@ -32,6 +32,20 @@ fn an_interval_syncs_when_it_has_passed_and_not_before() {
 }
 
 #[test]
+fn a_sync_makes_lazy_commits_durable_by_one_sync_and_costs_nothing_where_there_are_none() {
+    let options = Options { durability: Durability::None, ..Options::default() };
+    let db = common::db_with(options);
+    let space = db.keyspace("space").unwrap();
+    let counts = || (db.stats().log.syncs, db.stats().checkpoints);
+    let start = counts();
+    (0..3u8).for_each(|n| db.write(|tx| tx.put(&space, [n], "v")).unwrap());
+    assert_eq!(counts(), start);
+    db.sync().unwrap();
+    db.sync().unwrap();
+    assert_eq!(counts(), (start.0 + 1, start.1));
+}
+
+#[test]
 fn without_durability_no_commit_waits_and_a_close_keeps_everything() {
     let storage = Storage::memory();
     let options = Options { durability: Durability::None, ..Options::default() };

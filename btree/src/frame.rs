@@ -42,6 +42,9 @@ const CLAIMED: u32 = 1 << 31;
 const HUGE: usize = 2 << 20;
 /// Frames in the first chunk. Later ones are as large as all before together, up to [`HUGE`].
 const FIRST_CHUNK: usize = 2;
+/// Which part of the chunks that are used is made ahead, and how many at most.
+const AHEAD_PART: usize = 16;
+const MOST_AHEAD: usize = 8;
 /// Lines of a page that come before they are asked for: header, hints and the slots of a leaf.
 const FIRST_LINES: usize = 7;
 
@@ -66,7 +69,12 @@ const _: () = assert!(cfg!(loom) || size_of::<Frame>() == LINE);
 struct Chunk {
     first: NonNull<Frame>,
     frames: usize,
+    /// All of it was written with zeros.
+    cleared: bool,
 }
+
+// SAFETY: whoever has a chunk has all of its memory, until it is in a pool.
+unsafe impl Send for Chunk {}
 
 /// From one frame to the next. Not a power of two: the first lines of all pages would fight for few places of the processor's cache.
 fn stride(page_size: usize) -> usize {
@@ -91,7 +99,17 @@ impl Chunk {
         let layout = layout(page_size, frames);
         // SAFETY: no chunk is of no bytes.
         let memory = NonNull::new(unsafe { alloc(layout) }).unwrap_or_else(|| handle_alloc_error(layout));
-        Chunk { first: memory.cast(), frames }
+        Chunk { first: memory.cast(), frames, cleared: false }
+    }
+
+    /// One of the largest, cleared: the memory is there.
+    fn cleared(page_size: usize) -> Chunk {
+        let mut chunk = Chunk::new(page_size, most_frames(page_size));
+        chunk.enlarge(page_size);
+        // SAFETY: the chunk is so long, and nobody else knows it.
+        unsafe { chunk.first.cast::<u8>().write_bytes(0, layout(page_size, chunk.frames).size()) };
+        chunk.cleared = true;
+        chunk
     }
 
     /// Asks for huge pages.
@@ -114,7 +132,9 @@ impl Chunk {
         unsafe {
             let place = self.first.byte_add(at * stride(page_size));
             place.write(frame);
-            Frame::bytes(place).write_bytes(0, page_size);
+            if !self.cleared {
+                Frame::bytes(place).write_bytes(0, page_size);
+            }
             place
         }
     }
@@ -145,10 +165,15 @@ struct Pool {
     hurries: bool,
     /// Claimed frames to use again.
     free: Vec<NonNull<Frame>>,
+    /// The fewest that were there since it was last asked whether they run short.
+    fewest: usize,
     /// Frames of the last chunk that were used.
     begun: usize,
-    /// Frames of all chunks.
+    /// Frames of all chunks that were begun.
     total: usize,
+    /// Chunks that were made ahead, and how many there are to be.
+    ahead: Vec<Chunk>,
+    wanted: usize,
 }
 
 // SAFETY: the pointers of the pool are to frames that it owns, which are used under the rules of the module's description.
@@ -178,6 +203,25 @@ impl Frames {
         pool.hurries = on;
     }
 
+    /// Whether few frames are left, of a pool that grows towards `most` frames, so that more should be made ahead.
+    pub(crate) fn runs_short(&self, most: usize) -> bool {
+        let mut pool = self.pool.lock();
+        pool.wanted = pool.ahead_wanted(most_frames(self.page_size), most);
+        pool.fewest = pool.free.len();
+        pool.ahead.len() < pool.wanted.div_ceil(2)
+    }
+
+    /// Makes the frames that should be made ahead. Clearing their memory is the most of what a new frame costs.
+    pub(crate) fn make_ahead(&self) {
+        while {
+            let pool = self.pool.lock();
+            pool.ahead.len() < pool.wanted
+        } {
+            let chunk = Chunk::cleared(self.page_size);
+            self.pool.lock().ahead.push(chunk);
+        }
+    }
+
     /// How many lie in the pool.
     pub(crate) fn spare(&self) -> usize {
         self.pool.lock().free.len()
@@ -185,18 +229,30 @@ impl Frames {
 }
 
 impl Pool {
+    /// How many chunks of so many frames are to be there ahead: a sixteenth of what is used, as long as hardly a frame is left unused at
+    /// times and the pool is to grow.
+    fn ahead_wanted(&self, chunk: usize, most: usize) -> usize {
+        let idle = self.hurries || self.fewest >= chunk;
+        let room = most.saturating_sub(self.total) / chunk;
+        if idle { 0 } else { (self.total / chunk).div_ceil(AHEAD_PART).min(MOST_AHEAD).min(room) }
+    }
+
     fn take(&mut self, home: *const Frames, page_size: usize) -> NonNull<Frame> {
         if let Some(frame) = self.free.pop() {
+            self.fewest = self.fewest.min(self.free.len());
             return frame;
         }
         if self.chunks.last().is_none_or(|chunk| chunk.frames == self.begun) {
             let frames = self.total.clamp(FIRST_CHUNK, most_frames(page_size));
-            let chunk = Chunk::new(page_size, frames);
-            if !self.hurries {
-                chunk.enlarge(page_size);
-            }
+            let chunk = self.ahead.pop().unwrap_or_else(|| {
+                let chunk = Chunk::new(page_size, frames);
+                if !self.hurries {
+                    chunk.enlarge(page_size);
+                }
+                chunk
+            });
+            self.total += chunk.frames;
             self.chunks.push(chunk);
-            self.total += frames;
             self.begun = 0;
         }
         self.begun += 1;
@@ -207,7 +263,9 @@ impl Pool {
 impl Drop for Frames {
     fn drop(&mut self) {
         let page_size = self.page_size;
-        for chunk in std::mem::take(&mut self.pool.lock().chunks) {
+        let mut pool = self.pool.lock();
+        let ahead = std::mem::take(&mut pool.ahead);
+        for chunk in std::mem::take(&mut pool.chunks).into_iter().chain(ahead) {
             // SAFETY: every frame in use holds the frames, so all are in the pool and nobody has a pointer to one: the table,
             // whose readers may, holds them too. Frames need no drop.
             unsafe { dealloc(chunk.first.as_ptr().cast(), layout(page_size, chunk.frames)) };
@@ -478,6 +536,24 @@ mod tests {
         drop(second);
         let again = frames.take();
         assert!(Place(again.0) == place);
+    }
+
+    #[test]
+    fn frames_are_made_ahead_where_a_pool_grows_and_not_beyond_its_bound() {
+        let frames = Frames::new(4096);
+        let chunk = most_frames(4096);
+        assert!(!frames.runs_short(100 * chunk), "nothing is used yet");
+        let held: Vec<Draft> = (0..2 * chunk).map(|_| frames.take()).collect();
+        assert!(frames.runs_short(100 * chunk) && !frames.runs_short(2 * chunk));
+        assert!(frames.runs_short(100 * chunk));
+        frames.make_ahead();
+        assert!(!frames.runs_short(100 * chunk));
+        let more: Vec<Draft> = (0..chunk).map(|_| frames.take()).collect();
+        assert!(more.iter().all(|page| page.iter().all(|&byte| byte == 0)));
+        assert!(frames.pool.lock().ahead.is_empty());
+        drop(held);
+        assert!(frames.runs_short(100 * chunk), "there were none a moment ago");
+        assert!(!frames.runs_short(100 * chunk), "there are frames to use again");
     }
 
     #[test]

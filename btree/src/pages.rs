@@ -264,10 +264,30 @@ impl Pages {
         self.table.hurry(on);
     }
 
+    /// Whether memory for pages runs short while commits take more and more of it: then [`Pages::make_memory_ahead`] takes a wait off them.
+    #[must_use]
+    pub fn memory_runs_short(&self) -> bool {
+        self.table.runs_short()
+    }
+
+    /// Takes memory for pages to come, a sixteenth of what there is and 16 MiB at most, within [`PagesOptions::cache_bytes`]. To be called
+    /// beside commits.
+    pub fn make_memory_ahead(&self) {
+        self.table.make_ahead();
+    }
+
     /// A copy of an image, to be changed.
     pub(crate) fn copied(&self, image: &[u8]) -> Draft {
         self.gauges.copies.fetch_add(1, Ordering::Relaxed);
         self.table.copy(image)
+    }
+
+    /// What is in an image of page `id`, to be changed and to become another page. A clean image that nobody else uses is not copied.
+    pub(crate) fn taken(&self, id: u64, image: Image) -> Draft {
+        match self.table.take_clean(id, image) {
+            Ok(page) => page,
+            Err(image) => self.copied(&image),
+        }
     }
 
     /// Takes one pin of `version` back.

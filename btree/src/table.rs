@@ -114,6 +114,16 @@ impl Table {
         self.frames.hurry(on);
     }
 
+    /// See [`Frames::runs_short`].
+    pub(crate) fn runs_short(&self) -> bool {
+        self.frames.runs_short(self.budget)
+    }
+
+    /// See [`Frames::make_ahead`].
+    pub(crate) fn make_ahead(&self) {
+        self.frames.make_ahead();
+    }
+
     /// Buffers kept for reuse.
     pub(crate) fn spare(&self) -> usize {
         self.frames.spare()
@@ -237,6 +247,36 @@ impl Table {
         };
         self.resident.fetch_sub(1, Ordering::Relaxed);
         drop(dropped);
+    }
+
+    /// Takes the memory of `image`, which must be one of page `id`, with what is in it, where the store holds the same and nobody else uses
+    /// it: that is an eviction, and whoever wants the page after all reads it from the store. Gives the image back where it can't.
+    pub(crate) fn take_clean(&self, id: u64, image: Image) -> Result<Draft, Image> {
+        let mut shard = self.shard(id).write();
+        let clean = shard.slots.get_mut(&id).filter(|slot| slot.in_ring && slot.older.is_empty());
+        let Some(newest) =
+            clean.and_then(|slot| slot.newest.take_if(|newest| newest.place() == image.place()))
+        else {
+            return Err(image);
+        };
+        self.front.hide(id, &newest);
+        drop(image);
+        match newest.unshare() {
+            Ok(page) => {
+                // Its entry in the ring goes when the hand comes by.
+                shard.slots.remove(&id);
+                drop(shard);
+                self.resident.fetch_sub(1, Ordering::Relaxed);
+                Ok(page)
+            }
+            Err(newest) => {
+                self.front.show(id, &newest);
+                if let Some(slot) = shard.slots.get_mut(&id) {
+                    slot.newest = Some(newest.clone());
+                }
+                Err(newest)
+            }
+        }
     }
 
     /// The newest image of page `id` with its checksum in place; `None` where there is none.

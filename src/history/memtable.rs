@@ -5,6 +5,9 @@
 //! sorted map   history key -> end, 8 bytes | value        see displaced.rs and crate::changes: an arena, and chunks of short entries
 //! ```
 //!
+//! Most of what commits displace nobody asks for before the checkpoint does: it is added as it comes, and sorted in by whoever looks, or
+//! when so much has come that this would take long.
+//!
 //! An entry never changes once it is in, so a reader may stop and go on at any time: what is added meanwhile ended after the
 //! present that the reader started from, and concerns it only where the tree already answers the same.
 
@@ -22,11 +25,15 @@ use crate::changes::Changes;
 #[derive(Default)]
 pub(crate) struct Memtable {
     entries: RwLock<Changes>,
+    /// How many of them are not sorted in. It rises before they can be looked for, and falls when they can be found.
+    unsorted: AtomicUsize,
     bytes: AtomicUsize,
 }
 
 /// What an entry costs beyond its key and value.
 const ENTRY_OVERHEAD: usize = 64;
+/// So many entries are sorted in together at most: about a millisecond's work.
+const AT_ONCE: usize = 1 << 14;
 
 impl Memtable {
     /// Adds what one commit displaced.
@@ -38,8 +45,12 @@ impl Memtable {
         let mut entries = self.entries.write();
         for (key, stored) in displaced.iter() {
             bytes += key.len() + stored.len() + ENTRY_OVERHEAD;
-            entries.insert(key, Some(stored), false);
+            entries.append(key, Some(stored));
         }
+        if entries.unsorted() >= AT_ONCE {
+            entries.sort();
+        }
+        self.unsorted.store(entries.unsorted(), Ordering::Release);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -48,7 +59,16 @@ impl Memtable {
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.entries.read().is_empty()
+        self.bytes() == 0
+    }
+
+    /// Sees to it that everything added so far can be found.
+    fn sort_in(&self) {
+        if self.unsorted.load(Ordering::Acquire) > 0 {
+            let mut entries = self.entries.write();
+            entries.sort();
+            self.unsorted.store(0, Ordering::Release);
+        }
     }
 
     /// Lends the value of the version of `key` that was current at `at`; `None` where the key was deleted then.
@@ -61,6 +81,7 @@ impl Memtable {
         let (mut from, mut to) = (Vec::new(), Vec::new());
         key::encode(&mut from, key, at);
         key::encode_after(&mut to, key);
+        self.sort_in();
         let entries = self.entries.read();
         let newest = entries.range(Bound::Included(&from), Bound::Excluded(&to)).next();
         let stored = newest?.1.unwrap_or_default();
@@ -78,6 +99,7 @@ impl Memtable {
         copied: &mut Displaced,
     ) {
         copied.clear();
+        self.sort_in();
         let entries = self.entries.read();
         let mut range = entries.range(start, end);
         for _ in 0..limit {
@@ -94,6 +116,30 @@ mod tests {
 
     fn at(micros: u64) -> Timestamp {
         Timestamp::from_micros(micros)
+    }
+
+    #[test]
+    fn versions_are_found_in_order_however_they_came_and_whenever_somebody_looked() {
+        let table = Memtable::default();
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut keys: Vec<[u8; 4]> = (0..40_000u32).map(u32::to_be_bytes).collect();
+        random.shuffle(&mut keys);
+        for (n, part) in keys.chunks(1_500).enumerate() {
+            let mut displaced = Displaced::default();
+            part.iter().for_each(|key| displaced.add(key, at(1), at(3), key));
+            table.add(&displaced);
+            if n % 7 == 0 {
+                assert_eq!(
+                    table.get(&part[0], at(2), |value| value.unwrap().to_vec()),
+                    Some(part[0].to_vec())
+                );
+            }
+        }
+        let mut copied = Displaced::default();
+        table.copy(Bound::Unbounded, Bound::Unbounded, false, usize::MAX, &mut copied);
+        keys.sort_unstable();
+        let found: Vec<&[u8]> = copied.iter().map(|(_, stored)| split(stored).1).collect();
+        assert_eq!(found, keys.iter().map(<[u8; 4]>::as_slice).collect::<Vec<_>>());
     }
 
     #[test]

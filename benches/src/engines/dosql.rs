@@ -76,7 +76,7 @@ impl<const RETENTION: u64> Engine for Dosql<RETENTION> {
     }
 
     fn sync(&self) -> Result<()> {
-        Ok(self.database.maintain(usize::MAX)?)
+        Ok(self.database.sync()?)
     }
 
     fn close(self) -> Result<()> {

@@ -173,17 +173,18 @@ impl PageWriter<'_> {
             if epoch == current {
                 continue;
             }
-            let image = match &self.state.path[d].image {
-                Some(image) => image.clone(),
-                None => self.shared(id, epoch)?,
-            };
+            if self.state.path[d].image.is_none() {
+                self.state.path[d].image = Some(self.shared(id, epoch)?);
+            }
             let new = self.take_id()?;
-            let mut copy = self.pages.copied(&image);
+            let image = self.state.path[d].image.take().ok_or_else(|| lost(id))?;
+            let since = image.version();
+            let mut copy = self.pages.taken(id, image);
             let header = PageHeader::of_mut(&mut copy);
             header.id.set(new);
             header.epoch.set(current);
             self.state.private.insert(new, Private { page: copy, born: true });
-            self.retire(id, epoch, image.version());
+            self.retire(id, epoch, since);
             let step = &mut self.state.path[d];
             (step.id, step.epoch, step.image) = (new, current, None);
             if d == 0 {

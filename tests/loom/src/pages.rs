@@ -29,6 +29,12 @@ pub const MODELS: &[Model] = &[
         twins: &["claim-overlooked"],
         most_preemptions: 2,
     },
+    Model {
+        name: "page-taken",
+        run: a_page_is_whole_while_its_memory_is_taken_to_be_changed,
+        twins: &["claim-overlooked"],
+        most_preemptions: 3,
+    },
 ];
 
 fn at(micros: u64) -> Timestamp {
@@ -135,4 +141,23 @@ fn a_page_is_never_taken_for_the_one_that_lay_there_before() {
     look(&snapshot, 0);
     look(&snapshot, 0);
     thread.join().expect("a thread of the model ends");
+}
+
+/// The first change after a checkpoint takes the memory of the clean page for the changed one. Whoever reads the page meanwhile either holds it,
+/// and then it is copied, or finds it in the store.
+fn a_page_is_whole_while_its_memory_is_taken_to_be_changed() {
+    let trees = Trees::new();
+    trees.pages.writer().checkpoint(b"").expect("memory does not fail");
+    let writer = Arc::clone(&trees);
+    let snapshot = trees.pages.latest();
+    let thread = thread::spawn(move || {
+        let mut roots = writer.roots;
+        Trees::write(&writer.pages, &mut roots[..1], 2);
+        let entry = writer.pages.latest().get(roots[0], b"key").expect("the page is there");
+        assert_eq!(entry.expect("the key is there").version(), at(2), "a commit is missing");
+    });
+    assert_eq!(trees.seen(&snapshot), [1, 1], "another commit's page");
+    thread.join().expect("a thread of the model ends");
+    let again = trees.pages.snapshot(at(1)).expect("a pinned version can be pinned again");
+    assert_eq!(trees.seen(&again), [1, 1], "a page was changed that a snapshot needs");
 }
