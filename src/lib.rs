@@ -56,6 +56,7 @@ mod read;
 mod read_set;
 mod readers;
 mod recovery;
+mod replay_queue;
 mod retention;
 mod scan;
 mod shrink;

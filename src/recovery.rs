@@ -26,6 +26,7 @@ use crate::maintenance::Worker;
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, SystemChange, TagRow, is_outdated};
 use crate::options::{Maintenance, Options};
 use crate::readers::Readers;
+use crate::replay_queue::{Batch, Queue, Replayable};
 use crate::retention::{self, Floors, Objects, Retention, SchemaChanges};
 use crate::storage::Storage;
 use crate::tags::{self, Tags};
@@ -54,7 +55,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     };
     let manifest = Manifest::load(&pages.latest(), meta.system)?;
     let floors = manifest.floors.clone();
-    let mut replay = Replay::new(&pages, &meta, manifest, options.retention)?;
+    let room = options.cache_bytes / pages.page_size();
+    let mut replay = Replay::new(&pages, &meta, manifest, options.retention, (room, background))?;
     let counters = Counters::default();
     let log_store = Arc::new(TimedLog::new(Arc::clone(&storage.log), env.clone(), &counters.log_syncs));
     let (log, recovered) = {
@@ -304,6 +306,7 @@ struct Replay<'a> {
     /// The version that the writer began with.
     begun: Timestamp,
     displaced: Displaced,
+    queue: Queue,
 }
 
 /// A branch that records are applied to.
@@ -336,7 +339,14 @@ struct Replayed {
 }
 
 impl<'a> Replay<'a> {
-    fn new(pages: &'a Arc<Pages>, meta: &Meta, manifest: Manifest, default: u64) -> Result<Self> {
+    /// `room`: for so many pages in memory, and whether there may be threads.
+    fn new(
+        pages: &'a Arc<Pages>,
+        meta: &Meta,
+        manifest: Manifest,
+        default: u64,
+        (room, threads): (usize, bool),
+    ) -> Result<Self> {
         let main = manifest.branches.get(&MAIN_BRANCH).ok_or_else(no_main)?;
         let (root, floor) = (main.row.root, main.row.floor);
         let objects = Objects::load(&pages.latest(), root)?;
@@ -344,6 +354,8 @@ impl<'a> Replay<'a> {
         let mut writer = pages.writer();
         let begun = meta.checkpoint.next();
         writer.begin(begun);
+        let roots = manifest.branches.iter().map(|(number, listed)| (*number, listed.row.root)).collect();
+        let queue = Queue::new(pages.latest(), roots, room, threads);
         let mut replay = Replay {
             writer,
             branches: BTreeMap::new(),
@@ -358,6 +370,7 @@ impl<'a> Replay<'a> {
             any: false,
             begun,
             displaced: Displaced::default(),
+            queue,
         };
         for (number, listed) in manifest.branches {
             let Listed { row, runs, next_run } = listed;
@@ -413,6 +426,7 @@ impl<'a> Replay<'a> {
                 Change::Put { key, value } => (key, Some(value)),
                 Change::Delete { key } => (key, None),
                 Change::Note(note) => {
+                    self.apply_all()?;
                     self.note(note, record.timestamp)?;
                     continue;
                 }
@@ -420,35 +434,55 @@ impl<'a> Replay<'a> {
             if record.branch == MAIN_BRANCH {
                 schema.note(key, value)?;
             }
-            self.change(record, key, value)?;
+            self.queue.push(record.branch, record.timestamp, key, value);
         }
         let branch = self.branches.get_mut(&record.branch);
         let branch = branch.ok_or_else(|| no_branch(record.branch, &place()))?;
         branch.last = Some(record.timestamp);
-        branch.memtable.add(&self.displaced);
-        self.displaced.clear();
-        if self.default == 0 && record.branch == MAIN_BRANCH {
-            self.floor = record.timestamp;
+        while let Some(batch) = self.queue.next_full() {
+            self.apply(&batch)?;
         }
         if !schema.is_empty() {
+            self.apply_all()?;
             self.objects.follow(schema);
-            self.retention = self.retention.after(&self.objects, self.default, record.timestamp, self.floor);
+            self.retention =
+                self.retention.after(&self.objects, self.default, record.timestamp, self.floor());
         }
         Ok(())
     }
 
-    /// A change of a key.
-    fn change(&mut self, record: &Record<'_>, key: &[u8], value: Option<&[u8]>) -> Result<()> {
-        let branch = self.branches.get_mut(&record.branch);
-        let branch =
-            branch.ok_or_else(|| no_branch(record.branch, &format!("log position {}", record.start)))?;
-        let rules = (record.branch == MAIN_BRANCH && self.retention.has_rules()).then_some(&*self.retention);
-        let otherwise = (self.default > 0 || branch.pinned) && !weakened("replay-forgets-history");
-        let keep = Keeping { otherwise, pinned: branch.pinned, rules };
-        let (timestamp, form) = (record.timestamp, KeyForm::of(self.pages));
-        let how = Applying { timestamp, keep, form, beneath: branch.beneath.as_deref() };
-        self.any = true;
-        apply(&mut self.writer, &mut branch.root, how, key, value, &mut self.displaced)
+    /// How far back main's whole history reaches.
+    fn floor(&self) -> Timestamp {
+        let last = self.branches.get(&MAIN_BRANCH).and_then(|main| main.last).filter(|_| self.default == 0);
+        last.unwrap_or(self.floor)
+    }
+
+    /// Applies all that waits.
+    fn apply_all(&mut self) -> Result<()> {
+        while let Some(batch) = self.queue.next() {
+            self.apply(&batch)?;
+        }
+        Ok(())
+    }
+
+    fn apply(&mut self, batch: &Batch) -> Result<()> {
+        let form = KeyForm::of(self.pages);
+        let mut changes = batch.iter().enumerate().peekable();
+        while let Some((n, Replayable { branch: number, at, key, value })) = changes.next() {
+            self.queue.applied(batch, n);
+            let branch = self.branches.get_mut(&number).ok_or_else(|| no_branch(number, "log"))?;
+            let rules = (number == MAIN_BRANCH && self.retention.has_rules()).then_some(&*self.retention);
+            let otherwise = (self.default > 0 || branch.pinned) && !weakened("replay-forgets-history");
+            let keep = Keeping { otherwise, pinned: branch.pinned, rules };
+            let how = Applying { timestamp: at, keep, form, beneath: branch.beneath.as_deref() };
+            self.any = true;
+            apply(&mut self.writer, &mut branch.root, how, key, value, &mut self.displaced)?;
+            if changes.peek().is_none_or(|(_, next)| next.branch != number) {
+                branch.memtable.add(&self.displaced);
+                self.displaced.clear();
+            }
+        }
+        Ok(())
     }
 
     /// A change of the system tree.
@@ -493,6 +527,7 @@ impl<'a> Replay<'a> {
     }
 
     fn finish(mut self) -> Result<Replayed> {
+        self.apply_all()?;
         let mut last = self.last;
         if self.any {
             self.publish()?;
