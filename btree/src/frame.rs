@@ -42,6 +42,8 @@ const CLAIMED: u32 = 1 << 31;
 const HUGE: usize = 2 << 20;
 /// Frames in the first chunk. Later ones are as large as all before together, up to [`HUGE`].
 const FIRST_CHUNK: usize = 2;
+/// Frames whose memory comes together while it should come soon: a fault for each small page takes longer than clearing it.
+const TOGETHER: usize = 16;
 /// Which part of the chunks that are used is made ahead, and how many at most.
 const AHEAD_PART: usize = 16;
 const MOST_AHEAD: usize = 8;
@@ -102,6 +104,14 @@ impl Chunk {
         Chunk { first: memory.cast(), frames, cleared: false }
     }
 
+    /// Has the system bring the memory of some frames at once.
+    fn populate(&self, at: usize, page_size: usize) {
+        let count = TOGETHER.min(self.frames - at);
+        // SAFETY: so many frames lie there.
+        let first = unsafe { self.first.byte_add(at * stride(page_size)) };
+        populate(first.cast(), count * stride(page_size));
+    }
+
     /// One of the largest, cleared: the memory is there.
     fn cleared(page_size: usize) -> Chunk {
         let mut chunk = Chunk::new(page_size, most_frames(page_size));
@@ -149,8 +159,22 @@ fn advise(bytes: NonNull<u8>, len: usize) {
     }
 }
 
+/// Brings memory that was allocated and not used yet. Where the system does not know how, it comes when it is used.
+#[cfg(target_os = "linux")]
+fn populate(bytes: NonNull<u8>, len: usize) {
+    const SMALL: usize = 4096;
+    let start = bytes.as_ptr().addr().next_multiple_of(SMALL);
+    let skipped = start - bytes.as_ptr().addr();
+    let len = len.saturating_sub(skipped) / SMALL * SMALL;
+    // SAFETY: the range lies within what the caller allocated; bringing pages changes nothing of their contents.
+    unsafe { libc::madvise(bytes.as_ptr().byte_add(skipped).cast(), len, libc::MADV_POPULATE_WRITE) };
+}
+
 #[cfg(not(target_os = "linux"))]
 fn advise(_bytes: NonNull<u8>, _len: usize) {}
+
+#[cfg(not(target_os = "linux"))]
+fn populate(_bytes: NonNull<u8>, _len: usize) {}
 
 /// All frames of one table.
 pub(crate) struct Frames {
@@ -255,8 +279,12 @@ impl Pool {
             self.chunks.push(chunk);
             self.begun = 0;
         }
+        let (chunk, at) = (&self.chunks[self.chunks.len() - 1], self.begun);
+        if self.hurries && chunk.frames == most_frames(page_size) && at.is_multiple_of(TOGETHER) {
+            chunk.populate(at, page_size);
+        }
         self.begun += 1;
-        self.chunks[self.chunks.len() - 1].begin(self.begun - 1, home, page_size)
+        chunk.begin(at, home, page_size)
     }
 }
 
