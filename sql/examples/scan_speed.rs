@@ -280,6 +280,7 @@ fn ours(storage: &Flat, live: &Live, sql: &str) -> f64 {
             storage,
             functions: func::Context::new(&env, now),
             parameters: &[],
+            points: &[],
             limits: Limits::default(),
             interrupt: &interrupt,
             catalog: &live.0,

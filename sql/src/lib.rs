@@ -27,5 +27,5 @@ pub mod testkit;
 pub mod value;
 
 pub use storage::{
-    CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Version, Versions, Visitor,
+    CatalogStamp, Direction, KeyRange, Point, ReadPoint, StateTable, Storage, Version, Versions, Visitor,
 };

@@ -22,6 +22,15 @@ pub enum Point {
     Branch(u32),
 }
 
+/// Where a scan of a plan reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReadPoint {
+    /// Known when the statement is bound.
+    Known(Point),
+    /// One of the moments that the statement asks for, by its number: known when it runs.
+    Asked(u32),
+}
+
 /// A half-open range of complete keys: `start <= key < end`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyRange {

@@ -4,37 +4,29 @@ use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
 
-use super::binder::{Binder, Site};
+use super::asked::{self, Asked, moment};
+use super::binder::{Binder, Seen, Site};
 use super::fold::Evaluation;
 use crate::catalog::schema::Catalog;
 use crate::parse::ast::{AsOf, AsOfUnit, ExprId, Span};
-use crate::storage::Point;
+use crate::plan::Expr;
+use crate::storage::{Point, ReadPoint};
 use crate::value::{self, Value};
 
-/// The range in which an integer is taken for Unix milliseconds: 1973 to 5138. Seconds and microseconds of our time lie
-/// outside.
-const MILLISECONDS: std::ops::Range<i64> = 100_000_000_000..100_000_000_000_000;
+/// What is said of a point that is no constant.
+const NOT_CONSTANT: &str = "the point of AS OF must be a constant or a parameter";
 
 impl<'a> Binder<'a> {
     /// The moment that a point means; `None` where it depends on parameters that are not known yet.
     pub(crate) fn point(&mut self, site: &Site<'a>, point: AsOf) -> Result<Option<Timestamp>> {
-        let source = site.source.clone();
-        let span = source.ast()[point.expr].span;
-        let not_constant = "the point of AS OF must be a constant or a parameter";
-        let Some(value) = self.constant(site, point.expr, not_constant)? else { return Ok(None) };
-        let moment = match point.unit {
-            AsOfUnit::Timestamp => timestamp(&value),
-            AsOfUnit::Lsn => lsn(&value),
-            AsOfUnit::Branch => {
-                let message = "a branch is no moment; name it behind a table, or USE BRANCH";
-                return Err(source.error(span, message));
-            }
-            AsOfUnit::Tag => match &value {
-                Value::Text(name) => return self.tag(site, name, span).map(Some),
-                other => Err(format!("AS OF TAG takes the name of a tag, not {}", other.type_name())),
-            },
-        };
-        moment.map(Some).map_err(|message| source.error(span, message))
+        let Some(value) = self.constant(site, point.expr, NOT_CONSTANT)? else { return Ok(None) };
+        self.moment(site, point, &value).map(Some)
+    }
+
+    fn moment(&self, site: &Site<'a>, point: AsOf, value: &Value) -> Result<Timestamp> {
+        let span = site.source.ast()[point.expr].span;
+        let tag = |name: &str| self.cx.catalog.tag(name);
+        moment(point.unit, value, tag).map_err(|error| site.source.place(span, error))
     }
 
     fn tag(&self, site: &Site<'a>, name: &str, span: Span) -> Result<Timestamp> {
@@ -52,8 +44,8 @@ impl<'a> Binder<'a> {
             Value::Text(text) if value::parse_instant(text).is_none() => {
                 return self.tag(site, text, span).map(Some);
             }
-            Value::Integer(number) if *number >= MILLISECONDS.end => lsn(&value),
-            _ => timestamp(&value),
+            Value::Integer(number) if *number >= asked::MILLISECONDS.end => asked::lsn(&value),
+            _ => asked::timestamp(&value),
         };
         moment.map(Some).map_err(|message| source.error(span, message))
     }
@@ -66,6 +58,17 @@ impl<'a> Binder<'a> {
         expr: ExprId,
         otherwise: &str,
     ) -> Result<Option<Value>> {
+        self.cx.needs_parameters.set(true);
+        self.constant_of(site, expr, otherwise).map(|(value, _)| value)
+    }
+
+    /// As [`Binder::constant`], with the expression as it was bound.
+    fn constant_of(
+        &mut self,
+        site: &Site<'a>,
+        expr: ExprId,
+        otherwise: &str,
+    ) -> Result<(Option<Value>, Expr)> {
         let source = site.source.clone();
         let span = source.ast()[expr].span;
         let constant = Site { scope: None, ..site.clone() };
@@ -73,11 +76,10 @@ impl<'a> Binder<'a> {
         let mut evaluation =
             Evaluation { parameters: self.cx.parameters, env: self.cx.env, now: self.cx.now, depends: false };
         let value = evaluation.value(&bound.expr).map_err(|error| source.place(span, error))?;
-        self.cx.needs_parameters.set(true);
         if value.is_none() && !(evaluation.depends && self.cx.parameters.is_none()) {
             return Err(source.error(span, otherwise));
         }
-        Ok(value)
+        Ok((value, bound.expr))
     }
 
     /// The index into [`Binder::catalogs`] of the catalog at a point.
@@ -86,11 +88,25 @@ impl<'a> Binder<'a> {
         if as_of.unit == AsOfUnit::Branch {
             return self.catalog_of_branch(site, as_of.expr);
         }
-        match self.point(site, as_of)? {
-            Some(moment) => self.catalog_at(site, moment, span),
+        let (value, expr) = self.constant_of(site, as_of.expr, NOT_CONSTANT)?;
+        let Some(value) = value else {
             // Bound anew once the values are known; until then the live catalog stands in.
-            None => Ok(0),
-        }
+            self.cx.needs_parameters.set(true);
+            return Ok(0);
+        };
+        let moment = self.moment(site, as_of, &value)?;
+        let (point, catalog) = self.cx.catalog.at(moment).map_err(|error| site.source.place(span, error))?;
+        let valid = if self.cx.moments_may_move.get() { self.cx.catalog.valid(point)? } else { None };
+        let Some(valid) = valid else {
+            self.cx.needs_parameters.set(true);
+            return Ok(self.add_catalog((point, catalog)));
+        };
+        let read = self.cx.ask(Asked { unit: as_of.unit, expr, point, valid, tables: Vec::new() });
+        let known = self.catalogs.iter().position(|known| known.read == read);
+        Ok(known.unwrap_or_else(|| {
+            self.catalogs.push(Seen { read, point, catalog });
+            self.catalogs.len() - 1
+        }))
     }
 
     /// The index into [`Binder::catalogs`] of the catalog of another branch.
@@ -113,9 +129,10 @@ impl<'a> Binder<'a> {
     }
 
     fn add_catalog(&mut self, found: (Point, Arc<Catalog>)) -> usize {
-        let known = self.catalogs.iter().position(|(known, _)| *known == found.0);
+        let read = ReadPoint::Known(found.0);
+        let known = self.catalogs.iter().position(|known| known.read == read);
         known.unwrap_or_else(|| {
-            self.catalogs.push(found);
+            self.catalogs.push(Seen::known(found.0, found.1));
             self.catalogs.len() - 1
         })
     }
@@ -124,56 +141,5 @@ impl<'a> Binder<'a> {
     pub(crate) fn catalog_at(&mut self, site: &Site<'a>, moment: Timestamp, span: Span) -> Result<usize> {
         let found = self.cx.catalog.at(moment).map_err(|error| site.source.place(span, error))?;
         Ok(self.add_catalog(found))
-    }
-}
-
-fn lsn(value: &Value) -> Result<Timestamp, String> {
-    match value {
-        Value::Integer(number) => u64::try_from(*number)
-            .map(Timestamp::from_micros)
-            .map_err(|_| format!("AS OF LSN {number} is negative")),
-        other => Err(format!("AS OF LSN takes the number of a commit, not {}", other.type_name())),
-    }
-}
-
-fn timestamp(value: &Value) -> Result<Timestamp, String> {
-    match value {
-        Value::Integer(number) => milliseconds(*number),
-        Value::Text(text) => match value::parse_instant(text) {
-            Some(micros) => Ok(Timestamp::from_micros(micros)),
-            None => match value::to_integer(value.as_ref()) {
-                number if *text == number.to_string() => milliseconds(number),
-                _ => Err(format!(
-                    "AS OF TIMESTAMP '{text}' is no date: write 'YYYY-MM-DD HH:MM:SS[.ffffff]', in UTC or with an offset"
-                )),
-            },
-        },
-        Value::Null => Err("AS OF TIMESTAMP is NULL".to_owned()),
-        other => Err(format!(
-            "AS OF TIMESTAMP takes Unix milliseconds or ISO-8601 text, not {}",
-            other.type_name()
-        )),
-    }
-}
-
-fn milliseconds(number: i64) -> Result<Timestamp, String> {
-    if !MILLISECONDS.contains(&number) {
-        return Err(format!(
-            "AS OF TIMESTAMP {number} is out of range: an integer is Unix milliseconds; for the number of a commit write AS OF \
-             LSN {number}"
-        ));
-    }
-    Ok(Timestamp::from_micros(number.unsigned_abs() * 1000))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_integer_is_milliseconds_and_nothing_else() {
-        assert_eq!(timestamp(&Value::Integer(1_795_444_200_250)).unwrap().as_micros(), 1_795_444_200_250_000);
-        assert!(timestamp(&Value::Integer(1_795_444_200)).unwrap_err().contains("milliseconds"));
-        assert!(timestamp(&Value::Integer(1_795_444_200_250_000)).unwrap_err().contains("AS OF LSN"));
     }
 }

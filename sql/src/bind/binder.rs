@@ -15,7 +15,7 @@ use super::{BindContext, RowScope};
 use crate::catalog::schema::{Catalog, View};
 use crate::parse::ast::{Ast, Span};
 use crate::plan::{Expr, Register};
-use crate::storage::Point;
+use crate::storage::{Point, ReadPoint};
 use crate::value::Text;
 
 /// How deep SELECTs may nest, views and CTEs included.
@@ -82,6 +82,21 @@ pub(crate) struct Site<'a> {
     pub(crate) frame: usize,
 }
 
+/// A catalog that names are looked up in, and where what it names is read.
+#[derive(Clone)]
+pub(crate) struct Seen {
+    pub(crate) read: ReadPoint,
+    /// Where that is now.
+    pub(crate) point: Point,
+    pub(crate) catalog: Arc<Catalog>,
+}
+
+impl Seen {
+    pub(crate) fn known(point: Point, catalog: Arc<Catalog>) -> Seen {
+        Seen { read: ReadPoint::Known(point), point, catalog }
+    }
+}
+
 /// A query under construction.
 pub(crate) struct Frame {
     parent: usize,
@@ -101,7 +116,7 @@ pub(crate) struct Binder<'a> {
     pub(crate) scopes: Vec<Scope<'a>>,
     pub(crate) ctes: Vec<CteScope<'a>>,
     /// The live one, then those of the past that the statement reads.
-    pub(crate) catalogs: Vec<(Point, Arc<Catalog>)>,
+    pub(crate) catalogs: Vec<Seen>,
     /// How many arguments the statement's query gets: the width of the outer rows.
     outer_width: u32,
     outer_scope: Option<ScopeId>,
@@ -121,7 +136,7 @@ impl<'a> Binder<'a> {
             frames: vec![frame(OUTER), frame(OUTER)],
             scopes: Vec::new(),
             ctes: Vec::new(),
-            catalogs: vec![(Point::Live, cx.catalog.live().clone())],
+            catalogs: vec![Seen::known(Point::Live, cx.catalog.live().clone())],
             outer_width: outer.iter().map(width).max().unwrap_or(0),
             outer_scope: None,
             open_views: Vec::new(),

@@ -8,7 +8,7 @@
 //! ready.rs     operands that wait for what they are operands of
 //! window.rs    OVER                subquery.rs   nested queries in expressions     fold.rs  constants
 //! from.rs      FROM and joins      source.rs     tables, views, CTEs, functions    as_of.rs points in the past
-//! versions.rs  periods of the past: the versions of rows, and what differs
+//! asked.rs     moments that a plan is run for  versions.rs  periods of the past: the versions of rows, and what differs
 //! select.rs    SELECT              order.rs      ORDER BY and GROUP BY terms       compound.rs  UNION and its like
 //! cte.rs       WITH, recursion     target.rs     what UPDATE, DELETE and RETURNING read
 //! mixed.rs     the affinity of a compound's columns
@@ -18,6 +18,7 @@
 //! leaves no trace but its tables and predicates. A SELECT in an expression is a query of its own.
 
 mod as_of;
+mod asked;
 mod binder;
 mod call;
 mod compound;
@@ -39,7 +40,7 @@ mod typed;
 mod versions;
 mod window;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 
 use dosql_base::{Env, Error, Result, Timestamp};
@@ -47,9 +48,10 @@ use dosql_base::{Env, Error, Result, Timestamp};
 use crate::catalog::schema::{Catalog, SpaceId, Table};
 use crate::parse::ast::{AsOf, Ast, ExprId, List, ResultColumn, SelectId, With};
 use crate::plan::{Expr, OutputColumn, Query};
-use crate::storage::Point;
+use crate::storage::{Point, ReadPoint};
 use crate::value::{Text, Value};
 
+pub use asked::{Asked, Valid};
 use binder::Binder;
 pub(crate) use scope::is_rowid_name;
 pub use target::{Extra, Target};
@@ -66,6 +68,12 @@ pub trait Catalogs {
     /// The catalog of another branch, and that as the storage reads it.
     fn branch(&self, name: &str) -> Result<(Point, Arc<Catalog>)> {
         Err(Error::invalid(format!("no such branch: {name}")))
+    }
+
+    /// The moments around a point at which the catalog was the same; `None` where that is not known.
+    fn valid(&self, point: Point) -> Result<Option<Valid>> {
+        let _ = point;
+        Ok(None)
     }
 
     /// The earliest moment from which on all versions of a table are there.
@@ -118,6 +126,10 @@ pub struct BindContext<'a> {
     /// Set by binding: a point in time depends on parameters or on the time of day, so that the statement must be bound
     /// anew, with `parameters`, each time it runs.
     pub needs_parameters: Cell<bool>,
+    /// Moments that are asked for may be resolved when the statement runs: set for what runs with them.
+    pub moments_may_move: Cell<bool>,
+    /// Those moments.
+    pub asked: RefCell<Vec<Asked>>,
     /// The next [`crate::plan::Subquery::id`]: unique in the statement.
     pub next_id: Cell<u32>,
 }
@@ -136,7 +148,28 @@ impl<'a> BindContext<'a> {
             case_sensitive_like: false,
             schema: None,
             needs_parameters: Cell::new(false),
+            moments_may_move: Cell::new(false),
+            asked: RefCell::default(),
             next_id: Cell::new(0),
+        }
+    }
+
+    /// Where what is asked for is to be read, once for all who ask for the same.
+    pub(crate) fn ask(&self, asked: Asked) -> ReadPoint {
+        let mut all = self.asked.borrow_mut();
+        let known = all.iter().position(|known| known.is_same(&asked));
+        let number = known.unwrap_or_else(|| {
+            all.push(asked);
+            all.len() - 1
+        });
+        ReadPoint::Asked(u32::try_from(number).unwrap_or(u32::MAX))
+    }
+
+    /// Notes that a table is read there.
+    pub(crate) fn note_read(&self, read: ReadPoint, table: &Arc<Table>) {
+        let ReadPoint::Asked(number) = read else { return };
+        if let Some(asked) = self.asked.borrow_mut().get_mut(number as usize) {
+            asked.tables.push(Arc::clone(table));
         }
     }
 }

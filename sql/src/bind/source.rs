@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use dosql_base::{Error, Result};
 
-use super::binder::{Binder, Site, Source};
+use super::binder::{Binder, Seen, Site, Source};
 use super::from::Pending;
 use super::scope::{Columns, Item, ListedColumn, Output, Scope, is_main};
 use super::select::{Rows, Tree, output_column};
@@ -17,7 +17,7 @@ use crate::parse::ast::{
 };
 use crate::plan::choose::{FromBlock, IndexHint};
 use crate::plan::{Expr, Node, OutputColumn, Subquery, TableFunction, VersionPart};
-use crate::storage::{Point, StateTable};
+use crate::storage::{Point, ReadPoint, StateTable};
 use crate::value::{Affinity, Collation, Text, Value};
 
 /// Where a FROM item's rows come from.
@@ -36,7 +36,7 @@ pub(crate) enum PendingSource {
 pub(crate) enum Made {
     Table {
         table: Arc<Table>,
-        point: Point,
+        point: ReadPoint,
         hint: IndexHint,
     },
     Function {
@@ -210,7 +210,7 @@ impl<'a> Binder<'a> {
             None => source.schema(self.cx),
         };
         let known_schema = name.schema.is_none_or(|schema| is_main(ast.text(schema)));
-        let (point, catalog) = self.catalogs[site.catalog].clone();
+        let Seen { read, point, catalog } = self.catalogs[site.catalog].clone();
         let lower = Text::from(text.to_ascii_lowercase());
         if known_schema {
             match catalog.source_in(schema_of(name), &lower) {
@@ -221,9 +221,10 @@ impl<'a> Binder<'a> {
                 Some(Stored::Table(table)) => {
                     let reached = self.cx.catalog.check_reach(point, table.space, &table.name);
                     reached.map_err(|error| source.place(span, error))?;
+                    self.cx.note_read(read, table);
                     let hint = self.hint(site, table, indexed)?;
                     let columns = Columns::Table(table.clone());
-                    let made = Made::Table { table: table.clone(), point, hint };
+                    let made = Made::Table { table: table.clone(), point: read, hint };
                     return Ok(self.made(site, made, columns, table.name.clone(), naming));
                 }
                 None => {}
@@ -268,7 +269,7 @@ impl<'a> Binder<'a> {
     /// `sqlite_schema` and its other names. What the past or the temporary objects look like is known now.
     fn schema_source(&mut self, site: &Site<'a>, table: &Arc<Table>, naming: Naming) -> PendingSource {
         let columns = Columns::Table(table.clone());
-        let rows = self.catalogs[site.catalog].1.schema_rows(table.temporary);
+        let rows = self.catalogs[site.catalog].catalog.schema_rows(table.temporary);
         let made = Made::Known { rows };
         self.made(site, made, columns, table.name.clone(), naming)
     }
@@ -318,7 +319,7 @@ impl<'a> Binder<'a> {
 
     fn view(&self, site: &Site<'a>, name: &str) -> Result<Arc<View>> {
         let lower = Text::from(name.to_ascii_lowercase());
-        let view = self.catalogs[site.catalog].1.views.get(&lower).cloned();
+        let view = self.catalogs[site.catalog].catalog.views.get(&lower).cloned();
         view.ok_or_else(|| Error::invalid(format!("no such view: {name}")))
     }
 
@@ -348,7 +349,7 @@ impl<'a> Binder<'a> {
             return self.version_function(site, name, arguments, naming);
         }
         let Some((function, columns)) = table_function(&lower) else {
-            let catalog = &self.catalogs[site.catalog].1;
+            let catalog = &self.catalogs[site.catalog].catalog;
             let known = catalog.tables.contains_key(&lower) || catalog.views.contains_key(&lower);
             let message =
                 if known { format!("'{text}' is not a function") } else { format!("no such table: {text}") };

@@ -14,7 +14,7 @@ use crate::catalog::schema::Table;
 use crate::parse::ast::{ExprId, FromItem, IndexedBy, List, NameId, OrderTerm, With};
 use crate::plan::choose::IndexHint;
 use crate::plan::{Expr, JoinKind, Query};
-use crate::storage::Point;
+use crate::storage::{Point, ReadPoint};
 use crate::value::{Text, Value};
 
 /// What an UPDATE or DELETE reads.
@@ -122,7 +122,7 @@ impl<'a> Binder<'a> {
             IndexHint::Free => IndexHint::Changed,
             hint => hint,
         };
-        let made = Made::Table { table: target.table.clone(), point: Point::Live, hint };
+        let made = Made::Table { table: target.table.clone(), point: ReadPoint::Known(Point::Live), hint };
         let columns = Columns::Table(target.table.clone());
         let naming = Naming { alias, nullable: false };
         Ok(Pending::first(self.made(site, made, columns, target.table.name.clone(), naming)))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 
-use super::binder::{Binder, Site};
+use super::binder::{Binder, Seen, Site};
 use super::scope::{Columns, ListedColumn};
 use super::source::{Made, Naming, PendingSource, listed};
 use crate::catalog::schema::Table;
@@ -76,7 +76,7 @@ impl<'a> Binder<'a> {
     ) -> Result<VersionPart> {
         self.check_reach(site, table, Point::Past(Timestamp::MAX), span)?;
         let Some(Ends { from, to }) = ends else {
-            let to = match self.catalogs[site.catalog].0 {
+            let to = match self.catalogs[site.catalog].point {
                 Point::Live | Point::Branch(_) => Timestamp::MAX,
                 Point::Past(at) => at,
             };
@@ -111,7 +111,7 @@ impl<'a> Binder<'a> {
             Some(at) => Site { catalog: self.catalog_at(site, at, span)?, ..site.clone() },
             None => site.clone(),
         };
-        let (point, catalog) = self.catalogs[site.catalog].clone();
+        let Seen { point, catalog, .. } = self.catalogs[site.catalog].clone();
         let lower = Text::from(name.to_ascii_lowercase());
         let refused = |what: &str| Err(site.source.error(span, format!("{name} {what}: it has no versions")));
         match catalog.tables.get(&lower) {
@@ -187,7 +187,7 @@ impl<'a> Binder<'a> {
         let (point, before) = self.cx.catalog.at(from).map_err(place)?;
         self.check_reach(site, table, Point::Past(Timestamp::MAX), span)?;
         self.check_reach(site, table, point, span)?;
-        let end = self.catalogs[site.catalog].0;
+        let end = self.catalogs[site.catalog].point;
         self.check_reach(site, table, end, span)?;
         let lower = Text::from(table.name.to_ascii_lowercase());
         match before.tables.get(&lower) {

@@ -43,6 +43,7 @@ impl RowPredicate {
             storage: &NoStorage,
             functions: func::Context::new(env, now),
             parameters: &[],
+            points: &[],
             limits: Limits::default(),
             interrupt: &interrupt,
             catalog: &Catalog::default(),

@@ -141,9 +141,14 @@ fn check_format(reader: &mut Reader<'_>, what: &str) -> Result<()> {
     }
 }
 
+/// The key of the counters of the catalog kept in space `catalog`.
+pub(crate) fn counters_key(catalog: SpaceId) -> Vec<u8> {
+    key(catalog, &[0])
+}
+
 /// Reads the counters of the catalog kept in space `catalog`.
 pub fn read_counters<S: Storage>(storage: &S, point: Point, catalog: SpaceId) -> Result<Counters> {
-    let found = storage.get(point, &key(catalog, &[0]), |bytes| {
+    let found = storage.get(point, &counters_key(catalog), |bytes| {
         let mut reader = Reader::new(bytes, "the catalog's counters");
         check_format(&mut reader, "the catalog")?;
         let counters = Counters {
@@ -163,7 +168,7 @@ pub fn write_counters<S: Storage>(storage: &mut S, catalog: SpaceId, counters: &
     put_varint(&mut out, u64::from(counters.next_space));
     put_varint(&mut out, u64::from(counters.next_sequence));
     put_varint(&mut out, counters.version);
-    storage.put(&key(catalog, &[0]), &out)
+    storage.put(&counters_key(catalog), &out)
 }
 
 /// Reads the user's numbers.

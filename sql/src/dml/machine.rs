@@ -250,6 +250,7 @@ impl<'a, S: Storage> Machine<'a, S> {
             storage: &*self.storage,
             functions,
             parameters: self.around.parameters,
+            points: &[],
             limits: self.around.limits,
             interrupt: self.around.interrupt,
             catalog: self.catalog,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-use dosql_base::{Code, Error, ErrorKind, Result};
+use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 
 use super::batch::Batch;
 use super::nested::SharedRows;
@@ -11,7 +11,7 @@ use super::subquery::Slot;
 use crate::catalog::schema::Catalog;
 use crate::func;
 use crate::plan::RaiseAction;
-use crate::storage::Storage;
+use crate::storage::{Point, ReadPoint, Storage};
 use crate::value::{Value, ValueRef};
 
 /// The surroundings of one step. Made anew for every step; what lasts is in [`StatementState`].
@@ -23,6 +23,8 @@ pub struct ExecContext<'a, S: Storage> {
     pub functions: func::Context<'a>,
     /// The parameters' values; those beyond the end are NULL.
     pub parameters: &'a [Value],
+    /// The moments that the statement asks for.
+    pub points: &'a [Point],
     /// Bounds of what the statement may use.
     pub limits: Limits,
     /// Set by somebody else to end the statement with [`ErrorKind::Interrupted`].
@@ -62,6 +64,18 @@ impl<S: Storage> ExecContext<'_, S> {
             return Err(Error::new(ErrorKind::Interrupted, Code::Interrupt, "interrupted"));
         }
         Ok(())
+    }
+
+    /// Where a scan reads.
+    #[inline]
+    pub(crate) fn point(&self, point: ReadPoint) -> Point {
+        match point {
+            ReadPoint::Known(point) => point,
+            // All are resolved before the statement runs; of one that is not, nothing is to be seen.
+            ReadPoint::Asked(number) => {
+                self.points.get(number as usize).copied().unwrap_or(Point::Past(Timestamp::ZERO))
+            }
+        }
     }
 
     /// The value of a parameter.

@@ -50,7 +50,7 @@ impl Direct {
         let storage = cx.storage;
         let (sources, wants, key) = (&self.sources, self.wants, &self.key);
         let row_id = layout::row_id(scan.table.space, key)?;
-        let found = storage.get(scan.point, key, |row| -> Result<()> {
+        let found = storage.get(cx.point(scan.point), key, |row| -> Result<()> {
             let row = StoredRow::new(&scan.table, row_id, row, wants, None, cx)?;
             for (source, register) in sources {
                 if let Some(slot) = frame.bound.get_mut(register.0 as usize) {

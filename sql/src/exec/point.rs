@@ -5,7 +5,7 @@ use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::codec::encode_rowid;
 use crate::plan::{Access, Bound, ColumnSource, Expr, KeyBounds, KeyTerm, Node, Query, Register, Scan};
-use crate::storage;
+use crate::storage::{self, ReadPoint};
 use crate::value::ValueRef;
 
 /// A lookup by primary key, with nothing above it but filters and computed columns.
@@ -85,7 +85,7 @@ pub(crate) fn is_row_of(query: &Query, table: &Table) -> bool {
         Step::Filter(expr) | Step::Compute(_, expr) => expr,
     });
     point.scan.table.space == table.space
-        && point.scan.point == storage::Point::Live
+        && point.scan.point == ReadPoint::Known(storage::Point::Live)
         && !steps.chain(&query.outputs).any(Expr::has_subquery)
         && !point.bounds().any(|bound| bound.expr.has_subquery())
 }

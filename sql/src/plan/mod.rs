@@ -29,7 +29,7 @@ mod prune;
 mod same;
 
 pub use crate::parse::ast::{FrameExclude, FrameUnit, RaiseAction};
-use crate::storage::{Point, StateTable};
+use crate::storage::{ReadPoint, StateTable};
 use crate::value::{Affinity, Collation, Text, Value, format_instant};
 
 /// A register: an index into the row frame of its query.
@@ -254,7 +254,7 @@ pub struct Scan {
     /// What the statement calls it, for EXPLAIN.
     pub alias: Text,
     /// When.
-    pub point: Point,
+    pub point: ReadPoint,
     /// What is read, and where to.
     pub columns: Vec<(ColumnSource, Register)>,
     /// Which rows are looked at, and in which order.

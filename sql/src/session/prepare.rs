@@ -7,7 +7,7 @@ use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use super::explain::explain_rows;
 use super::pragma::{self, Pragma};
 use super::state::Session;
-use crate::bind::{BindContext, bind_point, bind_select};
+use crate::bind::{Asked, BindContext, bind_point, bind_select};
 use crate::catalog::schema::{SpaceId, Table};
 use crate::ddl::is_schema_change;
 use crate::ddl::restore::Restore;
@@ -165,6 +165,8 @@ pub struct Prepared {
     pub(crate) undone: u64,
     /// It must be bound anew for each run, with the parameters' values.
     pub(crate) needs_parameters: bool,
+    /// The moments that it asks for, to be resolved for each run.
+    pub(crate) asked: Vec<Asked>,
     columns: Vec<OutputColumn>,
 }
 
@@ -268,6 +270,7 @@ impl Session {
             planned => planned?,
         };
         let version = cx.catalog.live().version;
+        let asked = cx.asked.take();
         Ok(Prepared {
             plan,
             parsed: Arc::clone(&parsed),
@@ -275,6 +278,7 @@ impl Session {
             version,
             undone: self.undone,
             needs_parameters,
+            asked,
             columns,
         })
     }
@@ -296,6 +300,7 @@ fn plan(
     let none = |plan| Ok((plan, Vec::new()));
     match statement {
         Statement::Select(select) => {
+            cx.moments_may_move.set(true);
             let query = Arc::new(bind_select(cx, *select, &[])?);
             let columns = query.columns.clone();
             Ok((Plan::Query(query), columns))

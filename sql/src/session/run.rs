@@ -50,6 +50,8 @@ pub struct Run<S: Storage> {
     prepared: Arc<Prepared>,
     parameters: Vec<Value>,
     now: Timestamp,
+    /// The moments that the plan asks for, as they are this time.
+    points: Vec<Point>,
     state: State,
     /// What executes the plan, where that is a query; kept from run to run.
     query: Option<Box<QueryRun<S>>>,
@@ -82,6 +84,7 @@ impl<S: Storage> Run<S> {
             prepared,
             parameters,
             now,
+            points: Vec::new(),
             state: State::Start,
             query: None,
             statement: StatementState::new(),
@@ -158,6 +161,7 @@ impl<S: Storage> Run<S> {
                     storage: &*storage,
                     functions: functions(env, self.now, &session.counters),
                     parameters: &self.parameters,
+                    points: &self.points,
                     limits: session.settings.limits,
                     interrupt,
                     catalog: &catalog,
@@ -187,17 +191,32 @@ impl<S: Storage> Run<S> {
         let unbound = self.prepared.needs_parameters && !self.bound;
         let stale = self.prepared.undone != session.undone
             || self.prepared.version != session.schema_version(storage)?;
-        if unbound || stale {
+        if unbound || stale || !self.resolve_points(storage, env) {
             let (sql, parsed) = (Arc::clone(&self.prepared.sql), Arc::clone(&self.prepared.parsed));
             let parameters = Some(self.parameters.as_slice());
             let prepared = session.prepare(storage, env, self.now, &sql, parsed, parameters)?;
             self.prepared = Arc::new(prepared);
+            self.points.clear();
+            self.points.extend(self.prepared.asked.iter().map(|asked| asked.point));
             self.query = None;
         } else if session.catalog.is_none() {
             session.catalog(storage)?;
         }
         self.bound = true;
         Ok(())
+    }
+
+    /// Finds out what the moments are that the plan asks for; whether it is a plan for them.
+    fn resolve_points(&mut self, storage: &S, env: &Env) -> bool {
+        if self.bound {
+            return true;
+        }
+        self.points.clear();
+        self.prepared.asked.iter().all(|asked| {
+            let point = asked.resolve(storage, env, self.now, &self.parameters);
+            self.points.extend(point);
+            point.is_some()
+        })
     }
 
     /// Does all that the statement does at once.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use dosql_base::{Env, Result, Timestamp};
 
-use crate::bind::{Catalogs, no_such_tag};
+use crate::bind::{Catalogs, Valid, no_such_tag};
 use crate::catalog::layout::space_range;
 use crate::catalog::schema::{Catalog, SpaceId};
-use crate::catalog::store::{CATALOG_SPACE, read_counters};
+use crate::catalog::store::{CATALOG_SPACE, counters_key, read_counters};
 use crate::catalog::temp;
 use crate::dml::direct::Scratch;
 use crate::dml::machine::{Machine, Surroundings};
@@ -223,6 +223,15 @@ impl<S: Storage> Catalogs for StorageCatalogs<'_, S> {
             return Ok((point, Arc::clone(&self.live)));
         }
         Ok((point, Arc::new(Catalog::load(self.storage, point, Some(&self.live))?)))
+    }
+
+    fn valid(&self, point: Point) -> Result<Option<Valid>> {
+        let Point::Past(at) = point else { return Ok(None) };
+        let lifetime = self.storage.lifetime(point, &counters_key(CATALOG_SPACE))?;
+        Ok(lifetime.map(|(from, to)| match to {
+            Timestamp::MAX => Valid { from, to: at.next(), live: self.storage.catalog_stamp() },
+            to => Valid { from, to, live: None },
+        }))
     }
 
     fn at(&self, moment: Timestamp) -> Result<(Point, Arc<Catalog>)> {

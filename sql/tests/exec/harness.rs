@@ -223,6 +223,7 @@ impl Fixture {
                 storage: &self.storage,
                 functions: func::Context::new(&self.env, self.env.now()),
                 parameters: &[],
+                points: &[],
                 limits,
                 interrupt,
                 catalog: &self.catalog,

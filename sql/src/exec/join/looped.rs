@@ -113,7 +113,7 @@ impl Looped {
                     // Ask for the other rows too, so that they can be fetched together.
                     for row in batch.at + 1..batch.rows.len() {
                         if make_key(scan, &parts, row, &mut key) {
-                            let _ = cx.storage.get(scan.point, &key, |_| ());
+                            let _ = cx.storage.get(cx.point(scan.point), &key, |_| ());
                         }
                     }
                 }

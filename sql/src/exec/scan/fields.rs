@@ -9,7 +9,7 @@ use crate::catalog::layout::{self, IndexPlace};
 use crate::catalog::schema::{Index, Place, Table};
 use crate::codec::{LaidOutRow, RowLayouts, skip_key};
 use crate::plan::{ColumnSource, PeriodColumn};
-use crate::storage::{Point, Storage};
+use crate::storage::{ReadPoint, Storage};
 use crate::value::{Affinity, Value, ValueRef};
 
 /// Where a column that a scan reads is found in a row.
@@ -135,7 +135,7 @@ impl Rare {
         if let Some(point) = wants.period {
             let mut key = Vec::with_capacity(24);
             layout::put_row_key(&mut key, table.space, row_id);
-            let lifetime = cx.storage.lifetime(point, &key)?;
+            let lifetime = cx.storage.lifetime(cx.point(point), &key)?;
             period.extend(PeriodColumn::ALL.map(|column| column.value(lifetime)));
         }
         Ok(Box::new(Rare { key, whole, period }))
@@ -150,11 +150,11 @@ pub(crate) struct Wants {
     pub(crate) key: bool,
     pub(crate) whole: bool,
     /// The lifetime at this point.
-    pub(crate) period: Option<Point>,
+    pub(crate) period: Option<ReadPoint>,
 }
 
 impl Wants {
-    pub(crate) fn of(point: Point, sources: impl Iterator<Item = Source>) -> Wants {
+    pub(crate) fn of(point: ReadPoint, sources: impl Iterator<Item = Source>) -> Wants {
         let mut wants = Wants::default();
         for source in sources {
             match source {

@@ -291,7 +291,9 @@ impl<S: Storage> ScanOp<S> {
                 layouts: &mut self.layouts,
             };
             let storage = cx.storage;
-            if let Some(read) = storage.get(scan.point, key, |row| reader.take(row_id, row, sink, cx))? {
+            if let Some(read) =
+                storage.get(cx.point(scan.point), key, |row| reader.take(row_id, row, sink, cx))?
+            {
                 read?;
             }
             if union {
@@ -320,7 +322,7 @@ impl<S: Storage> ScanOp<S> {
             layouts: &mut self.layouts,
         };
         let storage = cx.storage;
-        match storage.get(scan.point, key, |row| reader.take(row_id, row, sink, cx))? {
+        match storage.get(cx.point(scan.point), key, |row| reader.take(row_id, row, sink, cx))? {
             Some(read) => read,
             None => Ok(()),
         }
@@ -337,7 +339,7 @@ impl<S: Storage> ScanOp<S> {
         let storage = cx.storage;
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
         if self.cursor.is_none() {
-            self.cursor = Some(storage.open_cursor(scan.point, take_range(range), direction)?);
+            self.cursor = Some(storage.open_cursor(cx.point(scan.point), take_range(range), direction)?);
         }
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let union = matches!(scan.access, Access::Union(_));
@@ -386,7 +388,7 @@ impl<S: Storage> ScanOp<S> {
         let storage = cx.storage;
         let direction = if scan.backward { Direction::Backward } else { Direction::Forward };
         if self.cursor.is_none() {
-            self.cursor = Some(storage.open_cursor(scan.point, take_range(range), direction)?);
+            self.cursor = Some(storage.open_cursor(cx.point(scan.point), take_range(range), direction)?);
         }
         let Some(cursor) = &mut self.cursor else { return Ok(()) };
         let entries = self.entries.get(access).and_then(Option::as_ref);
@@ -437,7 +439,7 @@ impl<S: Storage> ScanOp<S> {
             }
             key.clear();
             layout::put_row_key(&mut key, scan.table.space, row_id);
-            match storage.get(scan.point, &key, |row| reader.take(row_id, row, sink, cx)) {
+            match storage.get(cx.point(scan.point), &key, |row| reader.take(row_id, row, sink, cx)) {
                 Ok(Some(read)) => read?,
                 Ok(None) => {
                     let what = format!("an index of {} has an entry without a row", scan.table.name);
@@ -447,7 +449,7 @@ impl<S: Storage> ScanOp<S> {
                     for row_id in &self.found[self.fetched + 1..] {
                         key.clear();
                         layout::put_row_key(&mut key, scan.table.space, row_id);
-                        let _ = storage.get(scan.point, &key, |_| ());
+                        let _ = storage.get(cx.point(scan.point), &key, |_| ());
                     }
                     return if self.fetched > first { Ok(()) } else { Err(error) };
                 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use super::{ColumnSource, Expr, JoinKind, Node, Register, SortKey};
 use crate::catalog::schema::Table;
-use crate::storage::Point;
+use crate::storage::ReadPoint;
 use crate::value::Text;
 
 /// A FROM with its WHERE.
@@ -92,7 +92,7 @@ pub struct TableSource {
     /// What the statement calls it.
     pub alias: Text,
     /// When.
-    pub point: Point,
+    pub point: ReadPoint,
     /// INDEXED BY and NOT INDEXED.
     pub hint: IndexHint,
     /// The columns that anything in the query reads.
