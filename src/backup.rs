@@ -138,7 +138,7 @@ fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Ru
         let cursor = MemtableCursor::new(Arc::clone(memtable));
         sources.push(Box::new(Until::new(cursor, view.timestamp)));
     }
-    write_run(fresh, sources, kept, 0)
+    Ok(write_run(fresh, sources, kept, 0)?.map(|(run, _)| run))
 }
 
 /// Opens the copy and reads all of it.

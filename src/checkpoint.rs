@@ -17,6 +17,7 @@ use std::sync::atomic::Ordering;
 use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Apart, Frozen, PageMaker, PageSnapshot, PageWriter, Root, TreePages};
+use dosql_lsm::Filter;
 use dosql_sql::catalog::schema::SpaceId;
 use dosql_wal::LogPosition;
 
@@ -234,7 +235,8 @@ impl Engine {
         for (branch, plan, row) in decided {
             let mut tip = branch.tip.lock();
             tip.floor = plan.floor(&tip);
-            tip.history = History { runs: plan.runs.into(), ..History::default() };
+            let filters = tip.history.filters.of(&plan.runs, plan.filters);
+            tip.history = History { runs: plan.runs.into(), filters, ..History::default() };
             tip.next_run = plan.next_run;
             tip.row = row;
         }
@@ -422,6 +424,8 @@ impl Built {
 struct Plan {
     /// Oldest first.
     runs: Vec<Run>,
+    /// Filters of those of them that were written just now.
+    filters: Vec<(u64, Arc<Filter>)>,
     /// Runs that have expired or were merged into others.
     gone: Vec<Run>,
     kept: Kept,
@@ -438,17 +442,18 @@ impl Plan {
     /// Chooses the runs to drop, and those to be written anew together with what was set aside, which it returns: all, or none. What was
     /// merged takes its place, if it has one.
     fn new(from: &Part, whole: bool, merged: Option<&MergedRun>) -> (Plan, Vec<Run>) {
-        let (mut runs, mut gone) = (from.history.runs.to_vec(), Vec::new());
+        let (mut runs, mut gone, mut filters) = (from.history.runs.to_vec(), Vec::new(), Vec::new());
         let merged = merged.filter(|_| !whole).and_then(|merged| {
             let at = merged.place_in(from.branch.number, &runs, &from.kept)?;
             gone.extend(runs.splice(at..at + merged.sources.len(), merged.run));
+            filters.extend(merged.filter.iter().map(|filter| (merged.number, Arc::clone(filter))));
             Some(merged.number)
         });
         let dropped = |run: &mut Run| whole || (from.kept.expired(run) && Some(run.number) != merged);
         let anew: Vec<Run> = runs.extract_if(.., dropped).collect();
         gone.extend(&anew);
         let (kept, next_run) = (from.kept.clone(), from.next_run);
-        let plan = Plan { runs, gone, kept, first_new: next_run, merged, next_run, of_gone: false };
+        let plan = Plan { runs, filters, gone, kept, first_new: next_run, merged, next_run, of_gone: false };
         (plan, if whole { anew } else { Vec::new() })
     }
 
@@ -461,7 +466,8 @@ impl Plan {
     fn of_new(tip: &Tip) -> Plan {
         let kept = Kept::all_from(tip.floor, Arc::clone(&tip.pins));
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
-        Plan { runs, gone: Vec::new(), kept, first_new: next_run, merged: None, next_run, of_gone: false }
+        let (gone, filters) = (Vec::new(), Vec::new());
+        Plan { runs, filters, gone, kept, first_new: next_run, merged: None, next_run, of_gone: false }
     }
 
     /// For a branch that goes.
@@ -469,6 +475,7 @@ impl Plan {
         let (gone, kept) = (part.history.runs.to_vec(), part.kept.clone());
         Plan {
             runs: Vec::new(),
+            filters: Vec::new(),
             gone,
             kept,
             first_new: 0,
@@ -492,9 +499,13 @@ impl Plan {
         for &memtable in memtables {
             sources.push(Box::new(MemtableCursor::new(Arc::clone(memtable))));
         }
-        let run = write_run(maker, sources, &self.kept, self.next_run)?;
+        let made = write_run(maker, sources, &self.kept, self.next_run)?;
         self.next_run += 1;
-        self.runs.extend(run.filter(|_| !weakened("history-run-unnamed")));
+        let named = made.filter(|_| !weakened("history-run-unnamed"));
+        if let Some((run, filter)) = named {
+            self.filters.extend(filter.map(|filter| (run.number, filter)));
+            self.runs.push(run);
+        }
         Ok(())
     }
 

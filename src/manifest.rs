@@ -242,6 +242,11 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Whether it may hold a version that was current at `at`.
+    pub(crate) fn spans(&self, at: Timestamp) -> bool {
+        self.first_start <= at && self.last_end > at
+    }
+
     pub(crate) fn prefix(branch: u32) -> Vec<u8> {
         let mut key = vec![b'h'];
         key.extend_from_slice(&branch.to_be_bytes());

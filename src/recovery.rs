@@ -325,7 +325,7 @@ struct Replaying {
 
 impl Replaying {
     fn history(&self) -> History {
-        History { runs: Arc::clone(&self.runs), aside: Arc::default(), memtable: Arc::clone(&self.memtable) }
+        History { runs: Arc::clone(&self.runs), memtable: Arc::clone(&self.memtable), ..History::default() }
     }
 }
 

@@ -79,7 +79,7 @@ pub struct Memory {
     pub pinned_images: usize,
     /// Buffers of pages that are gone, kept for the next ones.
     pub spare_buffers: usize,
-    /// Superseded versions that the next checkpoint writes.
+    /// Superseded versions that the next checkpoint writes, and what tells in which run to look for those that are written.
     pub history: usize,
     /// Keys and values that transactions under way hold to be written.
     pub write_sets: usize,
@@ -131,7 +131,7 @@ impl Stats {
                 dirty_pages: pages.dirty_bytes,
                 pinned_images: pages.pinned_bytes,
                 spare_buffers: pages.spare_bytes,
-                history: history_memory,
+                history: history_memory + view.history.filters.bytes(),
                 write_sets: open.writes,
                 conflict_window: engine.branch().window.lock().bytes(),
                 log_buffer: engine.log.buffered(),

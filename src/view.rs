@@ -149,6 +149,9 @@ impl View {
         at: Timestamp,
         find: impl FnOnce(&[u8]) -> Result<Option<Entry>>,
     ) -> Result<Option<Bytes>> {
+        if at < self.timestamp && self.history.is_likely(key, at) {
+            return self.get_past_first(key, at, find);
+        }
         let entry = find(key)?;
         match entry {
             Some(entry) if entry.version() <= at || at >= self.timestamp => {
@@ -156,6 +159,22 @@ impl View {
             }
             _ if at >= self.timestamp && self.beneath.is_none() => Ok(None),
             _ => self.get_elsewhere(key, at),
+        }
+    }
+
+    /// As [`View::get_stored`], where a run of history is likely to tell: what has been displaced since need not be looked for in the tree.
+    fn get_past_first(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        find: impl FnOnce(&[u8]) -> Result<Option<Entry>>,
+    ) -> Result<Option<Bytes>> {
+        if let Some(found) = self.history.get(&self.pages, key, at)? {
+            return Ok(found);
+        }
+        match find(key)? {
+            Some(entry) if entry.version() <= at => Ok((!entry.is_tombstone()).then(|| Bytes::page(entry))),
+            _ => self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(key, at)),
         }
     }
 

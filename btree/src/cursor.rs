@@ -156,7 +156,8 @@ impl Cursor {
             let node = node_of_level(&page, level)?;
             (id, epoch) = node.child(aim.child(&node));
         }
-        let image = self.snapshot.image(id, epoch, false)?;
+        // Where a seek ends is looked for again rather than what a scan comes by.
+        let image = self.snapshot.image(id, epoch, matches!(aim, Aim::Key(_)))?;
         let slot = aim.entry(&node_of_level(&image, 0)?);
         Ok(Step { image, slot })
     }

@@ -224,7 +224,7 @@ impl Pages {
                 Ok(image)
             }
             Found::Image(_) | Found::TooNew => Err(foreign(id, version)),
-            Found::Absent => self.load(id, epoch, version),
+            Found::Absent => self.load(id, epoch, version, touch),
         }
     }
 
@@ -243,9 +243,9 @@ impl Pages {
     }
 
     #[cold]
-    fn load(&self, id: u64, epoch: u64, version: Timestamp) -> Result<Image> {
+    fn load(&self, id: u64, epoch: u64, version: Timestamp, touch: bool) -> Result<Image> {
         self.gauges.misses.fetch_add(1, Ordering::Relaxed);
-        let image = self.table.admit(id, self.read_page(id, epoch)?);
+        let image = self.table.admit(id, self.read_page(id, epoch)?, touch);
         if !is_of(&image, epoch) || image.version() > version {
             return Err(foreign(id, version));
         }

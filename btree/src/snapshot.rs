@@ -13,7 +13,7 @@ use crate::chain_io;
 use crate::entry::Value;
 use crate::page::format::{OVERFLOW, PageHeader};
 use crate::page::leaf::{Kind, OverflowRef};
-use crate::page::node::Node;
+use crate::page::node::{KeyBuffer, Node};
 use crate::table::Image;
 use crate::writer::node_of_level;
 use crate::{Cursor, Entry, Pages, Root};
@@ -191,11 +191,45 @@ impl PageSnapshot {
         self.entry_in(leaf, key)
     }
 
+    /// The first entry at or after `key`, tombstones included, if its key begins with `prefix`.
+    ///
+    /// # Errors
+    /// As [`PageSnapshot::get`].
+    pub fn first_from(&self, root: Root, key: &[u8], prefix: &[u8]) -> Result<Option<Entry>> {
+        if root.page.is_none() {
+            return Ok(None);
+        }
+        let (mut leaf, mut found) = (self.leaf(root, key)?, KeyBuffer::new());
+        let mut slot = node_of_level(&leaf, 0)?.search_inside(key).unwrap_or_else(|slot| slot);
+        loop {
+            let node = Node::new(&leaf);
+            if slot < node.count() {
+                node.set_key(slot, &mut found);
+                return if found.starts_with(prefix) {
+                    self.entry_at(leaf, slot).map(Some)
+                } else {
+                    Ok(None)
+                };
+            }
+            // The next leaf begins at the fence of this one.
+            let next = node.high().filter(|high| *high < prefix || high.starts_with(prefix));
+            let Some(next) = next.map(<[u8]>::to_vec) else { return Ok(None) };
+            leaf = self.leaf(root, &next)?;
+            slot = node_of_level(&leaf, 0)?.search_inside(&next).unwrap_or_else(|slot| slot);
+        }
+    }
+
     /// The entry of `key` in the leaf that it belongs to.
     #[inline]
     fn entry_in(&self, leaf: Image, key: &[u8]) -> Result<Option<Entry>> {
         let node = node_of_level(&leaf, 0)?;
         let Ok(slot) = node.search_inside(key) else { return Ok(None) };
+        self.entry_at(leaf, slot).map(Some)
+    }
+
+    #[inline]
+    fn entry_at(&self, leaf: Image, slot: usize) -> Result<Entry> {
+        let node = Node::new(&leaf);
         let found = node.leaf_value(slot);
         let (version, tombstone) = (found.version, found.kind == Kind::Tombstone);
         let value = match OverflowRef::from_bytes(found.bytes).filter(|_| found.kind == Kind::Overflow) {
@@ -206,7 +240,7 @@ impl PageSnapshot {
                 Value::Leaf { leaf, start: start as u32, len }
             }
         };
-        Ok(Some(Entry { version, tombstone, value }))
+        Ok(Entry { version, tombstone, value })
     }
 
     /// The bytes of a long value.

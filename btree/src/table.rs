@@ -9,8 +9,8 @@
 //! An image is immutable once it is here. A slot holds the newest image of a page and those before it that a snapshot
 //! pins; each image carries the version that published it. A reader looks at the front, and goes to the shard only where that
 //! does not show the page at a version that it may see. Clean pages stand in the ring of their
-//! shard and are evicted by second chance (CLOCK): a page is admitted without the reference bit, so that a scan that
-//! reads each page once drives out its own pages first. Dirty pages stand in no ring.
+//! shard and are evicted by second chance (CLOCK): a page is admitted without the reference bit, behind the hand where a key was looked
+//! up in it, in front of it where a scan goes by, so that a scan that reads each page once drives out its own pages first. Dirty pages stand in no ring.
 
 use std::sync::Arc;
 
@@ -169,8 +169,9 @@ impl Table {
         }
     }
 
-    /// Takes in an image that was read from the store, unless another reader was faster; returns the one to use.
-    pub(crate) fn admit(&self, id: u64, page: Draft) -> Image {
+    /// Takes in an image that was read from the store, unless another reader was faster; returns the one to use. `touch`: as for
+    /// [`Table::lookup`].
+    pub(crate) fn admit(&self, id: u64, page: Draft, touch: bool) -> Image {
         let image = {
             let mut shard = self.shard(id).write();
             let shard = &mut *shard;
@@ -184,6 +185,9 @@ impl Table {
             if !slot.in_ring {
                 slot.in_ring = true;
                 shard.ring.push(id);
+                if !touch {
+                    shard.to_hand();
+                }
             }
             image
         };
@@ -336,6 +340,20 @@ impl Table {
 }
 
 impl Shard {
+    /// Takes the page at the hand out of the ring. The last one takes its place; it came last, so the hand moves past it.
+    fn leave_ring(&mut self) {
+        self.ring.swap_remove(self.hand);
+        self.hand += 1;
+    }
+
+    /// Moves the page that came last to where the hand looks next.
+    fn to_hand(&mut self) {
+        if let Some(last) = self.ring.len().checked_sub(1) {
+            self.hand %= self.ring.len();
+            self.ring.swap(self.hand, last);
+        }
+    }
+
     /// Moves the hand to a clean page that was not used since the hand last passed and that nobody holds, and drops it.
     fn evict_one(&mut self, front: &Front) -> Option<Image> {
         for _ in 0..SWEEP.min(2 * self.ring.len()) {
@@ -345,7 +363,7 @@ impl Shard {
             self.hand %= self.ring.len();
             let id = self.ring[self.hand];
             let Some(slot) = self.slots.get_mut(&id).filter(|slot| slot.in_ring) else {
-                self.ring.swap_remove(self.hand);
+                self.leave_ring();
                 continue;
             };
             let spared = |image: &Image| image.take_used() || image.is_held_elsewhere();
@@ -353,7 +371,7 @@ impl Shard {
                 self.hand += 1;
                 continue;
             }
-            self.ring.swap_remove(self.hand);
+            self.leave_ring();
             let image = self.slots.remove(&id).and_then(|slot| slot.newest)?;
             front.hide(id, &image);
             return Some(image);

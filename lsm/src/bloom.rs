@@ -48,15 +48,30 @@ fn bits_of(hash: u64, probes: u8) -> impl Iterator<Item = usize> {
     })
 }
 
-/// A filter read back.
+/// A filter: tells for certain of most keys that they are not among those that it was built from.
 #[derive(Debug)]
-pub(crate) struct Filter {
+pub struct Filter {
     bytes: Vec<u8>,
     lines: u32,
     probes: u8,
 }
 
 impl Filter {
+    /// A filter of distinct keys by their hashes (see [`crate::hash64`]), with about `bits_per_key` bits for each: ten find all but
+    /// one of a hundred of the others out.
+    #[must_use]
+    pub fn of(hashes: &[u64], bits_per_key: u32) -> Filter {
+        let bytes = build(hashes, bits_per_key);
+        let (lines, probes) = ((bytes.len() / LINE) as u32, bytes[4]);
+        Filter { bytes, lines, probes }
+    }
+
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// Checks the filter's form, so that a look-up can't fail.
     pub(crate) fn parse(bytes: Vec<u8>) -> Result<Filter> {
         let bad = || Error::corrupt("a segment's filter has a wrong form", "filter partition");
@@ -70,7 +85,8 @@ impl Filter {
     }
 
     /// Whether a key of this hash may be among those that it was built from; false is certain.
-    pub(crate) fn may_contain(&self, hash: u64) -> bool {
+    #[must_use]
+    pub fn may_contain(&self, hash: u64) -> bool {
         let line = line_of(hash, self.lines);
         bits_of(hash, self.probes).all(|bit| self.bytes[line + bit / 8] & (1 << (bit % 8)) != 0)
     }

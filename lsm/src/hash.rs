@@ -4,7 +4,8 @@ const MULTIPLIER: u64 = 0x9E37_79B9_7F4A_7C15;
 
 /// A 64-bit hash of `bytes`: eight bytes at a time are xored in and multiplied, the rest zero-padded, the length mixed in
 /// first, and the result finished as in SplitMix64. Not resistant to chosen keys; those cost time, never correctness.
-pub(crate) fn hash64(bytes: &[u8]) -> u64 {
+#[must_use]
+pub fn hash64(bytes: &[u8]) -> u64 {
     let mut hash = (bytes.len() as u64).wrapping_mul(MULTIPLIER);
     let (words, rest) = bytes.as_chunks::<8>();
     for word in words {

@@ -59,12 +59,14 @@ mod version;
 mod writer;
 
 pub use blocking::BlockingSegmentStore;
+pub use bloom::Filter;
 pub use cache::{BlockCache, CacheStats};
 pub use compaction::{Boundary, Compaction, CompactionOptions, Output, Progress, Retain};
 pub use cursor::SegmentCursor;
 #[cfg(not(target_family = "wasm"))]
 pub use directory::DirectorySegmentStore;
 pub use frame::MAX_BLOCK_BYTES;
+pub use hash::hash64;
 pub use memory::MemorySegmentStore;
 pub use merge::{MergeCursor, Versions};
 pub use pick::{BOTTOM_LEVEL, Contents, Job, Policy, SegmentMeta, expired_share, pick};

@@ -11,14 +11,17 @@ use dosql_base::{Error, Result, Timestamp};
 
 const INVERTED: usize = 8;
 
-fn put_escaped(out: &mut Vec<u8>, key: &[u8]) {
+/// Room for a history key; most need no more.
+pub(crate) type Buffer = smallvec::SmallVec<[u8; 64]>;
+
+fn put_escaped(out: &mut impl Extend<u8>, key: &[u8]) {
     for piece in key.split_inclusive(|&byte| byte == 0) {
-        out.extend_from_slice(piece);
+        out.extend(piece.iter().copied());
         if piece.ends_with(&[0]) {
-            out.push(0xFF);
+            out.extend([0xFF]);
         }
     }
-    out.push(0);
+    out.extend([0]);
 }
 
 /// Replaces `out` by the history key of the version of `key` that began at `start`.
@@ -28,10 +31,15 @@ pub(crate) fn encode(out: &mut Vec<u8>, key: &[u8], start: Timestamp) {
 }
 
 /// Appends the history key of the version of `key` that began at `start` to `out`.
-pub(crate) fn append(out: &mut Vec<u8>, key: &[u8], start: Timestamp) {
+pub(crate) fn append(out: &mut impl Extend<u8>, key: &[u8], start: Timestamp) {
     put_escaped(out, key);
-    out.push(0);
-    out.extend_from_slice(&(!start.as_micros()).to_be_bytes());
+    out.extend([0]);
+    out.extend((!start.as_micros()).to_be_bytes());
+}
+
+/// What the history keys of all versions of a key begin with, of one of them.
+pub(crate) fn of_all(encoded: &[u8]) -> &[u8] {
+    &encoded[..encoded.len().saturating_sub(INVERTED)]
 }
 
 /// Replaces `out` by a bound below every version of `key` and above every version of smaller keys.

@@ -71,20 +71,21 @@ impl Memtable {
         }
     }
 
-    /// Lends the value of the version of `key` that was current at `at`; `None` where the key was deleted then.
+    /// Lends the value of the version of a key that was current at `at`; `None` where the key was deleted then. `from` is the history key
+    /// of a version that began at `at`.
     pub(crate) fn get<R>(
         &self,
-        key: &[u8],
+        from: &[u8],
         at: Timestamp,
         read: impl FnOnce(Option<&[u8]>) -> R,
     ) -> Option<R> {
-        let (mut from, mut to) = (Vec::new(), Vec::new());
-        key::encode(&mut from, key, at);
-        key::encode_after(&mut to, key);
         self.sort_in();
         let entries = self.entries.read();
-        let newest = entries.range(Bound::Included(&from), Bound::Excluded(&to)).next();
-        let stored = newest?.1.unwrap_or_default();
+        let (found, stored) = entries.range(Bound::Included(from), Bound::Unbounded).next()?;
+        if !found.starts_with(key::of_all(from)) {
+            return None;
+        }
+        let stored = stored.unwrap_or_default();
         let (end, value) = split(stored);
         (end > at).then(|| read((!is_tombstone(stored)).then_some(value)))
     }
@@ -152,7 +153,11 @@ mod tests {
             displaced.add(key, at(start), at(end), value.as_bytes());
         }
         table.add(&displaced);
-        let value = |key: &[u8], time| table.get(key, at(time), |value| value.unwrap_or(b"-").to_vec());
+        let value = |key: &[u8], time| {
+            let mut from = key::Buffer::new();
+            key::append(&mut from, key, at(time));
+            table.get(&from, at(time), |value| value.unwrap_or(b"-").to_vec())
+        };
         assert_eq!(value(b"k", 0), None);
         assert_eq!(value(b"k", 1), Some(b"one".to_vec()));
         assert_eq!(value(b"k", 2), Some(b"one".to_vec()));

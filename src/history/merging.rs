@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::{Apart, Cursor, PageSnapshot};
+use dosql_lsm::Filter;
 
 use super::compaction;
 use super::cursor::Versions;
@@ -38,6 +39,7 @@ pub(crate) struct MergedRun {
     pub(crate) sources: Vec<Run>,
     /// `None` where nobody can ask for any of their versions.
     pub(crate) run: Option<Run>,
+    pub(crate) filter: Option<Arc<Filter>>,
     /// The number of `run`.
     pub(crate) number: u64,
     /// The pages of `run`.
@@ -113,7 +115,8 @@ impl Engine {
             Box::new(WhileOpen { engine: self, inner: pages.cursor(run.root) })
         };
         let run = write_run(&mut apart, sources.iter().map(cursor).collect(), &kept, number)?;
-        Ok(MergedRun { branch, sources, run, number, apart, kept })
+        let (run, filter) = run.map_or((None, None), |(run, filter)| (Some(run), filter));
+        Ok(MergedRun { branch, sources, run, filter, number, apart, kept })
     }
 }
 

@@ -12,6 +12,7 @@
 pub(crate) mod compaction;
 pub(crate) mod cursor;
 pub(crate) mod displaced;
+pub(crate) mod filters;
 pub(crate) mod kept;
 pub(crate) mod key;
 pub(crate) mod memtable;
@@ -27,7 +28,7 @@ use dosql_btree::PageSnapshot;
 
 use crate::bytes::Bytes;
 use crate::manifest::Run;
-use cursor::Versions;
+use filters::Filters;
 use memtable::Memtable;
 
 /// The history of one branch as of some checkpoint, and everything displaced since. Cheap to share; what a reader holds stays
@@ -39,6 +40,8 @@ pub(crate) struct History {
     /// Memtables that the checkpoint under way makes runs of, oldest first.
     pub(crate) aside: Arc<[Arc<Memtable>]>,
     pub(crate) memtable: Arc<Memtable>,
+    /// What tells which runs to ask.
+    pub(crate) filters: Filters,
 }
 
 impl History {
@@ -62,7 +65,7 @@ impl History {
 
     /// The runs that may hold a version that was current at `at`.
     pub(crate) fn runs_at(&self, at: Timestamp) -> impl Iterator<Item = &Run> {
-        self.runs.iter().filter(move |run| run.first_start <= at && run.last_end > at)
+        self.runs.iter().filter(move |run| run.spans(at))
     }
 
     /// Whether it holds no version.
@@ -79,23 +82,24 @@ impl History {
         at: Timestamp,
     ) -> Result<Option<Option<Bytes>>> {
         let held = |value: Option<&[u8]>| value.map(|value| Bytes::shared(Arc::from(value)));
-        let found = self.memtables().find_map(|memtable| memtable.get(key, at, held));
+        let mut from = key::Buffer::new();
+        key::append(&mut from, key, at);
+        let found = self.memtables().find_map(|memtable| memtable.get(&from, at, held));
         if found.is_some() {
             return Ok(found);
         }
-        let (mut from, mut before) = (Vec::new(), Vec::new());
-        key::encode(&mut from, key, at);
-        key::encode_before(&mut before, key);
-        for run in self.runs_at(at) {
-            let mut cursor = pages.cursor(run.root);
-            if Versions::seek(&mut cursor, &from)?
-                && Versions::key(&cursor).starts_with(&before)
-                && Versions::end(&cursor) > at
-            {
-                let value = Versions::value(&cursor)?;
-                return Ok(Some(held((!Versions::is_tombstone(&cursor)).then_some(value))));
+        for run in self.runs_at(at).filter(|run| !self.filters.exclude(run, key)) {
+            let newest = pages.first_from(run.root, &from, key::of_all(&from))?;
+            if let Some(version) = newest.filter(|version| version.version() > at) {
+                return Ok(Some((!version.is_tombstone()).then(|| Bytes::page(version))));
             }
         }
         Ok(None)
+    }
+
+    /// Whether a run is likely to tell what `key` held at `at`: then it is asked before the tree.
+    #[inline]
+    pub(crate) fn is_likely(&self, key: &[u8], at: Timestamp) -> bool {
+        self.filters.are_likely(&self.runs, key, at)
     }
 }

@@ -1,21 +1,26 @@
 //! Writing a run of history: versions of several sources, merged in the order of their keys, without those that are not kept.
 
+use std::sync::Arc;
+
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{PageMaker, Root};
 
+use dosql_lsm::Filter;
+
 use super::cursor::Versions;
+use super::filters::Keys;
 use super::kept::Kept;
 use super::key;
 use crate::erase::Fate;
 use crate::manifest::Run;
 
-/// Writes the versions of `sources` that anybody may ask for as one run; `None` if there are none.
+/// Writes the versions of `sources` that anybody may ask for as one run, with a filter of their keys; `None` if there are none.
 pub(crate) fn write_run<M: PageMaker>(
     maker: &mut M,
     sources: Vec<Box<dyn Versions + '_>>,
     kept: &Kept,
     number: u64,
-) -> Result<Option<Run>> {
+) -> Result<Option<(Run, Option<Arc<Filter>>)>> {
     let mut open = Vec::with_capacity(sources.len());
     for mut source in sources {
         if source.seek(&[])? {
@@ -31,7 +36,7 @@ pub(crate) fn write_run<M: PageMaker>(
         bytes: 0,
     };
     let mut loader = maker.bulk();
-    let mut user_key = Vec::new();
+    let (mut user_key, mut keys) = (Vec::new(), Keys::default());
     while let Some(least) = least(&open) {
         let source = &mut open[least];
         let start = key::decode(source.key(), &mut user_key)?;
@@ -53,6 +58,7 @@ pub(crate) fn write_run<M: PageMaker>(
             } else {
                 loader.push(source.key(), source.end(), source.value()?)?;
             }
+            keys.add(&user_key);
             run.first_start = run.first_start.min(start);
             run.last_end = run.last_end.max(source.end());
             run.entries += 1;
@@ -66,7 +72,7 @@ pub(crate) fn write_run<M: PageMaker>(
         return Ok(None);
     }
     run.root = loader.finish()?;
-    Ok(Some(run))
+    Ok(Some((run, keys.filter())))
 }
 
 fn least(sources: &[Box<dyn Versions + '_>]) -> Option<usize> {
