@@ -75,13 +75,13 @@ impl Memtable {
     /// of a version that began at `at`.
     pub(crate) fn get<R>(
         &self,
-        from: &[u8],
+        from: &key::Buffer,
         at: Timestamp,
         read: impl FnOnce(Option<&[u8]>) -> R,
     ) -> Option<R> {
         self.sort_in();
         let entries = self.entries.read();
-        let (found, stored) = entries.range(Bound::Included(from), Bound::Unbounded).next()?;
+        let (found, stored) = entries.range(Bound::Included(from.as_slice()), Bound::Unbounded).next()?;
         if !found.starts_with(key::of_all(from)) {
             return None;
         }
@@ -119,6 +119,12 @@ mod tests {
         Timestamp::from_micros(micros)
     }
 
+    fn held(table: &Memtable, key: &[u8], at: Timestamp) -> Option<Vec<u8>> {
+        let mut from = key::Buffer::new();
+        key::append(&mut from, key, at);
+        table.get(&from, at, |value| value.unwrap_or(b"-").to_vec())
+    }
+
     #[test]
     fn versions_are_found_in_order_however_they_came_and_whenever_somebody_looked() {
         let table = Memtable::default();
@@ -130,10 +136,7 @@ mod tests {
             part.iter().for_each(|key| displaced.add(key, at(1), at(3), key));
             table.add(&displaced);
             if n % 7 == 0 {
-                assert_eq!(
-                    table.get(&part[0], at(2), |value| value.unwrap().to_vec()),
-                    Some(part[0].to_vec())
-                );
+                assert_eq!(held(&table, &part[0], at(2)), Some(part[0].to_vec()));
             }
         }
         let mut copied = Displaced::default();
@@ -153,11 +156,7 @@ mod tests {
             displaced.add(key, at(start), at(end), value.as_bytes());
         }
         table.add(&displaced);
-        let value = |key: &[u8], time| {
-            let mut from = key::Buffer::new();
-            key::append(&mut from, key, at(time));
-            table.get(&from, at(time), |value| value.unwrap_or(b"-").to_vec())
-        };
+        let value = |key: &[u8], time| held(&table, key, at(time));
         assert_eq!(value(b"k", 0), None);
         assert_eq!(value(b"k", 1), Some(b"one".to_vec()));
         assert_eq!(value(b"k", 2), Some(b"one".to_vec()));
