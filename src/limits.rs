@@ -21,7 +21,7 @@ pub const MAX_BRANCHES: usize = 10_000;
 /// Feed slots that a database may have.
 pub const MAX_FEEDS: usize = 1_000;
 /// Branches that may lie beneath one: how often a branch can be forked off a branch.
-pub const MAX_BRANCH_DEPTH: usize = 32;
+pub const MAX_BRANCH_DEPTH: usize = 256;
 /// The first number of a keyspace; SQL's tables and indexes have the numbers below it.
 pub const FIRST_KEYSPACE: u32 = 1 << 31;
 /// The first number beyond those of keyspaces: from here on they belong to SQL's temporary tables and indexes.

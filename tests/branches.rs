@@ -115,22 +115,107 @@ fn a_branch_off_a_branch_from_before_it_began_is_one_off_the_branch_beneath() {
 }
 
 #[test]
-fn branches_nest_to_depth_32_and_no_deeper() {
-    let db = Database::open_memory().unwrap();
+fn branches_nest_deeper_than_32_and_each_sees_what_lies_beneath() {
+    let storage = Storage::memory();
+    let options =
+        || Options { page_size: 4096, maintenance: dosql::Maintenance::Caller, ..Options::default() };
+    let mut db = Database::open(storage.share(), options()).unwrap();
     let space = db.keyspace("s").unwrap();
+    let mut expected = std::collections::BTreeMap::new();
     put(&db, &space, "base", "main");
-    let mut tip = db.clone();
-    for depth in 0..32 {
+    put(&db, &space, "gone", "main");
+    expected.insert("base".to_owned(), "main".to_owned());
+    let (mut tip, mut before) = (db.clone(), None);
+    for depth in 0..100 {
         tip = tip.create_branch(&format!("b{depth}"), &NewBranch::default()).unwrap();
-        put(&tip, &space, &format!("k{depth:02}"), "mine");
+        let key = format!("k{:02}", depth % 70);
+        put(&tip, &space, &key, &format!("of {depth}"));
+        expected.insert(key, format!("of {depth}"));
         if depth % 10 == 3 {
+            tip.write(|tx| tx.delete(&space, format!("k{:02}", depth / 2))).unwrap();
+            expected.remove(&format!("k{:02}", depth / 2));
             db.checkpoint().unwrap();
         }
+        if depth == 50 {
+            tip.write(|tx| tx.delete(&space, "gone")).unwrap();
+            before = Some((tip.last_commit(), expected.clone()));
+        }
     }
-    assert_eq!(all(&tip, &space).len(), 33);
-    assert_eq!(value(&tip, &space, "base").unwrap(), "main");
+    for round in 0..3 {
+        // Often enough for what lies beneath to be put together.
+        for n in 0..70 {
+            let key = format!("k{n:02}");
+            assert_eq!(value(&tip, &space, &key), expected.get(&key).cloned(), "{key}, round {round}");
+        }
+        assert_eq!(value(&tip, &space, "base").unwrap(), "main");
+        assert_eq!(value(&tip, &space, "gone"), None);
+        assert_eq!(all(&tip, &space), expected.clone().into_iter().collect::<Vec<_>>());
+        let read = tip.read().unwrap();
+        let backward: Vec<_> =
+            read.range_rev(&space, "k10".."k30").unwrap().map(|it| it.unwrap().0).collect();
+        let wanted: Vec<_> = expected.range("k10".to_owned().."k30".to_owned()).rev().collect();
+        assert_eq!(backward, wanted.iter().map(|(key, _)| key.as_bytes().to_vec()).collect::<Vec<_>>());
+        let (at, then) = before.as_ref().unwrap();
+        let read = tip.read_at(*at).unwrap();
+        let found: Vec<_> = read.iter(&space).unwrap().map(Result::unwrap).collect();
+        let wanted = then.iter().map(|(key, value)| (key.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        assert_eq!(found, wanted.collect::<Vec<_>>(), "round {round}");
+        drop(read);
+        match round {
+            0 => db.checkpoint().unwrap(),
+            _ => {
+                drop((tip, db));
+                db = Database::open(storage.share(), options()).unwrap();
+                tip = db.branch("b99").unwrap();
+            }
+        }
+    }
+    assert!(db.verify().unwrap().is_sound());
+}
+
+#[test]
+fn branches_nest_as_deep_as_the_limit_and_no_deeper() {
+    let db = Database::open_memory().unwrap();
+    let mut tip = db.clone();
+    for depth in 0..dosql::limits::MAX_BRANCH_DEPTH {
+        tip = tip.create_branch(&format!("b{depth}"), &NewBranch::default()).unwrap();
+    }
     let error = tip.create_branch("deeper", &NewBranch::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
+}
+
+#[test]
+fn a_read_through_many_branches_looks_at_few_pages() {
+    let db = Database::open_memory().unwrap();
+    let sql = db.connect().unwrap();
+    sql.execute_batch("CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER)").unwrap();
+    let rows = "WITH RECURSIVE k(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM k WHERE i < 20000) INSERT INTO t SELECT i, 0 FROM k";
+    sql.execute(rows, ()).unwrap();
+    db.checkpoint().unwrap();
+    let pages = |branch: &Database| {
+        let sql = branch.connect().unwrap();
+        let mut read = sql.prepare("SELECT n FROM t WHERE id = ?1").unwrap();
+        let mut read = |from: i64| {
+            for id in from..from + 100 {
+                read.query_row([id], |row| row.get::<i64>(0)).unwrap();
+            }
+        };
+        read(1000);
+        let looked = |stats: dosql::Stats| stats.pages.hits + stats.pages.misses;
+        let before = looked(branch.stats());
+        read(2000);
+        looked(branch.stats()) - before
+    };
+    let (mut tip, mut shallow) = (db.clone(), 0);
+    for depth in 1..=64 {
+        tip = tip.create_branch(&format!("b{depth}"), &NewBranch::default()).unwrap();
+        tip.connect().unwrap().execute("UPDATE t SET n = 1 WHERE id = ?1", [depth]).unwrap();
+        if depth == 1 {
+            shallow = pages(&tip);
+        }
+    }
+    let deep = pages(&tip);
+    assert!(deep <= shallow + shallow / 4, "{deep} pages through 64 branches, {shallow} through one");
 }
 
 #[test]

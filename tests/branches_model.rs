@@ -107,7 +107,8 @@ fn check(read: &ReadTransaction, space: &Keyspace, expected: &State, rng: &mut f
     }
 }
 
-fn live(seed: u64, retention: u64, steps: u32) {
+/// `deep`: branches mostly fork off the last one.
+fn live(seed: u64, retention: u64, steps: u32, deep: bool) {
     let storage = Storage::memory_with(&options(seed, retention));
     let mut db = Database::open(storage.share(), options(seed, retention)).unwrap();
     let mut rng = fastrand::Rng::with_seed(seed);
@@ -119,7 +120,7 @@ fn live(seed: u64, retention: u64, steps: u32) {
     let mut model = Model(vec![main]);
     for step in 0..steps {
         let live = model.live();
-        let line = live[rng.usize(..live.len())];
+        let line = if deep && rng.bool() { live[live.len() - 1] } else { live[rng.usize(..live.len())] };
         let name = model.0[line].name.clone();
         let branch = db.branch(&name).unwrap();
         let place = format!("seed {seed}, step {step}, {name}");
@@ -142,7 +143,7 @@ fn live(seed: u64, retention: u64, steps: u32) {
                 }
                 model.0[line].moments.push(at);
             }
-            9..=10 if live.len() < 12 => {
+            9..=10 if live.len() < if deep { 50 } else { 12 } => {
                 let at = if retention > 0 && rng.bool() { model.moment(line, &mut rng) } else { None };
                 let new = format!("b{step}");
                 match db.create_branch(&new, &NewBranch { from: Some(name), at, ..NewBranch::default() }) {
@@ -206,13 +207,20 @@ fn live(seed: u64, retention: u64, steps: u32) {
 #[test]
 fn branches_with_history_are_what_the_model_says() {
     for seed in 0..40 {
-        live(seed, dosql::DAY, 400);
+        live(seed, dosql::DAY, 400, false);
     }
 }
 
 #[test]
 fn branches_without_retention_are_what_the_model_says() {
     for seed in 100..130 {
-        live(seed, 0, 400);
+        live(seed, 0, 400, false);
+    }
+}
+
+#[test]
+fn branches_in_long_chains_are_what_the_model_says() {
+    for seed in 200..215 {
+        live(seed, if seed % 3 == 0 { 0 } else { dosql::DAY }, 600, true);
     }
 }

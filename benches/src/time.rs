@@ -228,15 +228,18 @@ fn branches(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
     Ok(())
 }
 
+/// So many branches lie beneath the last.
+const DEEP: usize = 32;
+
 /// Reads through branches of which each has changed a row of its own.
 fn deep(db: &Database, rows: i64, sheet: &mut Sheet) -> Result<()> {
     let (mut branch, mut times) = (db.branch("b0")?, Vec::new());
-    for n in 1..=dosql::limits::MAX_BRANCH_DEPTH {
+    for n in 1..=DEEP {
         branch.connect()?.execute("UPDATE t SET n = 9 WHERE id = ?1", [n as i64])?;
-        if n == 1 || n == dosql::limits::MAX_BRANCH_DEPTH {
+        if n == 1 || n == DEEP {
             times.push(reads(&branch.connect()?, 100..=rows.min(20_000), None)?);
         }
-        if n < dosql::limits::MAX_BRANCH_DEPTH {
+        if n < DEEP {
             branch = branch.create_branch(&format!("d{n}"), &NewBranch::default())?;
         }
     }

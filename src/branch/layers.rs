@@ -4,24 +4,32 @@
 //! Nothing of that changes any more, so it is gathered once and shared by all views of the branch. It pins the page images of
 //! the moment at which it was gathered; a checkpoint gathers it anew.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Entry, PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange};
 
+use super::merged::{Piece, pieces};
 use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
 
 /// See the module's description.
-#[derive(Clone)]
 pub(crate) struct Beneath {
     /// The branches beneath, the nearest first.
     pub(crate) spans: Vec<Span>,
     /// Those of them that hold anything.
     pub(crate) layers: Vec<Layer>,
+    /// Reads so far, until they have shown that it pays to put layers together.
+    asked: AtomicU32,
+    /// What is asked instead of the layers as of the forks and later; empty where that is no better.
+    pieces: OnceLock<Vec<Piece>>,
 }
+
+/// Reads of a chain after which its small layers are put together.
+const PAYS_AFTER: u32 = 16;
 
 /// A stretch of time in which a branch reads another.
 #[derive(Clone, Debug)]
@@ -53,7 +61,12 @@ impl Beneath {
     pub(crate) fn fork(span: Span, layer: Layer, parents: Option<&Beneath>) -> Beneath {
         let empty = layer.root.is_empty() && layer.history.is_empty();
         let forked = span.fork;
-        let mut beneath = Beneath { spans: vec![span], layers: Vec::new() };
+        let mut beneath = Beneath {
+            spans: vec![span],
+            layers: Vec::new(),
+            asked: AtomicU32::new(0),
+            pieces: OnceLock::new(),
+        };
         beneath.layers.extend((!empty).then_some(layer));
         if let Some(parents) = parents {
             let before = |fork: Timestamp| fork.min(forked);
@@ -72,12 +85,44 @@ impl Beneath {
 
     /// What is stored under a stored key, as of `at` where that is earlier than the forks.
     pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        if let Some(pieces) = self.pieces(at) {
+            for piece in pieces {
+                let found = match piece {
+                    Piece::Merged(merged) => merged.get(key),
+                    Piece::Layer(layer) => self.layers[*layer].get(key, at)?,
+                };
+                if let Some(found) = found {
+                    return Ok(found);
+                }
+            }
+            return Ok(None);
+        }
         for layer in &self.layers {
             if let Some(found) = layer.get(key, at)? {
                 return Ok(found);
             }
         }
         Ok(None)
+    }
+
+    /// What is to be asked in turn as of `at`, where that is not simply the layers.
+    #[inline]
+    pub(crate) fn pieces(&self, at: Timestamp) -> Option<&[Piece]> {
+        if self.layers.len() < 3 || at < self.layers[0].fork {
+            return None;
+        }
+        let made = self.pieces.get().or_else(|| self.make_pieces())?;
+        (!made.is_empty()).then_some(made)
+    }
+
+    #[cold]
+    fn make_pieces(&self) -> Option<&Vec<Piece>> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) < PAYS_AFTER {
+            return None;
+        }
+        // Where a page can't be read now, the layers are asked, which says so, and this is tried again.
+        let pieces = pieces(&self.layers).ok()?;
+        Some(self.pieces.get_or_init(|| pieces.unwrap_or_default()))
     }
 
     /// About how many entries lie in a range of stored keys.

@@ -17,6 +17,7 @@ mod access;
 pub(crate) mod layers;
 mod manage;
 mod merge;
+mod merged;
 mod others;
 pub(crate) mod stack;
 mod what_if;

@@ -6,7 +6,8 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
 use dosql_sql::{Direction, KeyRange};
 
-use super::layers::Beneath;
+use super::layers::{self, Beneath};
+use super::merged::{MergedCursor, Piece};
 use crate::history::past::PastCursor;
 use crate::view::View;
 
@@ -25,6 +26,8 @@ enum Layer {
     /// The branch's own rows of the present; whether it stands in the range.
     Tree(Cursor, bool),
     Past(PastCursor),
+    /// Small layers, put together.
+    Merged(MergedCursor),
 }
 
 impl Stack {
@@ -44,8 +47,21 @@ impl Stack {
         } else if at > beneath.begins() {
             layers.push(Layer::Past(view.past(at, range, direction)));
         }
-        layers.extend(beneath.layers.iter().map(|layer| Layer::Past(layer.cursor(at, range, direction))));
+        let past = |layer: &layers::Layer| Layer::Past(layer.cursor(at, range, direction));
+        match beneath.pieces(at) {
+            None => layers.extend(beneath.layers.iter().map(past)),
+            Some(pieces) => layers.extend(pieces.iter().map(|piece| match piece {
+                Piece::Merged(merged) => Layer::Merged(MergedCursor::new(merged, range)),
+                Piece::Layer(layer) => past(&beneath.layers[*layer]),
+            })),
+        }
         Stack { direction, range: range.clone(), layers, place: None }
+    }
+
+    /// Over these layers alone, as of the forks.
+    pub(crate) fn of_layers(layers: &[layers::Layer], range: &KeyRange, direction: Direction) -> Stack {
+        let past = |layer: &layers::Layer| Layer::Past(layer.cursor(Timestamp::MAX, range, direction));
+        Stack { direction, range: range.clone(), layers: layers.iter().map(past).collect(), place: None }
     }
 
     /// To the first entry of the range in the direction of the scan at or past `key`.
@@ -99,6 +115,7 @@ impl Stack {
             None => Ok(&[]),
             Some(Layer::Tree(tree, _)) => tree.value(),
             Some(Layer::Past(past)) => past.value(),
+            Some(Layer::Merged(merged)) => Ok(merged.value()),
         }
     }
 
@@ -108,6 +125,7 @@ impl Stack {
             None => false,
             Some(Layer::Tree(tree, _)) => tree.is_tombstone(),
             Some(Layer::Past(past)) => past.is_tombstone(),
+            Some(Layer::Merged(merged)) => merged.is_tombstone(),
         }
     }
 }
@@ -116,6 +134,10 @@ impl Layer {
     fn seek(&mut self, key: &[u8], range: &KeyRange, direction: Direction) -> Result<()> {
         match self {
             Layer::Past(past) => past.seek(key),
+            Layer::Merged(merged) => {
+                merged.seek(key, direction);
+                Ok(())
+            }
             Layer::Tree(tree, here) => {
                 *here = false;
                 let found = match direction {
@@ -131,6 +153,10 @@ impl Layer {
     fn advance(&mut self, range: &KeyRange, direction: Direction) -> Result<()> {
         match self {
             Layer::Past(past) => past.advance(),
+            Layer::Merged(merged) => {
+                merged.advance(direction);
+                Ok(())
+            }
             Layer::Tree(tree, here) => {
                 *here = false;
                 let found = match direction {
@@ -147,6 +173,7 @@ impl Layer {
         match self {
             Layer::Tree(tree, here) => here.then(|| tree.key()),
             Layer::Past(past) => past.key(),
+            Layer::Merged(merged) => merged.key(),
         }
     }
 }
