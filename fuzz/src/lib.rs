@@ -3,7 +3,8 @@
 //!
 //! ```text
 //! input.rs      values taken from bytes
-//! stored.rs     pages, meta slots, log records and segments as they lie in the stores, damaged
+//! stored.rs     pages, meta slots and log records as they lie in the stores, damaged
+//! segment.rs    segments and tails of segments, damaged, alone and merged
 //! keyspace.rs   transactions over keys and values, judged by a map
 //! script.rs     SQL text: parsed, run, compared with SQLite
 //! codec.rs      the codecs of keys and rows; functions that read text
@@ -23,6 +24,7 @@ pub mod input;
 pub mod keyspace;
 pub mod mutate;
 pub mod script;
+pub mod segment;
 pub mod stored;
 pub mod watch;
 
@@ -44,7 +46,8 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pages_sql", stored::pages_sql),
     ("slots", stored::slots),
     ("log", stored::log),
-    ("segment", stored::segment),
+    ("segment", segment::whole),
+    ("tail", segment::tail),
     ("row", codec::row),
     ("key", codec::key),
     ("function", codec::function),

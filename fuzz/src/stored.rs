@@ -1,13 +1,12 @@
-//! Pages, log records and segments as they lie in the stores, damaged, with their checksums mended so that the damage is read.
+//! Pages and log records as they lie in the stores, damaged, with their checksums mended so that the damage is read.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock};
 
 use dosql::stores::{Batch, Caps, LogStore, MemoryLogStore, MemorySegmentStore};
-use dosql::stores::{PageId, PageStore, SegmentStore, StoreStats};
+use dosql::stores::{PageId, PageStore, StoreStats};
 use dosql::{Database, Options, Result, Storage};
-use dosql_base::{Error, Timestamp, checksum};
-use dosql_lsm::{Kind, ReadOptions, SegmentReader, SegmentWriter, WriteOptions};
+use dosql_base::{Error, checksum};
 use dosql_wal::{CrashDirectory, Directory, LogPosition, RECORD_HEADER_BYTES};
 
 use crate::crash;
@@ -269,51 +268,4 @@ fn mend(bytes: &mut [u8]) {
         previous = Some(sum);
         at += RECORD_HEADER_BYTES + length;
     }
-}
-
-/// A sound segment of some versions of some keys.
-fn segment_image() -> &'static [u8] {
-    static SEGMENT: OnceLock<Vec<u8>> = OnceLock::new();
-    SEGMENT.get_or_init(|| {
-        let mut writer = SegmentWriter::new(WriteOptions { block_bytes: 300, ..WriteOptions::new(7) });
-        for key in 0..120u32 {
-            let at = |micros: u32| Timestamp::from_micros(u64::from(1_000 + micros));
-            let name = format!("key {key:04}");
-            writer
-                .add(name.as_bytes(), at(20), at(90), Kind::Put, name.repeat(3).as_bytes())
-                .expect("in order");
-            writer.add(name.as_bytes(), at(10), at(20), Kind::Tombstone, b"").expect("in order");
-        }
-        writer.finish().expect("a segment").bytes
-    })
-}
-
-/// Reads a damaged segment from end to end.
-pub fn segment(data: &[u8]) {
-    let mut input = Input::new(data);
-    let mut bytes = segment_image().to_vec();
-    for _ in 0..1 + input.byte() % 4 {
-        let from_end = input.byte() % 2 == 0;
-        let at = if from_end {
-            bytes.len() - 1 - usize::from(input.byte())
-        } else {
-            input.u32() as usize % bytes.len()
-        };
-        bytes[at] = input.byte();
-    }
-    let store = Arc::new(MemorySegmentStore::new());
-    store.put("segment", &bytes).expect("a new name");
-    let Ok(reader) = SegmentReader::open(store, "segment", bytes.len() as u64, ReadOptions::default()) else {
-        return;
-    };
-    let mut cursor = reader.cursor();
-    let mut more = cursor.first();
-    while let Ok(true) = more {
-        more = cursor.next();
-    }
-    let mut more = cursor.last();
-    while let Ok(true) = more {
-        more = cursor.prev();
-    }
-    let _ = reader.get(input.rest(), Timestamp::from_micros(1_015));
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use dosql_base::{Error, Result};
 use parking_lot::Mutex;
 
-use crate::store::{SegmentStore, Wanted, validate_name};
+use crate::store::{SegmentStore, Wanted, missing, validate_name};
 
 /// A method of [`SegmentStore`] to break.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub enum SegmentFault {
     Wrong(usize),
     /// A list misses its last name and shows one that is not there.
     Stale,
+    /// A read or list finds nothing, as if no object were there.
+    Missing,
 }
 
 /// A store around another that fails on request, and can be far away: its reads answer `WouldBlock` until they are fetched.
@@ -47,6 +49,7 @@ pub struct FaultSegmentStore {
 struct State {
     plans: Vec<Plan>,
     reads: u64,
+    faults: u64,
     far: bool,
     wanted: Vec<Wanted>,
     fetched: BTreeSet<(String, u64, u64)>,
@@ -93,6 +96,12 @@ impl FaultSegmentStore {
     /// Forgets all plans.
     pub fn heal(&self) {
         self.state.lock().plans.clear();
+    }
+
+    /// How many calls went wrong.
+    #[must_use]
+    pub fn faults(&self) -> u64 {
+        self.state.lock().faults
     }
 
     /// How many reads were answered with bytes.
@@ -158,6 +167,7 @@ impl FaultSegmentStore {
                 plan.after = if plan.sticky { 0 } else { u64::MAX };
             }
         }
+        state.faults += u64::from(due.is_some());
         match due {
             Some(SegmentFault::Before(error)) => Err(error),
             Some(SegmentFault::Late(_, error)) if matches!(call, SegmentCall::Read | SegmentCall::List) => {
@@ -205,6 +215,9 @@ impl SegmentStore for FaultSegmentStore {
         if !self.near(name, &range) {
             return Err(Error::would_block("a part of a segment has to be fetched first").at(name));
         }
+        if let Some(SegmentFault::Missing) = fault {
+            return Err(missing(name));
+        }
         let mut bytes = self.inner.read(name, range)?;
         self.state.lock().reads += 1;
         match fault {
@@ -232,6 +245,9 @@ impl SegmentStore for FaultSegmentStore {
     fn list(&self, prefix: &str) -> Result<Vec<String>> {
         let fault = self.due(SegmentCall::List)?;
         let mut names = self.inner.list(prefix)?;
+        if let Some(SegmentFault::Missing) = fault {
+            names.clear();
+        }
         if let Some(SegmentFault::Stale) = fault {
             names.pop();
             names.push(format!("{prefix}deleted-long-ago"));

@@ -9,7 +9,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use dosql_base::{ErrorKind, Result, Timestamp};
+use dosql_base::{Error, ErrorKind, Result, Timestamp};
 
 use crate::block_cursor::Direction;
 use crate::reader::SegmentReader;
@@ -287,6 +287,14 @@ fn newest(cursor: &mut RunCursor, at: Timestamp, direction: Direction) -> Result
                 let key = entry.key.to_vec();
                 let mut ahead = cursor.clone();
                 let found = if begun { ahead.seek(&key, at)? } else { ahead.seek_before(&key)? };
+                let sound = match ahead.entry() {
+                    Some(entry) if begun => entry.key == key.as_slice(),
+                    Some(entry) => entry.key < key.as_slice(),
+                    None => !begun,
+                };
+                if !sound {
+                    return Err(Error::corrupt("the keys of a segment are out of order", "data block"));
+                }
                 *cursor = ahead;
                 if begun || !found {
                     return Ok(());
