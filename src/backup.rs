@@ -20,9 +20,9 @@ use dosql_wal::LogPosition;
 use crate::branch::pins;
 use crate::database::Database;
 use crate::engine::Engine;
-use crate::history::cursor::{MemtableCursor, Until, Versions};
+use crate::history::cursor::{MemtableCursor, RunCursor, Until, Versions};
 use crate::history::kept::Kept;
-use crate::history::run::write_run;
+use crate::history::run::{Into, write_run};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::options::Options;
 use crate::retention::Floor;
@@ -131,14 +131,14 @@ fn copy_rows(view: &View, fresh: &mut Fresh) -> Result<Root> {
 fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Run>> {
     let mut sources: Vec<Box<dyn Versions>> = Vec::new();
     for run in view.history.runs.iter() {
-        sources.push(Box::new(view.pages.cursor(run.root)));
+        sources.push(Box::new(RunCursor::new(run, &view.pages)));
     }
     for memtable in view.history.memtables() {
         // It goes on growing: what it tells of later times is current in this view.
         let cursor = MemtableCursor::new(Arc::clone(memtable));
         sources.push(Box::new(Until::new(cursor, view.timestamp)));
     }
-    Ok(write_run(fresh, sources, kept, 0)?.map(|(run, _)| run))
+    Ok(write_run(fresh, Into::Pages, sources, kept, 0)?.map(|(run, _)| run))
 }
 
 /// Opens the copy and reads all of it.

@@ -24,13 +24,15 @@ use dosql_wal::LogPosition;
 use crate::branch::{Branch, Tip, pins};
 use crate::engine::{Committer, Engine};
 use crate::history::History;
-use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::cursor::{MemtableCursor, RunCursor, Versions};
 use crate::history::kept::{Deletion, Kept};
 use crate::history::memtable::Memtable;
 use crate::history::merging::MergedRun;
-use crate::history::run::write_run;
+use crate::history::run::{Into, write_run};
 use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
 use crate::retention::{Floor, Floors, Retention};
+use crate::tier::live::{Live, LiveSegment};
+use crate::tier::segment::Segment;
 use crate::trace::span;
 use crate::view::View;
 
@@ -157,7 +159,8 @@ impl Engine {
             let history = tip.history.clone();
             let gone = gone.contains(&branch.number).then_some(tip.root);
             let next_run = tip.next_run;
-            parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, gone });
+            let live = Arc::clone(&tip.live);
+            parts.push(Part { branch: Arc::clone(branch), history, kept, next_run, live, gone });
         }
         Some(Gathered { whole: deletion.is_some(), parts, pages: self.pages.latest() })
     }
@@ -189,21 +192,23 @@ impl Engine {
         }
         let (mut system, mut decided) = (committer.system, Vec::new());
         let gone: Vec<u32> =
-            built.plans.iter().filter(|(_, plan)| plan.of_gone).map(|(number, _)| *number).collect();
+            built.plans.iter().filter(|(_, plan)| plan.live.is_some()).map(|(number, _)| *number).collect();
         // Their numbers may be given again: nothing may name them.
         for tag in committer.tags.iter().filter(|tag| gone.contains(&tag.branch)) {
             writer.remove(&mut system, &TagRow::key(&tag.name))?;
         }
         let mut retention = Arc::clone(&committer.retention);
+        let mut leaving = Vec::new();
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
             let made = built.plans.remove(&branch.number);
             let mut plan = made.unwrap_or_else(|| Plan::of_new(&tip));
-            if plan.of_gone {
+            leaving.extend(plan.segments_gone());
+            if plan.live.is_some() {
                 plan.remove_system_rows(branch.number, &mut writer, &mut system)?;
                 continue;
             }
-            plan.add_run(&mut writer, [], &[&tip.history.memtable])?;
+            plan.add_run(&mut writer, Into::Pages, [], &[&tip.history.memtable])?;
             let row =
                 plan.write_system_rows(branch.number, &tip, &mut writer, &mut system, version, &gone)?;
             if branch.number == MAIN_BRANCH {
@@ -240,11 +245,16 @@ impl Engine {
             tip.next_run = plan.next_run;
             tip.row = row;
         }
+        let leaving = {
+            let mut exit = self.exit.lock();
+            exit.add(leaving);
+            exit.decided()
+        };
         if !gone.is_empty() {
             self.forget_branches(&mut committer, &gone);
         }
         let views = self.renew_views(&mut committer);
-        Ok(Begun { frozen, views, end, chain })
+        Ok(Begun { frozen, views, end, chain, leaving })
     }
 
     /// Writes what was decided, and settles.
@@ -271,10 +281,13 @@ impl Engine {
             }
             self.pages.writer().settle(begun.frozen)
         };
+        self.exit.lock().advance(begun.leaving);
         // Commits go on while the images that only the checkpoint needed are given back.
         drop(held);
         self.pages.evict();
         self.counters.checkpoints.fetch_add(1, Ordering::Relaxed);
+        // What can't be deleted now is tried again after the next.
+        let _ = self.delete_unneeded();
         self.log.trim(self.subscribers.keep_from(begun.end)).map_err(|error| self.poison(error))
     }
 
@@ -318,7 +331,9 @@ impl Engine {
         for branch in committer.branches.values() {
             let beneath = self.beneath(committer, branch);
             let mut tip = branch.tip.lock();
-            if beneath.is_some() {
+            // What a trial lies on is no branch of this database.
+            let lies_elsewhere = tip.beneath.as_ref().is_some_and(|it| !it.spans.is_empty());
+            if beneath.is_some() || !lies_elsewhere {
                 tip.beneath = beneath;
             }
             let timestamp = tip.latest.timestamp;
@@ -357,6 +372,7 @@ struct Part {
     history: History,
     kept: Kept,
     next_run: u64,
+    live: Arc<Live>,
     /// The tree of its rows, where the branch was dropped and goes.
     gone: Option<Root>,
 }
@@ -378,6 +394,8 @@ struct Begun {
     /// Where the log begins that it does not contain, and what its first record chains to.
     end: LogPosition,
     chain: u32,
+    /// How many segments no row names any more.
+    leaving: usize,
 }
 
 impl Built {
@@ -390,34 +408,45 @@ impl Built {
             if let Some(root) = part.gone {
                 freed.push(from.pages.pages_of(root)?);
                 let plan = Plan::of_gone(part);
-                for run in &plan.gone {
-                    freed.push(from.pages.pages_of(run.root)?);
+                free_runs(&plan.gone, &from.pages, &mut freed)?;
+                for live in part.live.segments() {
+                    freed.push(from.pages.pages_of(live.segment.tail)?);
                 }
                 plans.insert(part.branch.number, plan);
                 continue;
             }
             let (mut plan, sources) = Plan::new(part, from.whole, merged.as_ref());
-            for run in &plan.gone {
-                freed.push(from.pages.pages_of(run.root)?);
-            }
+            free_runs(&plan.gone, &from.pages, &mut freed)?;
             let aside: Vec<&Arc<Memtable>> = part.history.aside.iter().collect();
-            let sources: Vec<_> = sources.iter().map(|run| from.pages.cursor(run.root)).collect();
-            plan.add_run(&mut apart, sources, &aside)?;
+            let sources: Vec<_> = sources.iter().map(|run| RunCursor::new(run, &from.pages)).collect();
+            let bytes = if from.whole { plan.gone.iter().map(|run| run.bytes).sum() } else { 0 };
+            plan.add_run(&mut apart, engine.place_for(bytes), sources, &aside)?;
             plans.insert(part.branch.number, plan);
         }
         for part in &from.parts {
-            let plan = plans.get_mut(&part.branch.number).filter(|plan| !plan.of_gone);
+            let plan = plans.get_mut(&part.branch.number).filter(|plan| plan.live.is_none());
             let Some(plan) = plan else { continue };
             for _ in 0..ROUNDS {
                 let Some(memtable) = engine.gather_more(&part.branch) else { break };
-                plan.add_run(&mut apart, [], &[&memtable])?;
+                plan.add_run(&mut apart, Into::Pages, [], &[&memtable])?;
             }
         }
         // Where no plan has a place for it, it is forgotten here.
         let taken = |merged: &mut MergedRun| plans.get(&merged.branch).is_some_and(|plan| plan.took(merged));
-        let merged = merged.take_if(taken).map(|merged| merged.apart);
-        Ok(Built { plans, apart: merged.into_iter().chain([apart]).collect(), freed })
+        let taken = merged.take_if(taken).map(|merged| merged.apart);
+        if let Some(forgotten) = merged {
+            forgotten.forget(&engine.tier);
+        }
+        Ok(Built { plans, apart: taken.into_iter().chain([apart]).collect(), freed })
     }
+}
+
+/// Notes the pages of runs that go.
+fn free_runs(gone: &[Run], pages: &PageSnapshot, freed: &mut Vec<TreePages>) -> Result<()> {
+    for root in gone.iter().flat_map(Run::roots) {
+        freed.push(pages.pages_of(root)?);
+    }
+    Ok(())
 }
 
 /// What becomes of the history's runs.
@@ -434,8 +463,8 @@ struct Plan {
     /// The number of the run that was merged before, where this takes it in.
     merged: Option<u64>,
     next_run: u64,
-    /// The branch goes, with all that it has.
-    of_gone: bool,
+    /// The live segments of a branch that goes, with all that it has.
+    live: Option<Arc<Live>>,
 }
 
 impl Plan {
@@ -445,15 +474,15 @@ impl Plan {
         let (mut runs, mut gone, mut filters) = (from.history.runs.to_vec(), Vec::new(), Vec::new());
         let merged = merged.filter(|_| !whole).and_then(|merged| {
             let at = merged.place_in(from.branch.number, &runs, &from.kept)?;
-            gone.extend(runs.splice(at..at + merged.sources.len(), merged.run));
+            gone.extend(runs.splice(at..at + merged.sources.len(), merged.run.clone()));
             filters.extend(merged.filter.iter().map(|filter| (merged.number, Arc::clone(filter))));
             Some(merged.number)
         });
         let dropped = |run: &mut Run| whole || (from.kept.expired(run) && Some(run.number) != merged);
         let anew: Vec<Run> = runs.extract_if(.., dropped).collect();
-        gone.extend(&anew);
+        gone.extend(anew.iter().cloned());
         let (kept, next_run) = (from.kept.clone(), from.next_run);
-        let plan = Plan { runs, filters, gone, kept, first_new: next_run, merged, next_run, of_gone: false };
+        let plan = Plan { runs, filters, gone, kept, first_new: next_run, merged, next_run, live: None };
         (plan, if whole { anew } else { Vec::new() })
     }
 
@@ -467,7 +496,7 @@ impl Plan {
         let kept = Kept::all_from(tip.floor, Arc::clone(&tip.pins));
         let (runs, next_run) = (tip.history.runs.to_vec(), tip.next_run);
         let (gone, filters) = (Vec::new(), Vec::new());
-        Plan { runs, filters, gone, kept, first_new: next_run, merged: None, next_run, of_gone: false }
+        Plan { runs, filters, gone, kept, first_new: next_run, merged: None, next_run, live: None }
     }
 
     /// For a branch that goes.
@@ -481,7 +510,7 @@ impl Plan {
             first_new: 0,
             merged: None,
             next_run: part.next_run,
-            of_gone: true,
+            live: Some(Arc::clone(&part.live)),
         }
     }
 
@@ -489,7 +518,8 @@ impl Plan {
     fn add_run<M: PageMaker>(
         &mut self,
         maker: &mut M,
-        runs: impl IntoIterator<Item = dosql_btree::Cursor>,
+        into: Into<'_>,
+        runs: impl IntoIterator<Item = RunCursor>,
         memtables: &[&Arc<Memtable>],
     ) -> Result<()> {
         let mut sources: Vec<Box<dyn Versions>> = Vec::new();
@@ -499,7 +529,7 @@ impl Plan {
         for &memtable in memtables {
             sources.push(Box::new(MemtableCursor::new(Arc::clone(memtable))));
         }
-        let made = write_run(maker, sources, &self.kept, self.next_run)?;
+        let made = write_run(maker, into, sources, &self.kept, self.next_run)?;
         self.next_run += 1;
         let named = made.filter(|_| !weakened("history-run-unnamed"));
         if let Some((run, filter)) = named {
@@ -507,6 +537,13 @@ impl Plan {
             self.runs.push(run);
         }
         Ok(())
+    }
+
+    /// The segments that no row names afterwards.
+    fn segments_gone(&self) -> Vec<Arc<Segment>> {
+        let runs = self.gone.iter().flat_map(|run| run.segments()).cloned();
+        let live = self.live.iter().flat_map(|live| live.segments());
+        runs.chain(live.map(|it| Arc::clone(&it.segment))).collect()
     }
 
     /// Versions that ended at or before this may be gone afterwards.
@@ -532,6 +569,9 @@ impl Plan {
     fn remove_system_rows(&self, branch: u32, writer: &mut PageWriter<'_>, system: &mut Root) -> Result<()> {
         for run in &self.gone {
             writer.remove(system, &Run::key(branch, run.number))?;
+        }
+        for live in self.live.iter().flat_map(|live| live.segments()) {
+            writer.remove(system, &LiveSegment::key(branch, live.number))?;
         }
         writer.remove(system, &BranchRow::key(branch)).map(|_| ())
     }

@@ -9,7 +9,7 @@ use std::sync::atomic::Ordering;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
-use dosql_btree::{PageWriter, Root, Was};
+use dosql_btree::{PageWriter, Pages, Root, Was};
 use dosql_wal::{Appended, LogPosition, RecordBuilder};
 
 use crate::branch::layers::Beneath;
@@ -176,7 +176,7 @@ impl Engine {
         let pinned = !tip.pins.is_empty();
         let keep = Keeping { otherwise: self.options.retention > 0 || pinned, pinned, rules };
         let beneath = tip.beneath.as_deref();
-        let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath };
+        let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath, pages: &self.pages };
         for (key, change) in changes.iter() {
             apply(&mut writer, &mut root, how, key, change, displaced)?;
         }
@@ -280,6 +280,7 @@ pub(crate) struct Applying<'b> {
     pub(crate) form: KeyForm,
     /// What lies beneath the branch, if anything does.
     pub(crate) beneath: Option<&'b Beneath>,
+    pub(crate) pages: &'b Arc<Pages>,
 }
 
 /// Whether what changes displace is kept for the history.
@@ -324,8 +325,8 @@ pub(crate) fn apply(
     let stored = how.form.stored(key);
     let before = writer.get(*root, &stored)?;
     let shared = match (&before, how.beneath) {
-        // A branch takes over what its parent keeps under the same hash.
-        (None, Some(beneath)) => beneath.get(&stored, Timestamp::MAX)?,
+        // A branch takes over what its parent keeps under the same hash, and a tree what was moved out of it.
+        (None, Some(beneath)) => beneath.get(&how.pages.latest(), &stored, Timestamp::MAX)?,
         _ => None,
     };
     let own = before.as_ref().filter(|entry| !entry.is_tombstone()).map(|entry| entry.value());
@@ -342,11 +343,12 @@ fn apply_stored(
     value: Option<&[u8]>,
     displaced: &mut Displaced,
 ) -> Result<()> {
-    let Applying { timestamp, keep, beneath, .. } = how;
+    let Applying { timestamp, keep, .. } = how;
+    let covered = how.beneath.is_some_and(|beneath| beneath.covers(key));
     if !keep.keeps(key) {
         match value {
             Some(value) => writer.set(root, key, timestamp, value)?,
-            None if beneath.is_some() => writer.put_tombstone(root, key, timestamp)?.is_some(),
+            None if covered => writer.put_tombstone(root, key, timestamp)?.is_some(),
             None => writer.remove(root, key)?,
         };
         return Ok(());
@@ -355,7 +357,7 @@ fn apply_stored(
     let begun = displaced.begin(end);
     let before: Option<Was> = match value {
         Some(value) => writer.put_keeping(root, key, timestamp, value, begun)?,
-        None if beneath.is_some() => {
+        None if covered => {
             let before = writer.put_tombstone(root, key, timestamp)?;
             before.map(|before| {
                 begun.extend_from_slice(&before.value);
@@ -372,10 +374,10 @@ fn apply_stored(
     if before.tombstone {
         match value {
             // Its end has to be known: where nothing says that the key was deleted, the parent is asked.
-            Some(_) if beneath.is_some() && !weakened("deletion-on-branch-forgotten") => {
+            Some(_) if how.beneath.is_some() && !weakened("deletion-on-branch-forgotten") => {
                 displaced.keep_tombstone(key, before.version);
             }
-            None if beneath.is_some() => {
+            None if covered => {
                 writer.put_tombstone(root, key, before.version)?;
                 displaced.drop_begun();
             }

@@ -18,6 +18,8 @@ use crate::space::Space;
 use crate::stats::Stats;
 use crate::storage::Storage;
 use crate::tags::{self, Tag};
+use crate::tier::budget::{Budget, Progress};
+use crate::tier::report::{SegmentInfo, StoragePart};
 use crate::transaction::{Begin, Transaction};
 use crate::verify::{self, Report};
 
@@ -257,24 +259,42 @@ impl Database {
         self.0.settle()
     }
 
-    /// A step of housekeeping: makes what commits left unsynced durable, makes a checkpoint when the log or the changed pages exceed
-    /// `budget` bytes, and gives space back where much of the page store is free: moves pages of up to `budget` bytes from its end
-    /// into free places, and cuts it once a checkpoint is durable that no longer needs the end. Commits and readers go on meanwhile; what
-    /// a reader pins stays where it is. For a background thread, a timer, an alarm.
-    pub fn maintain(&self, budget: usize) -> Result<()> {
+    /// A step of housekeeping within a budget (see [`Budget`]; a number of bytes will do): makes what commits left unsynced durable, makes
+    /// a checkpoint when the log or the changed pages exceed its bytes, and gives space back where much of the page store is free: moves
+    /// pages from its end into free places, and cuts it once a checkpoint is durable that no longer needs the end. Merges history; moves
+    /// rows into the segment store where [`Options::hot_budget`] asks for it, merges segments, and deletes those that nobody needs.
+    /// Commits and readers go on meanwhile; what a reader pins stays where it is. For a background thread, a timer, an alarm.
+    pub fn maintain(&self, budget: impl Into<Budget>) -> Result<Progress> {
         self.0.check_usable()?;
-        if self.0.options.read_only {
-            return Ok(());
-        }
-        if !weakened("maintenance-without-sync") {
-            self.0.settle()?;
-        }
-        let (logged, held) = self.0.backlog();
-        if logged > budget as u64 || held > budget {
-            self.0.checkpoint()?;
-        }
-        self.0.shrink_step(budget)?;
-        Ok(())
+        self.0.maintain(budget.into())
+    }
+
+    /// The segments of this database: what of it lies in the segment store.
+    #[must_use]
+    pub fn segments(&self) -> Vec<SegmentInfo> {
+        self.0.list_segments()
+    }
+
+    /// What is where: bytes and rows in pages and in segments, by level, and of objects on their way out.
+    ///
+    /// Fails where the pages above the leaves can't be read.
+    pub fn storage(&self) -> Result<Vec<StoragePart>> {
+        self.0.storage_parts()
+    }
+
+    /// The names of objects in the segment store that belong to this database, and that nothing needs: a crash left them. Asks the store
+    /// for names.
+    ///
+    /// Fails as the store does.
+    pub fn orphans(&self) -> Result<Vec<String>> {
+        self.0.orphans()
+    }
+
+    /// Deletes what [`Database::orphans`] finds; returns how many there were.
+    ///
+    /// Fails as the store does.
+    pub fn collect_orphans(&self) -> Result<usize> {
+        self.0.collect_orphans()
     }
 
     /// Gives all the space back that can be had now, in steps as [`Database::maintain`] makes them; returns by how many bytes the page
@@ -282,8 +302,23 @@ impl Database {
     ///
     /// Writes at most what the database holds, and a few small checkpoints. Fails as [`Database::checkpoint`] does.
     pub fn compact(&self) -> Result<u64> {
+        self.compact_with(&mut |_| {})
+    }
+
+    /// As [`Database::compact`]; `tell` is told after each step by how many bytes the page store has become smaller, and of how many bytes
+    /// segments were written or read, so far.
+    pub fn compact_with(&self, tell: &mut dyn FnMut(u64)) -> Result<u64> {
         const STEP: usize = 4 << 20;
         self.0.check_writable()?;
+        let mut moved = 0;
+        loop {
+            let progress = self.0.maintain(STEP.into())?;
+            moved += progress.bytes;
+            tell(moved);
+            if progress.done {
+                break;
+            }
+        }
         self.0.checkpoint()?;
         let before = self.0.pages.store().stats().bytes;
         // Others may go on making room meanwhile: it ends all the same.
@@ -292,7 +327,9 @@ impl Database {
             if !self.0.shrink_step(STEP)? {
                 break;
             }
+            tell(moved + before.saturating_sub(self.0.pages.store().stats().bytes));
         }
+        self.0.delete_unneeded()?;
         Ok(before.saturating_sub(self.0.pages.store().stats().bytes))
     }
 

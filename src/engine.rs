@@ -27,7 +27,6 @@ use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dosql_base::sync::{Mutex, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
-use dosql_lsm::SegmentStore;
 use dosql_sql::catalog::schema::SpaceId;
 use dosql_sql::catalog::store::CATALOG_SPACE;
 use dosql_wal::{Log, LogPosition};
@@ -48,6 +47,8 @@ use crate::retention::{Floors, Keep, Objects, Retention, not_reached};
 use crate::shrink::Sweep;
 use crate::storage::Lock;
 use crate::tags::Tags;
+use crate::tier::Tier;
+use crate::tier::objects::Exit;
 use crate::turn::TurnGuard;
 use crate::view::{ReadAt, View};
 
@@ -59,8 +60,10 @@ pub(crate) struct Engine {
     pub(crate) database: [u8; 16],
     pub(crate) pages: Arc<Pages>,
     pub(crate) log: Log,
-    #[allow(dead_code, reason = "compaction moves history there")]
-    pub(crate) segments: Arc<dyn SegmentStore>,
+    /// What lies in the segment store.
+    pub(crate) tier: Arc<Tier>,
+    /// Segments on their way out of it.
+    pub(crate) exit: Exit,
     /// The branch that every database has.
     pub(crate) main: Arc<Branch>,
     /// The branches that can be used, by their names in small letters.

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! the statement   finds the rows that match now or ever did, and deletes those that are there, in a commit
+//! segments        live ones that may hold them are written anew without them
 //! tidy            unused space of the pages that they may have been on is cleared, in the table's range and its indexes'
 //! checkpoint      every history run is written anew without their versions
 //! checkpoint x 2  now neither durable state has the old pages
@@ -112,10 +113,14 @@ impl Engine {
     /// Erases the versions of rows that a commit has deleted; durable when it returns. The format knows no older reader of what that leaves.
     pub(crate) fn erase(&self, erasure: Erasure) -> Result<()> {
         self.upgrade_format()?;
-        let (ranges, deletion) = (erasure.ranges(), Deletion::OfRows(Arc::new(erasure)));
+        let ranges = erasure.ranges();
         // A merge has written pages that are not free, and may hold the rows.
         let _no_merge = self.merging.lock();
-        *self.merged.lock() = None;
+        if let Some(merged) = self.merged.lock().take() {
+            merged.forget(&self.tier);
+        }
+        self.erase_live(&erasure, &ranges)?;
+        let deletion = Deletion::OfRows(Arc::new(erasure));
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         // From here on the log before is not theirs any more.
@@ -135,6 +140,7 @@ impl Engine {
         if weakened("erased-pages-left") {
             return Ok(());
         }
+        self.delete_unneeded()?;
         self.pages.store().scrub(&free, unused).map_err(|error| self.poison(error))?;
         self.log.scrub(before).map_err(|error| self.poison(error))
     }

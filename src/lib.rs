@@ -69,6 +69,7 @@ mod storage;
 #[cfg(not(target_family = "wasm"))]
 mod system_env;
 mod tags;
+mod tier;
 mod timed_log;
 mod trace;
 mod transaction;
@@ -83,7 +84,9 @@ pub mod stores {
     pub use dosql_btree::{
         Batch, Caps, FilePageStore, MemoryPageStore, PageId, PageStore, PagesStats, StoreStats,
     };
-    pub use dosql_lsm::{MemorySegmentStore, SegmentStore};
+    #[cfg(not(target_family = "wasm"))]
+    pub use dosql_lsm::DirectorySegmentStore;
+    pub use dosql_lsm::{BlockingSegmentStore, MemorySegmentStore, SegmentStore, Wanted};
     pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
@@ -112,6 +115,9 @@ pub use storage::Storage;
 #[cfg(not(target_family = "wasm"))]
 pub use system_env::system_env;
 pub use tags::Tag;
+pub use tier::budget::{Budget, Progress};
+pub use tier::metered::SegmentStats;
+pub use tier::report::{SegmentInfo, StoragePart};
 pub use transaction::{Begin, Transaction};
 
 /// SQL's values: what a column holds.

@@ -167,7 +167,7 @@ impl Worker {
         }
     }
 
-    /// Starts a thread for one merge of runs of history, unless there is one.
+    /// Starts a thread for what is due of merges and of moves into the segment store, unless there is one.
     pub(crate) fn merge(&self, engine: &Arc<Engine>) {
         let mut merger = self.merger.lock();
         if self.is_leaving() || merger.as_ref().is_some_and(|thread| !thread.is_finished()) {
@@ -175,8 +175,8 @@ impl Worker {
         }
         let shared = Arc::clone(engine);
         let work = move || {
-            // History stays as it is where a merge fails, and can be read as before.
-            let _ = shared.merge_history();
+            // All stays as it is where this fails, and can be read as before.
+            let _ = shared.merge_and_move();
         };
         // Where there can be no thread, the runs stay as they are until there can.
         *merger = Builder::new().name("dosql-merge".to_owned()).spawn(work).ok();

@@ -4,21 +4,27 @@
 //! meta   magic "DSQL" | format u16 | flags u16 | database id 16 | checkpoint Timestamp u64
 //!        | log position u64 | log chain u32 | log generation u32 | system root | checksum u32
 //! "b" | branch u32 BE                   branch row   name | fork | root | head | history floor | more, below
-//! "h" | branch u32 BE | number u64 BE   history run  root | first start | last end | entries | bytes
+//! "h" | branch u32 BE | number u64 BE   history run  root | first start | last end | entries | bytes | segments, below
+//! "l" | branch u32 BE | number u64 BE   live segment level | segment (see [`crate::tier::segment`])
 //! "t" | name, in small letters          tag          name | branch | moment
 //! ```
 //!
 //! Integers of the meta blob are little-endian; those of the rows are varints, those of row keys big-endian, so that they
 //! order. The checksum covers what is before it.
 
+use std::sync::Arc;
+
 use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp, checksum};
 use dosql_btree::{PageWriter, Root};
 use dosql_wal::LogPosition;
 
+use crate::tier::Tier;
+use crate::tier::segment::Segment;
+
 const MAGIC: &[u8; 4] = b"DSQL";
 /// The version of everything that the engine itself stores: the meta blob, its rows, its history.
-pub(crate) const FORMAT: u16 = 3;
+pub(crate) const FORMAT: u16 = 4;
 /// The version whose meta blob has no generation of the log.
 const WITHOUT_GENERATION: u16 = 1;
 /// The branch that every database has.
@@ -226,12 +232,18 @@ impl BranchRow {
     }
 }
 
-/// An immutable tree of superseded versions: key as in [`crate::history::key`], entry version = end, value = the value.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// Superseded versions that nobody changes any more.
+///
+/// ```text
+/// root 32 | first start | last end | entries | bytes         a tree
+/// and where the root is an empty one
+/// | count | segment, for each                                segments
+/// ```
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Run {
     /// Its place among the runs of its branch: a greater number holds later ends.
     pub(crate) number: u64,
-    pub(crate) root: Root,
+    pub(crate) place: Place,
     /// The least start of any version in it.
     pub(crate) first_start: Timestamp,
     /// The greatest end.
@@ -239,6 +251,15 @@ pub(crate) struct Run {
     pub(crate) entries: u64,
     /// Bytes of keys and values.
     pub(crate) bytes: u64,
+}
+
+/// Where the versions of a run lie.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Place {
+    /// In a tree of pages: key as in [`crate::history::key`], entry version = end, value = the value.
+    Tree(Root),
+    /// In segments, the keys of each below those of the next.
+    Segments(Arc<[Arc<Segment>]>),
 }
 
 impl Run {
@@ -260,15 +281,51 @@ impl Run {
     }
 
     pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = self.root.to_bytes().to_vec();
+        let root = match &self.place {
+            Place::Tree(root) => *root,
+            Place::Segments(_) => Root::EMPTY,
+        };
+        let mut out = root.to_bytes().to_vec();
         for field in [self.first_start.as_micros(), self.last_end.as_micros(), self.entries, self.bytes] {
             put_varint(&mut out, field);
+        }
+        if let Place::Segments(segments) = &self.place {
+            put_varint(&mut out, segments.len() as u64);
+            segments.iter().for_each(|segment| segment.encode(&mut out));
         }
         out
     }
 
+    /// The trees of pages that belong to it.
+    pub(crate) fn roots(&self) -> Vec<Root> {
+        match &self.place {
+            Place::Tree(root) => vec![*root],
+            Place::Segments(segments) => segments.iter().map(|segment| segment.tail).collect(),
+        }
+    }
+
+    /// The same with one of its trees elsewhere: that of this place in [`Run::roots`].
+    pub(crate) fn with_root(&self, n: usize, root: Root) -> Run {
+        let moved = |(at, segment): (usize, &Arc<Segment>)| {
+            if at == n { Arc::new(segment.with_tail(root)) } else { Arc::clone(segment) }
+        };
+        let place = match &self.place {
+            Place::Tree(_) => Place::Tree(root),
+            Place::Segments(segments) => Place::Segments(segments.iter().enumerate().map(moved).collect()),
+        };
+        Run { place, ..self.clone() }
+    }
+
+    /// The segments that it lies in.
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        match &self.place {
+            Place::Tree(_) => &[],
+            Place::Segments(segments) => segments,
+        }
+    }
+
     /// From the row's key (past its prefix) and value.
-    pub(crate) fn decode(number: &[u8], bytes: &[u8]) -> Result<Run> {
+    pub(crate) fn decode(number: &[u8], bytes: &[u8], tier: &Arc<Tier>) -> Result<Run> {
         let wrong = |_| Error::corrupt("the key of a history run is not well formed", "system tree");
         let number = u64::from_be_bytes(number.try_into().map_err(wrong)?);
         let mut reader = Reader::new(bytes, "a history run row");
@@ -276,8 +333,15 @@ impl Run {
         let first_start = Timestamp::from_micros(reader.varint()?);
         let last_end = Timestamp::from_micros(reader.varint()?);
         let (entries, bytes) = (reader.varint()?, reader.varint()?);
+        let place = if root.is_empty() && !reader.rest().is_empty() {
+            let count = reader.varint()?;
+            let segments = (0..count).map(|_| Segment::decode(&mut reader, tier).map(Arc::new));
+            Place::Segments(segments.collect::<Result<_>>()?)
+        } else {
+            Place::Tree(root)
+        };
         reader.finish()?;
-        Ok(Run { number, root, first_start, last_end, entries, bytes })
+        Ok(Run { number, place, first_start, last_end, entries, bytes })
     }
 }
 
@@ -378,6 +442,13 @@ mod tests {
         Timestamp::from_micros(micros)
     }
 
+    /// The tier of a database without segments.
+    fn tier() -> Arc<Tier> {
+        let (clock, entropy) = (dosql_base::ManualClock::at(at(1)), dosql_base::SeededEntropy::new(7));
+        let env = dosql_base::Env::new(Arc::new(clock), Arc::new(entropy));
+        Tier::new(Arc::new(dosql_lsm::MemorySegmentStore::new()), [7; 16], 1 << 20, env)
+    }
+
     fn root() -> Root {
         let mut bytes = [0; Root::LEN];
         (bytes[0], bytes[8], bytes[16], bytes[24]) = (9, 3, 200, 2);
@@ -395,7 +466,7 @@ mod tests {
             system: root(),
         };
         let bytes = meta.encode();
-        let mut golden = b"DSQL\x03\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
+        let mut golden = b"DSQL\x04\0\0\x000123456789abcdef\x02\x01\0\0\0\0\0\0\x04\x03\0\0\0\0\0\0".to_vec();
         golden.extend_from_slice(&[8, 7, 6, 5, 0x0A, 9, 0, 0]);
         golden.extend_from_slice(&root().to_bytes());
         golden.extend_from_slice(&checksum(0, &golden).to_le_bytes());
@@ -442,7 +513,7 @@ mod tests {
             system: Root::EMPTY,
         };
         let mut newer = meta.encode();
-        newer[4] = 4;
+        newer[4] = FORMAT as u8 + 1;
         assert_eq!(Meta::decode(&newer).unwrap_err().kind(), ErrorKind::Unsupported);
         let mut other = meta.encode();
         other[0] = b'X';
@@ -500,7 +571,7 @@ mod tests {
     fn a_history_run_row_is_these_bytes() {
         let run = Run {
             number: 0x0102,
-            root: root(),
+            place: Place::Tree(root()),
             first_start: at(7),
             last_end: at(300),
             entries: 200,
@@ -510,9 +581,9 @@ mod tests {
         assert_eq!(run.encode(), golden);
         let key = Run::key(3, run.number);
         assert_eq!(key, b"h\0\0\0\x03\0\0\0\0\0\0\x01\x02");
-        assert_eq!(Run::decode(&key[Run::prefix(3).len()..], &golden).unwrap(), run);
+        assert_eq!(Run::decode(&key[Run::prefix(3).len()..], &golden, &tier()).unwrap(), run);
         for len in 0..golden.len() {
-            assert!(Run::decode(&key[5..], &golden[..len]).is_err(), "{len} bytes");
+            assert!(Run::decode(&key[5..], &golden[..len], &tier()).is_err(), "{len} bytes");
         }
     }
 }

@@ -51,6 +51,12 @@ pub struct Options {
     pub pinned_bytes: usize,
     /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay.
     pub log_limit: u64,
+    /// Bytes of pages that current rows may take before those that were not touched for longest move into the segment store; 0 (the
+    /// default) leaves them where they are. Where it is set, large runs of history move there too, and a quarter of
+    /// [`Options::cache_bytes`] is for blocks of segments.
+    pub hot_budget: u64,
+    /// Bytes at which a segment is cut.
+    pub segment_bytes: usize,
     /// How long, in microseconds, superseded versions stay readable. 0 keeps none.
     pub retention: u64,
     /// When a commit is acknowledged.
@@ -78,6 +84,8 @@ impl Default for Options {
             dirty_bytes: 32 << 20,
             pinned_bytes: 32 << 20,
             log_limit: 8 << 20,
+            hot_budget: 0,
+            segment_bytes: 16 << 20,
             retention: 7 * DAY,
             durability: Durability::Sync,
             maintenance: Maintenance::Auto,

@@ -30,6 +30,9 @@ use crate::replay_queue::{Batch, Queue, Replayable};
 use crate::retention::{self, Floors, Objects, Retention, SchemaChanges};
 use crate::storage::Storage;
 use crate::tags::{self, Tags};
+use crate::tier::live::{Live, LiveSegment};
+use crate::tier::objects::Exit;
+use crate::tier::{self, Tier};
 use crate::timed_log::TimedLog;
 use crate::trace::span;
 use crate::view::View;
@@ -44,7 +47,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         Maintenance::Background => true,
         Maintenance::Caller => false,
     };
-    let pages_options = PagesOptions { cache_bytes: options.cache_bytes };
+    let (cache_bytes, blocks) = tier::divide(options.cache_bytes, options.hot_budget);
+    let pages_options = PagesOptions { cache_bytes };
     let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
     let meta = if blob.is_empty() {
         create(&pages, &*storage.log, &env, &options)?
@@ -53,7 +57,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         check_log_is_there(&*storage.log, &meta)?;
         meta
     };
-    let manifest = Manifest::load(&pages.latest(), meta.system)?;
+    let tier = Tier::new(Arc::clone(&storage.segments), meta.database, blocks, env.clone());
+    let manifest = Manifest::load(&pages.latest(), meta.system, &tier)?;
     let floors = manifest.floors.clone();
     let room = options.cache_bytes / pages.page_size();
     let mut replay = Replay::new(&pages, &meta, manifest, options.retention, (room, background))?;
@@ -65,6 +70,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         let log_options = LogOptions { generation: meta.generation, ..LogOptions::default() };
         Log::open(log_store, meta.log, meta.chain, log_options, |record| replay.record(record))?
     };
+    tier.set_generation(log.generation());
     let replayed = replay.finish()?;
     pages.hurry(false);
     let last = replayed.last;
@@ -97,7 +103,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         database: meta.database,
         pages,
         log,
-        segments: storage.segments,
+        tier,
+        exit: Exit::default(),
         main,
         branches: RwLock::new(named),
         checkpointing: Mutex::new(()),
@@ -224,6 +231,8 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
             beneath: state.beneath.clone(),
             pins: pinned,
             next_run: state.next_run,
+            live: Arc::clone(&state.live),
+            next_segment: state.next_segment,
             latest: view,
             log_head: state.row.head,
             row: state.row.clone(),
@@ -247,17 +256,19 @@ pub(crate) struct Listed {
     /// Oldest first.
     pub(crate) runs: Vec<Run>,
     pub(crate) next_run: u64,
+    pub(crate) live: Live,
+    pub(crate) next_segment: u64,
 }
 
 impl Manifest {
-    pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Manifest> {
+    pub(crate) fn load(pages: &PageSnapshot, system: Root, tier: &Arc<Tier>) -> Result<Manifest> {
         let mut branches = BTreeMap::new();
         let mut cursor = pages.cursor(system);
         let mut found = cursor.seek(BranchRow::PREFIX)?;
         while found && let Some(number) = cursor.key().strip_prefix(BranchRow::PREFIX) {
             let number = BranchRow::number(number)?;
             let row = BranchRow::decode(cursor.value()?)?;
-            branches.insert(number, Listed::load(pages, system, number, row)?);
+            branches.insert(number, Listed::load(pages, system, number, row, tier)?);
             found = cursor.next()?;
         }
         if !branches.contains_key(&MAIN_BRANCH) {
@@ -269,13 +280,19 @@ impl Manifest {
 }
 
 impl Listed {
-    fn load(pages: &PageSnapshot, system: Root, branch: u32, row: BranchRow) -> Result<Listed> {
+    fn load(
+        pages: &PageSnapshot,
+        system: Root,
+        branch: u32,
+        row: BranchRow,
+        tier: &Arc<Tier>,
+    ) -> Result<Listed> {
         let prefix = Run::prefix(branch);
         let mut runs: Vec<Run> = Vec::new();
         let mut cursor = pages.cursor(system);
         let mut found = cursor.seek(&prefix)?;
         while found && let Some(number) = cursor.key().strip_prefix(prefix.as_slice()) {
-            let run = Run::decode(number, cursor.value()?)?;
+            let run = Run::decode(number, cursor.value()?, tier)?;
             if runs.last().is_some_and(|before| before.last_end >= run.last_end) {
                 return Err(Error::corrupt("history runs are not in order", format!("run {}", run.number)));
             }
@@ -283,7 +300,15 @@ impl Listed {
             found = cursor.next()?;
         }
         let next_run = runs.last().map_or(0, |run| run.number.saturating_add(1));
-        Ok(Listed { row, runs, next_run })
+        let (prefix, mut segments) = (LiveSegment::prefix(branch), Vec::new());
+        let mut found = cursor.seek(&prefix)?;
+        while found && let Some(number) = cursor.key().strip_prefix(prefix.as_slice()) {
+            segments.push(LiveSegment::decode(number, cursor.value()?, tier)?);
+            found = cursor.next()?;
+        }
+        let next_segment = segments.last().map_or(0, |last| last.number.saturating_add(1));
+        let live = Live::new(segments, Vec::new());
+        Ok(Listed { row, runs, next_run, live, next_segment })
     }
 }
 
@@ -315,6 +340,8 @@ struct Replaying {
     root: Root,
     runs: Arc<[Run]>,
     next_run: u64,
+    live: Arc<Live>,
+    next_segment: u64,
     memtable: Arc<Memtable>,
     beneath: Option<Arc<Beneath>>,
     /// Whether something pins its history.
@@ -373,8 +400,7 @@ impl<'a> Replay<'a> {
             queue,
         };
         for (number, listed) in manifest.branches {
-            let Listed { row, runs, next_run } = listed;
-            let replaying = replay.begin(row, runs, next_run)?;
+            let replaying = replay.begin(listed)?;
             replay.branches.insert(number, replaying);
         }
         replay.note_pins();
@@ -382,14 +408,16 @@ impl<'a> Replay<'a> {
     }
 
     /// A branch as its row has it. Its parent is known already.
-    fn begin(&self, row: BranchRow, runs: Vec<Run>, next_run: u64) -> Result<Replaying> {
-        let mut beneath = None;
+    fn begin(&self, listed: Listed) -> Result<Replaying> {
+        let Listed { row, runs, next_run, live, next_segment } = listed;
+        let (mut beneath, live) = (None, Arc::new(live));
         if let Some((number, fork)) = row.fork {
             let parent = self.branches.get(&number).ok_or_else(|| no_branch(number, "system tree"))?;
             let span = Span { branch: number, fork, floor: parent.row.floor, pins: Arc::default() };
             let (pages, history) = (self.pages.latest(), parent.history());
             let known = parent.last.unwrap_or(parent.row.head);
-            let layer = Layer { pages, root: parent.root, history, fork, known };
+            let (root, live) = (parent.root, Arc::clone(&parent.live));
+            let layer = Layer { pages, root, history, live, fork, known };
             beneath = Some(Arc::new(Beneath::fork(span, layer, parent.beneath.as_deref())));
         }
         Ok(Replaying {
@@ -397,8 +425,10 @@ impl<'a> Replay<'a> {
             row,
             runs: runs.into(),
             next_run,
+            beneath: Beneath::under(Arc::clone(&live), beneath),
+            live,
+            next_segment,
             memtable: Arc::default(),
-            beneath,
             pinned: false,
             last: None,
         })
@@ -474,7 +504,8 @@ impl<'a> Replay<'a> {
             let rules = (number == MAIN_BRANCH && self.retention.has_rules()).then_some(&*self.retention);
             let otherwise = (self.default > 0 || branch.pinned) && !weakened("replay-forgets-history");
             let keep = Keeping { otherwise, pinned: branch.pinned, rules };
-            let how = Applying { timestamp: at, keep, form, beneath: branch.beneath.as_deref() };
+            let (beneath, pages) = (branch.beneath.as_deref(), self.pages);
+            let how = Applying { timestamp: at, keep, form, beneath, pages };
             self.any = true;
             apply(&mut self.writer, &mut branch.root, how, key, value, &mut self.displaced)?;
             if changes.peek().is_none_or(|(_, next)| next.branch != number) {
@@ -512,7 +543,8 @@ impl<'a> Replay<'a> {
                     BranchRow { root: known.row.root, head: known.row.head, floor: known.row.floor, ..row }
             }
             None => {
-                let begun = self.begin(row, Vec::new(), 0)?;
+                let (runs, live) = (Vec::new(), Live::default());
+                let begun = self.begin(Listed { row, runs, next_run: 0, live, next_segment: 0 })?;
                 self.branches.insert(number, begun);
             }
         }

@@ -18,6 +18,7 @@ use dosql_btree::{Misplaced, Root};
 use crate::branch::Branch;
 use crate::engine::{Committer, Engine};
 use crate::manifest::Run;
+use crate::tier::live::LiveSegment;
 use crate::trace::span;
 
 /// Part of the pages in use that the store may be longer by before that is worth a step, and the least number of pages.
@@ -114,25 +115,42 @@ impl Engine {
             taken += misplaced.pages;
         }
         let mut system = committer.system;
-        let mut moved_run = None;
+        let (mut moved_run, mut moved_live) = (None, None);
         match owner {
             Owner::System => system = root,
-            Owner::Run(branch, run) if root != *before => {
-                let run = Run { root, ..*run };
+            Owner::Run(branch, run, n) if root != *before => {
+                let run = run.with_root(*n, root);
                 writer.set(&mut system, &Run::key(branch.number, run.number), version, &run.encode())?;
                 moved_run = Some(run);
             }
-            Owner::Rows(_) | Owner::Run(..) => {}
+            Owner::Live(branch, live) if root != *before => {
+                let segment = Arc::new(live.segment.with_tail(root));
+                let live = LiveSegment { segment, ..live.clone() };
+                let key = LiveSegment::key(branch.number, live.number);
+                writer.set(&mut system, &key, version, &live.encode())?;
+                moved_live = Some(live);
+            }
+            Owner::Rows(_) | Owner::Run(..) | Owner::Live(..) => {}
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         drop(writer);
         committer.last = version;
         committer.system = system;
-        let (Owner::Rows(branch) | Owner::Run(branch, _)) = owner else { return Ok(taken) };
+        let (Owner::Rows(branch) | Owner::Run(branch, ..) | Owner::Live(branch, _)) = owner else {
+            return Ok(taken);
+        };
+        if let Some(moved) = moved_live {
+            let mut tip = branch.tip.lock();
+            tip.live = Arc::new(tip.live.with_moved(moved));
+            drop(tip);
+            self.renew_views(&mut committer);
+            return Ok(taken);
+        }
         let mut tip = branch.tip.lock();
         match moved_run {
             Some(moved) => {
-                let renewed = |run: &Run| if run.number == moved.number { moved } else { *run };
+                let renewed =
+                    |run: &Run| if run.number == moved.number { moved.clone() } else { run.clone() };
                 tip.history.runs = tip.history.runs.iter().map(renewed).collect();
             }
             None if matches!(owner, Owner::Rows(_)) => tip.root = root,
@@ -150,7 +168,13 @@ fn trees(committer: &Committer) -> Vec<(Root, Owner)> {
     for branch in committer.branches.values() {
         let tip = branch.tip.lock();
         trees.push((tip.root, Owner::Rows(Arc::clone(branch))));
-        trees.extend(tip.history.runs.iter().map(|run| (run.root, Owner::Run(Arc::clone(branch), *run))));
+        for live in tip.live.segments() {
+            trees.push((live.segment.tail, Owner::Live(Arc::clone(branch), live.clone())));
+        }
+        for run in tip.history.runs.iter() {
+            let owner = |n| Owner::Run(Arc::clone(branch), run.clone(), n);
+            trees.extend(run.roots().into_iter().enumerate().map(|(n, root)| (root, owner(n))));
+        }
     }
     trees
 }
@@ -159,5 +183,8 @@ fn trees(committer: &Committer) -> Vec<(Root, Owner)> {
 enum Owner {
     System,
     Rows(Arc<Branch>),
-    Run(Arc<Branch>, Run),
+    /// The tail of a live segment.
+    Live(Arc<Branch>, LiveSegment),
+    /// A tree of a run: that of this place in [`Run::roots`].
+    Run(Arc<Branch>, Run, usize),
 }

@@ -9,6 +9,7 @@ use dosql_base::{Result, Timestamp};
 use dosql_btree::Cursor;
 use dosql_sql::Direction;
 
+use crate::branch::layers::Beneath;
 use crate::branch::stack::Stack;
 use crate::history::past::PastCursor;
 use crate::long_keys::KeyForm;
@@ -52,7 +53,9 @@ struct Group {
 impl Source {
     pub(crate) fn new(view: &View, at: Timestamp, range: &Bounds, direction: Direction) -> Self {
         let form = view.key_form();
-        let raw = if let Some(beneath) = &view.beneath {
+        let present = at >= view.timestamp;
+        let clear = |beneath: &Beneath| present && beneath.is_clear_of(&form.stored_range(&range.to_range()));
+        let raw = if let Some(beneath) = view.beneath.as_deref().filter(|beneath| !clear(beneath)) {
             let range = form.stored_range(&range.to_range());
             Raw::Stack(Box::new(Stack::new(view, beneath, at, &range, direction)))
         } else if at < view.timestamp {

@@ -4,6 +4,7 @@ use dosql_base::Result;
 use dosql_btree::Root;
 
 use crate::engine::Engine;
+use crate::manifest::Run;
 
 pub use dosql_btree::Pinned;
 
@@ -46,7 +47,7 @@ impl Space {
         let count = |root: Root| snapshot.pages_of(root).map(|pages| pages.count());
         let system = count(system)? + pages.free_list_pages;
         let runs = views.iter().flat_map(|view| view.history.runs.iter());
-        let history = runs.map(|run| count(run.root)).sum::<Result<u64>>()?;
+        let history = runs.flat_map(Run::roots).map(count).sum::<Result<u64>>()?;
         let pinned = pinned_by.iter().map(|pinned| pinned.pages).sum();
         Ok(Space {
             live: pages.pages_used.saturating_sub(system + history),

@@ -144,6 +144,8 @@ impl Storage for Transaction {
             StateTable::Branches => Ok(self.engine.branch_rows()),
             StateTable::Pins => Ok(self.engine.pins(&view)),
             StateTable::Feeds => Ok(self.engine.feed_rows()),
+            StateTable::Segments => Ok(self.engine.segment_rows()),
+            StateTable::Storage => self.engine.storage_rows(),
         }
     }
 

@@ -14,6 +14,7 @@ use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicU64, Ordering};
 
 use crate::engine::Handle;
+use crate::tier::metered::SegmentStats;
 
 pub use dosql_base::metrics::Durations;
 pub use dosql_btree::{PagesStats, StoreStats};
@@ -40,7 +41,8 @@ pub struct Stats {
     pub oldest_snapshot: Option<Timestamp>,
     /// How long ago that was, in microseconds; 0 where there is none.
     pub oldest_snapshot_age: u64,
-    /// Current rows, of every keyspace, table and index, the catalogs included.
+    /// Current rows, of every keyspace, table and index, the catalogs included; where some lie in the segment store, what hides others
+    /// there counts too.
     pub rows: u64,
     /// Superseded versions in runs.
     pub history_entries: u64,
@@ -58,6 +60,8 @@ pub struct Stats {
     pub pages: PagesStats,
     /// The page store.
     pub store: StoreStats,
+    /// What was asked of the segment store.
+    pub segments: SegmentStats,
     /// The log store.
     pub log: LogStats,
     /// How long each sync of the log took.
@@ -79,6 +83,8 @@ pub struct Memory {
     pub pinned_images: usize,
     /// Buffers of pages that are gone, kept for the next ones.
     pub spare_buffers: usize,
+    /// Blocks of segments, and filters and indexes of those that are open.
+    pub segments: usize,
     /// Superseded versions that the next checkpoint writes, and what tells in which run to look for those that are written.
     pub history: usize,
     /// Keys and values that transactions under way hold to be written.
@@ -94,7 +100,7 @@ impl Memory {
     #[must_use]
     pub fn total(&self) -> usize {
         let pages = self.clean_pages + self.dirty_pages + self.pinned_images + self.spare_buffers;
-        pages + self.history + self.write_sets + self.conflict_window + self.log_buffer
+        pages + self.segments + self.history + self.write_sets + self.conflict_window + self.log_buffer
     }
 }
 
@@ -116,7 +122,7 @@ impl Stats {
             transactions: open.transactions,
             oldest_snapshot: open.oldest,
             oldest_snapshot_age: open.oldest.map_or(0, age),
-            rows: view.root.entries(),
+            rows: view.root.entries() + view.beneath.as_ref().map_or(0, |beneath| beneath.own.entries()),
             history_entries: view.history.runs.iter().map(|run| run.entries).sum(),
             history_bytes: view.history.runs.iter().map(|run| run.bytes).sum(),
             history_runs: view.history.runs.len(),
@@ -131,6 +137,7 @@ impl Stats {
                 dirty_pages: pages.dirty_bytes,
                 pinned_images: pages.pinned_bytes,
                 spare_buffers: pages.spare_bytes,
+                segments: engine.tier.memory(),
                 history: history_memory + view.history.filters.bytes(),
                 write_sets: open.writes,
                 conflict_window: engine.branch().window.lock().bytes(),
@@ -138,6 +145,7 @@ impl Stats {
             },
             pages,
             store: engine.pages.store().stats(),
+            segments: engine.tier.stats(),
             log: engine.log.stats(),
             log_syncs: engine.counters.log_syncs.durations(),
         }

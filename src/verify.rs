@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use dosql_base::{ErrorKind, Result, Timestamp};
+use dosql_base::{Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root, TreeCheck};
 
 use crate::engine::Engine;
-use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::cursor::{MemtableCursor, RunCursor, Versions};
 use crate::history::key;
 use crate::manifest::{MAIN_BRANCH, Run};
 use crate::recovery::Manifest;
+use crate::tier::live::LiveSegment;
 use crate::view::View;
 
 /// What a check found.
@@ -82,18 +83,28 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
         for run in view.history.runs.iter() {
             check_run(&mut report, view, run)?;
         }
+        if let Some(beneath) = &view.beneath {
+            for live in beneath.own.segments() {
+                check_live(&mut report, view, live)?;
+            }
+        }
     }
     let expected = pages.pages_used.saturating_sub(pages.free_list_pages);
     if report.is_sound() && report.pages != expected {
         report
             .problem(format!("{} pages are in trees, but {expected} are in use and not free", report.pages));
     }
-    let manifest = Manifest::load(&snapshot, system);
+    let manifest = Manifest::load(&snapshot, system, &engine.tier);
     if let Some(manifest) = report.take("the system rows", manifest)? {
         for view in &views {
             let runs = manifest.branches.get(&view.branch).map(|branch| &branch.runs[..]);
             if runs != Some(&view.history.runs[..]) {
                 report.problem("the system rows name other history runs than those in use".to_owned());
+            }
+            let listed = manifest.branches.get(&view.branch).map(|branch| branch.live.segments());
+            let used = view.beneath.as_ref().map(|beneath| beneath.own.segments());
+            if listed.unwrap_or_default() != used.unwrap_or_default() {
+                report.problem("the system rows name other live segments than those in use".to_owned());
             }
         }
         if manifest.branches.len() != views.len() {
@@ -133,10 +144,40 @@ fn check_tree(
 
 fn check_run(report: &mut Report, view: &View, run: &Run) -> Result<()> {
     let name = format!("history run {}", run.number);
-    if let Some(tree) = check_tree(report, &view.pages, &name, run.root)?
-        && tree.entries != run.entries
+    let mut entries: u64 = run.segments().iter().map(|segment| segment.entries).sum();
+    for root in run.roots() {
+        let tree = check_tree(report, &view.pages, &name, root)?;
+        if run.segments().is_empty() {
+            entries = tree.map_or(run.entries, |tree| tree.entries);
+        }
+    }
+    if entries != run.entries {
+        report.problem(format!("{name} holds {entries} versions, its row says {}", run.entries));
+    }
+    Ok(())
+}
+
+/// Reads all of a live segment: its rows are in order, as many as its row says, and none is newer than the branch.
+fn check_live(report: &mut Report, view: &View, live: &LiveSegment) -> Result<()> {
+    let name = format!("live segment {}", live.segment.name);
+    check_tree(report, &view.pages, &name, live.segment.tail)?;
+    let read = || -> Result<u64> {
+        let mut cursor = live.segment.open(&view.pages)?.cursor();
+        let (mut here, mut entries, mut newest) = (cursor.first()?, 0, Timestamp::ZERO);
+        while here && let Some(entry) = cursor.entry() {
+            entries += 1;
+            newest = newest.max(entry.start);
+            here = cursor.next()?;
+        }
+        if newest > view.timestamp {
+            return Err(Error::corrupt("it holds a row from after the last commit", name.as_str()));
+        }
+        Ok(entries)
+    };
+    if let Some(entries) = report.take(&name, read())?
+        && entries != live.segment.entries
     {
-        report.problem(format!("{name} holds {} versions, its row says {}", tree.entries, run.entries));
+        report.problem(format!("{name} holds {entries} rows, its row says {}", live.segment.entries));
     }
     Ok(())
 }
@@ -146,7 +187,7 @@ fn check_run(report: &mut Report, view: &View, run: &Run) -> Result<()> {
 fn check_versions(report: &mut Report, view: &View) -> Result<()> {
     let mut sources: Vec<(Box<dyn Versions>, Option<Run>)> = Vec::new();
     for run in view.history.runs.iter() {
-        sources.push((Box::new(view.pages.cursor(run.root)), Some(*run)));
+        sources.push((Box::new(RunCursor::new(run, &view.pages)), Some(run.clone())));
     }
     for memtable in view.history.memtables() {
         sources.push((Box::new(MemtableCursor::new(Arc::clone(memtable))), None));
@@ -174,7 +215,7 @@ fn check_versions(report: &mut Report, view: &View) -> Result<()> {
                 report
                     .problem(format!("a version of key {key_now:?} from {start} to {end} overlaps the next"));
             }
-            if run.is_some_and(|run| start < run.first_start || end > run.last_end) {
+            if run.as_ref().is_some_and(|run| start < run.first_start || end > run.last_end) {
                 report.problem(format!("a version of key {key_now:?} lies outside its run"));
             }
             source.value()?;

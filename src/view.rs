@@ -174,7 +174,7 @@ impl View {
         }
         match find(key)? {
             Some(entry) if entry.version() <= at => Ok((!entry.is_tombstone()).then(|| Bytes::page(entry))),
-            _ => self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(key, at)),
+            _ => self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(&self.pages, key, at)),
         }
     }
 
@@ -185,7 +185,7 @@ impl View {
         {
             return Ok(found);
         }
-        self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(key, at))
+        self.beneath.as_ref().map_or(Ok(None), |beneath| beneath.get(&self.pages, key, at))
     }
 
     /// From when until when what `key` held at `at` was so, as a reader as of `seen` knows: [`Timestamp::MAX`] where it saw no end.

@@ -1,6 +1,8 @@
 //! Finding what has changed since a checkpoint without reading what has not: whoever refers to a page names its epoch, and that of an inner
 //! page is at least those of all below it.
 
+use std::ops::ControlFlow;
+
 use dosql_base::Result;
 
 use crate::writer::node_of_level;
@@ -15,7 +17,60 @@ pub struct ChangedLeaf {
     pub high: Option<Vec<u8>>,
 }
 
+/// A leaf, and when it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeafAge<'l> {
+    /// Its keys are at or above this.
+    pub low: &'l [u8],
+    /// And below this, if there is an end.
+    pub high: Option<&'l [u8]>,
+    /// The number of the checkpoint that wrote it, or will.
+    pub epoch: u64,
+}
+
+/// Who is shown leaves, and may stop that.
+type ShowLeaf<'f> = dyn FnMut(LeafAge<'_>) -> ControlFlow<()> + 'f;
+
 impl PageSnapshot {
+    /// Shows the leaves with keys at or above `from`, in the order of their keys, until `show` breaks off. Reads the inner pages above them, and no leaf.
+    ///
+    /// # Errors
+    /// `WouldBlock`, `Corrupt`, `Io`.
+    pub fn leaf_ages(&self, root: Root, from: &[u8], show: &mut ShowLeaf<'_>) -> Result<()> {
+        if root.is_empty() {
+            return Ok(());
+        }
+        let place = (root.page.get(), root.epoch, root.height - 1);
+        self.ages_below(root, place, from, (&[], None), show).map(|_| ())
+    }
+
+    /// As [`PageSnapshot::leaf_ages`], below a page with these bounds.
+    fn ages_below(
+        &self,
+        root: Root,
+        (id, epoch, level): (u64, u64, u8),
+        from: &[u8],
+        (low, high): (&[u8], Option<&[u8]>),
+        show: &mut ShowLeaf<'_>,
+    ) -> Result<ControlFlow<()>> {
+        if level == 0 {
+            return Ok(show(LeafAge { low, high, epoch }));
+        }
+        let page = self.inner_page(root, id, epoch)?;
+        let node = node_of_level(&page, level)?;
+        let first = if from > low { node.child_index(from) } else { 0 };
+        for slot in first..node.count() {
+            let (child, written) = node.child(slot);
+            let least = if slot == 0 { low.to_vec() } else { node.key(slot) };
+            let next = (slot + 1 < node.count()).then(|| node.key(slot + 1));
+            let below = (least.as_slice(), next.as_deref().or(high));
+            if self.ages_below(root, (child, written, level - 1), from, below, show)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
     /// The first leaf with keys at or above `from` that was written after the checkpoint of this number, or will be. Reads the inner pages on
     /// the way to it, and none whose leaves are all older.
     ///

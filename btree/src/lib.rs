@@ -35,7 +35,7 @@ mod store;
 mod table;
 mod writer;
 
-pub use changed::ChangedLeaf;
+pub use changed::{ChangedLeaf, LeafAge};
 pub use check::TreeCheck;
 pub use checkpoint::Frozen;
 pub use cursor::{Cursor, Stop, Way};

@@ -17,13 +17,16 @@ dosql: an embedded SQL database
     dosql pipe DB            one JSON object a line: {\"sql\": .., \"params\": [..]} in, a result out
     dosql verify DB          reads and checks everything
     dosql stats DB           sizes and counters
-    dosql compact DB         moves pages into free places and gives the space back
+    dosql compact DB         moves what is cold into segments, merges these, and gives free space back
+    dosql tier DB            what lies where: pages, segments by level, history, what is on its way out
+    dosql gc DB              deletes objects in the segment store that nothing names; --dry-run lists them
     dosql backup DB DIR      copies it, history included, to DIR, where nothing may be yet
     dosql changes DB         every change of the data and the schema, one JSON object a line
 
 DB is a directory, or :memory:
 
 options:
+    --hot-budget BYTES       the pages that current rows may take (64M, say); the coldest move into segments
     --mode MODE              table, csv, json, markdown, list, line (default: table on a terminal, else list)
     -h, --help
     -V, --version
@@ -45,10 +48,20 @@ pub(crate) enum Command {
     Verify { database: String },
     Stats { database: String },
     Compact { database: String },
+    Tier { database: String },
+    Gc { database: String, dry_run: bool },
     Backup { database: String, target: String },
     Changes { database: String, changes: Changes },
     Help,
     Version,
+}
+
+/// A command, and how the database is opened for it.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) command: Command,
+    /// Bytes; see [`dosql::Options::hot_budget`].
+    pub(crate) hot_budget: u64,
 }
 
 /// Which changes to print, and how.
@@ -74,21 +87,25 @@ impl From<lexopt::Error> for Usage {
 }
 
 /// Reads the arguments, the program's name left out.
-pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Usage> {
+pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Asked, Usage> {
     let mut parser = lexopt::Parser::from_args(arguments);
     let mut words: Vec<String> = Vec::new();
     let mut mode = Mode::List;
     let mut changes: Option<Changes> = None;
+    let (mut hot_budget, mut dry_run) = (0, false);
+    let asked = |command| Ok(Asked { command, hot_budget: 0 });
     while let Some(argument) = parser.next()? {
         match argument {
-            Short('h') | Long("help") => return Ok(Command::Help),
-            Short('V') | Long("version") => return Ok(Command::Version),
+            Short('h') | Long("help") => return asked(Command::Help),
+            Short('V') | Long("version") => return asked(Command::Version),
             Long("mode") => {
                 let name = parser.value()?.string()?;
                 mode = Mode::by_name(&name).ok_or_else(|| {
                     Usage(format!("there is no mode {name}; the modes are {}", Mode::NAMES.join(", ")))
                 })?;
             }
+            Long("hot-budget") => hot_budget = bytes(&parser.value()?.string()?)?,
+            Long("dry-run") => dry_run = true,
             Long(name @ ("after" | "slot" | "table" | "where" | "format" | "follow")) => {
                 let name = name.to_owned();
                 changes_option(&name, &mut parser, changes.get_or_insert_default())?;
@@ -97,7 +114,9 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
             other => return Err(other.unexpected().into()),
         }
     }
-    match command(words, mode)? {
+    let command = match command(words, mode)? {
+        Command::Gc { database, .. } => Command::Gc { database, dry_run },
+        _ if dry_run => return Err(Usage("--dry-run goes with `dosql gc DB`".into())),
         Command::Changes { database, .. } => {
             let changes = changes.unwrap_or_default();
             if changes.slot.is_some() && (changes.after != Position::default() || !changes.tables.is_empty())
@@ -106,13 +125,32 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Com
                     "a slot says itself where it is and what it shows: no --after, no --table".into(),
                 ));
             }
-            Ok(Command::Changes { database, changes })
+            Command::Changes { database, changes }
         }
-        _ if changes.is_some() => Err(Usage(
-            "--after, --slot, --table, --where, --format and --follow go with `dosql changes DB`".into(),
-        )),
-        other => Ok(other),
-    }
+        _ if changes.is_some() => {
+            return Err(Usage(
+                "--after, --slot, --table, --where, --format and --follow go with `dosql changes DB`".into(),
+            ));
+        }
+        other => other,
+    };
+    Ok(Asked { command, hot_budget })
+}
+
+/// A number of bytes: digits, and perhaps K, M or G.
+fn bytes(text: &str) -> Result<u64, Usage> {
+    let (digits, unit) = match text.strip_suffix(['K', 'M', 'G', 'k', 'm', 'g']) {
+        Some(digits) => (digits, text.as_bytes()[digits.len()].to_ascii_uppercase()),
+        None => (text, b' '),
+    };
+    let factor = match unit {
+        b'K' => 1 << 10,
+        b'M' => 1 << 20,
+        b'G' => 1 << 30,
+        _ => 1,
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(factor));
+    number.ok_or_else(|| Usage(format!("{text} is no number of bytes; give digits, and perhaps K, M or G")))
 }
 
 fn changes_option(name: &str, parser: &mut lexopt::Parser, changes: &mut Changes) -> Result<(), Usage> {
@@ -160,6 +198,8 @@ fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
         "pipe" => |database| Command::Pipe { database },
         "verify" => |database| Command::Verify { database },
         "compact" => |database| Command::Compact { database },
+        "tier" => |database| Command::Tier { database },
+        "gc" => |database| Command::Gc { database, dry_run: false },
         "stats" => |database| Command::Stats { database },
         "changes" => |database| Command::Changes { database, changes: Changes::default() },
         _ => {
@@ -186,7 +226,22 @@ mod tests {
     use super::*;
 
     fn parsed(words: &[&str]) -> Result<Command, Usage> {
-        parse(words.iter().map(OsString::from))
+        parse(words.iter().map(OsString::from)).map(|asked| asked.command)
+    }
+
+    #[test]
+    fn a_hot_budget_is_bytes_with_or_without_a_unit() {
+        let budget = |text: &str| parse(["tier", "a", "--hot-budget", text].iter().map(OsString::from));
+        assert_eq!(budget("64M").unwrap().hot_budget, 64 << 20);
+        assert_eq!(budget("4096").unwrap().hot_budget, 4096);
+        for wrong in ["", "M", "-1", "64MB", "99999999999G"] {
+            assert!(budget(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!(
+            parsed(&["gc", "a", "--dry-run"]),
+            Ok(Command::Gc { database: "a".into(), dry_run: true })
+        );
+        assert!(parsed(&["tier", "a", "--dry-run"]).is_err());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use dosql::{Database, Error, Options, Result, Storage};
 
-use crate::args::{self, Command, Usage};
+use crate::args::{self, Asked, Command, Usage};
 use crate::script::read_script;
 use crate::{feed, output, pipe, prompt, report, shell};
 
@@ -17,7 +17,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     let gone = Cell::new(false);
     let mut out = Outlet { inner: io::stdout().lock(), gone: &gone };
     let done = match args::parse(arguments) {
-        Ok(command) => carry_out(command, &mut out, &gone),
+        Ok(asked) => carry_out(asked, &mut out, &gone),
         Err(Usage(message)) => {
             complain(&message);
             return ExitCode::from(2);
@@ -76,7 +76,9 @@ impl Write for Complaints<'_> {
 }
 
 /// Whether all went well. What went wrong and was told already is no error.
-fn carry_out(command: Command, out: &mut impl Write, gone: &Cell<bool>) -> Result<bool> {
+fn carry_out(asked: Asked, out: &mut impl Write, gone: &Cell<bool>) -> Result<bool> {
+    let Asked { command, hot_budget } = asked;
+    let open = |path: &str, create| open(path, create, hot_budget);
     match command {
         Command::Help => say(out, args::USAGE),
         Command::Version => say(out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -95,9 +97,28 @@ fn carry_out(command: Command, out: &mut impl Write, gone: &Cell<bool>) -> Resul
         Command::Verify { database } => report::verify(&open(&database, false)?, out),
         Command::Compact { database } => {
             let database = open(&database, false)?;
-            let bytes = database.compact()?;
+            let shown = io::stderr().is_terminal();
+            let bytes = database.compact_with(&mut |done| {
+                if shown {
+                    let _ = write!(io::stderr(), "\r{} MiB moved, merged or given back", done >> 20);
+                }
+            })?;
+            if shown {
+                complain("");
+            }
             database.close()?;
             say(out, &format!("{bytes} bytes given back\n"))
+        }
+        Command::Tier { database } => report::tier(&open(&database, false)?, out),
+        Command::Gc { database, dry_run } => {
+            let database = open(&database, false)?;
+            let orphans = database.orphans()?;
+            for name in &orphans {
+                say(out, &format!("{name}\n"))?;
+            }
+            let deleted = if dry_run { 0 } else { database.collect_orphans()? };
+            database.close()?;
+            say(out, &format!("{} objects that nothing names, {deleted} deleted\n", orphans.len()))
         }
         Command::Backup { database, target } => {
             let at = open(&database, false)?.backup(&target)?;
@@ -130,14 +151,15 @@ fn run_shell(
     }
 }
 
-fn open(path: &str, create: bool) -> Result<Database> {
+fn open(path: &str, create: bool, hot_budget: u64) -> Result<Database> {
+    let options = Options { hot_budget, ..Options::default() };
     if path == ":memory:" {
-        return Database::open(Storage::memory(), Options::default());
+        return Database::open(Storage::memory(), options);
     }
     if !create && !std::path::Path::new(path).exists() {
         return Err(Error::invalid(format!("there is no database at {path}")));
     }
-    Database::open_directory(path)
+    Database::open(Storage::directory_with(path, &options)?, options)
 }
 
 fn say(out: &mut impl Write, text: &str) -> Result<bool> {

@@ -1,4 +1,4 @@
-//! `dosql verify` and `dosql stats`.
+//! `dosql verify`, `dosql tier` and `dosql stats`.
 
 use std::io::Write;
 
@@ -26,6 +26,23 @@ pub(crate) fn verify(database: &Database, out: &mut impl Write) -> Result<bool> 
     }
     writeln!(out, "{}", if sound { "sound" } else { "NOT SOUND" }).map_err(written)?;
     Ok(sound)
+}
+
+/// Prints what lies where, and who keeps the past.
+pub(crate) fn tier(database: &Database, out: &mut (impl Write + ?Sized)) -> Result<bool> {
+    writeln!(out, "{:<16}{:>10}{:>18}{:>16}", "place", "objects", "bytes", "rows").map_err(written)?;
+    for part in database.storage()? {
+        let (place, objects, bytes, rows) = (part.place, part.objects, part.bytes, part.rows);
+        writeln!(out, "{place:<16}{objects:>10}{bytes:>18}{rows:>16}").map_err(written)?;
+    }
+    let connection = database.connect()?;
+    let mut statement = connection.prepare("SELECT kind, name, time FROM dosql_pins")?;
+    let mut rows = statement.query(())?;
+    while let Some(row) = rows.next()? {
+        let (kind, name, time): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        writeln!(out, "kept from {time} on by {kind} {name}").map_err(written)?;
+    }
+    Ok(true)
 }
 
 /// Prints sizes and counters, one a line, in groups.

@@ -82,6 +82,10 @@ pub enum StateTable {
     Branches,
     /// The feed slots: name, confirmed lsn, its time, lag in bytes and in seconds, state.
     Feeds,
+    /// What lies in the segment store: name, branch, contents, level, bytes, rows, tombstones, first and last lsn.
+    Segments,
+    /// What is where: place, objects, bytes, rows.
+    Storage,
 }
 
 /// Stands for the catalog as a transaction sees it; see [`Storage::catalog_stamp`].

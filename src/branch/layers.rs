@@ -1,6 +1,8 @@
 //! What a branch sees where its own tree says nothing: its parent as of the fork, beneath that the parent's parent as of the
 //! earlier fork, and so on.
 //!
+//! Beneath the tree of a branch, main included, lie also its own rows in the segment store ([`Live`]), before those of its parent.
+//!
 //! Nothing of that changes any more, so it is gathered once and shared by all views of the branch. It pins the page images of
 //! the moment at which it was gathered; a checkpoint gathers it anew.
 
@@ -15,9 +17,12 @@ use super::merged::{Piece, pieces};
 use crate::bytes::Bytes;
 use crate::history::History;
 use crate::history::past::PastCursor;
+use crate::tier::live::Live;
 
 /// See the module's description.
 pub(crate) struct Beneath {
+    /// The rows of the branch itself in the segment store.
+    pub(crate) own: Arc<Live>,
     /// The branches beneath, the nearest first.
     pub(crate) spans: Vec<Span>,
     /// Those of them that hold anything.
@@ -50,6 +55,8 @@ pub(crate) struct Layer {
     pub(crate) pages: PageSnapshot,
     pub(crate) root: Root,
     pub(crate) history: History,
+    /// Those in the segment store.
+    pub(crate) live: Arc<Live>,
     /// The branch above sees it as of here.
     pub(crate) fork: Timestamp,
     /// The last commit that the root contains: what memtables tell of later times is current in it.
@@ -59,14 +66,9 @@ pub(crate) struct Layer {
 impl Beneath {
     /// What lies beneath a branch that forks off another, of which this is all there is and `parents` is beneath it.
     pub(crate) fn fork(span: Span, layer: Layer, parents: Option<&Beneath>) -> Beneath {
-        let empty = layer.root.is_empty() && layer.history.is_empty();
+        let empty = layer.root.is_empty() && layer.history.is_empty() && layer.live.is_empty();
         let forked = span.fork;
-        let mut beneath = Beneath {
-            spans: vec![span],
-            layers: Vec::new(),
-            asked: AtomicU32::new(0),
-            pieces: OnceLock::new(),
-        };
+        let mut beneath = Beneath::of(Arc::default(), vec![span], Vec::new());
         beneath.layers.extend((!empty).then_some(layer));
         if let Some(parents) = parents {
             let before = |fork: Timestamp| fork.min(forked);
@@ -78,13 +80,41 @@ impl Beneath {
         beneath
     }
 
+    /// What lies beneath a branch with such rows in the segment store, on top of what its parents have; `None` where that is nothing.
+    pub(crate) fn under(own: Arc<Live>, parents: Option<Arc<Beneath>>) -> Option<Arc<Beneath>> {
+        if own.is_empty() {
+            return parents;
+        }
+        let (spans, layers) =
+            parents.map(|parents| (parents.spans.clone(), parents.layers.clone())).unwrap_or_default();
+        Some(Arc::new(Beneath::of(own, spans, layers)))
+    }
+
+    fn of(own: Arc<Live>, spans: Vec<Span>, layers: Vec<Layer>) -> Beneath {
+        Beneath { own, spans, layers, asked: AtomicU32::new(0), pieces: OnceLock::new() }
+    }
+
+    /// Whether `key` may be held beneath: where it is deleted, that has to be said.
+    #[inline]
+    pub(crate) fn covers(&self, key: &[u8]) -> bool {
+        !self.spans.is_empty() || self.own.covers(key)
+    }
+
+    /// Whether nothing in the range of stored keys is held beneath.
+    pub(crate) fn is_clear_of(&self, range: &KeyRange) -> bool {
+        self.spans.is_empty() && self.own.is_clear_of(range)
+    }
+
     /// The moment at which the branch above begins.
     pub(crate) fn begins(&self) -> Timestamp {
         self.spans.first().map_or(Timestamp::ZERO, |span| span.fork)
     }
 
-    /// What is stored under a stored key, as of `at` where that is earlier than the forks.
-    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+    /// What is stored under a stored key, as of `at` where that is earlier than the forks. `pages` are those of the branch itself.
+    pub(crate) fn get(&self, pages: &PageSnapshot, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
+        if let Some(found) = self.own.get(pages, key, at)? {
+            return Ok(found);
+        }
         if let Some(pieces) = self.pieces(at) {
             for piece in pieces {
                 let found = match piece {
@@ -127,8 +157,12 @@ impl Beneath {
 
     /// About how many entries lie in a range of stored keys.
     pub(crate) fn estimate(&self, range: &KeyRange) -> Result<u64> {
-        let count = |layer: &Layer| layer.pages.estimate(layer.root, &range.start, &range.end);
-        self.layers.iter().try_fold(0u64, |sum, layer| Ok(sum.saturating_add(count(layer)?)))
+        let count = |layer: &Layer| -> Result<u64> {
+            let rows = layer.pages.estimate(layer.root, &range.start, &range.end)?;
+            Ok(rows.saturating_add(layer.live.estimate(range)))
+        };
+        let own = self.own.estimate(range);
+        self.layers.iter().try_fold(own, |sum, layer| Ok(sum.saturating_add(count(layer)?)))
     }
 }
 
@@ -139,7 +173,10 @@ impl Layer {
         let at = at.min(self.fork);
         match self.pages.get(self.root, key)? {
             Some(entry) if entry.version() <= at => Ok(Some(held(entry))),
-            _ => self.history.get(&self.pages, key, at),
+            _ => match self.history.get(&self.pages, key, at)? {
+                None => self.live.get(&self.pages, key, at),
+                found => Ok(found),
+            },
         }
     }
 

@@ -197,6 +197,8 @@ impl Engine {
                 beneath,
                 pins: Arc::default(),
                 next_run: 0,
+                live: Arc::default(),
+                next_segment: 0,
                 latest: view,
                 log_head: Timestamp::ZERO,
                 row,

@@ -63,7 +63,9 @@ pub(crate) fn pieces(layers: &[Layer]) -> Result<Option<Vec<Piece>>> {
 
 fn is_small(layer: &Layer) -> bool {
     let history: u64 = layer.history.runs.iter().map(|run| run.entries).sum();
-    layer.root.entries().saturating_add(history) <= SMALL && layer.history.memory() <= MOST_BYTES
+    layer.live.is_empty()
+        && layer.root.entries().saturating_add(history) <= SMALL
+        && layer.history.memory() <= MOST_BYTES
 }
 
 /// As many layers as there is room for, and how many they are.

@@ -36,6 +36,7 @@ use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::manifest::BranchRow;
 use crate::tags::{self, Tag};
+use crate::tier::live::Live;
 use crate::turn::Turn;
 use crate::view::View;
 use crate::window::Window;
@@ -79,6 +80,10 @@ pub(crate) struct Tip {
     /// Moments that are kept whatever the retention is, in order.
     pub(crate) pins: Arc<[Timestamp]>,
     pub(crate) next_run: u64,
+    /// Its rows in the segment store.
+    pub(crate) live: Arc<Live>,
+    /// The number of the next live segment.
+    pub(crate) next_segment: u64,
     /// The view of the last commit, durable or not.
     pub(crate) latest: Arc<View>,
     /// The last commit before where the log of the last checkpoint begins.
@@ -182,8 +187,12 @@ impl Engine {
 
     /// What lies beneath a branch now.
     pub(crate) fn beneath(&self, committer: &Committer, branch: &Branch) -> Option<Arc<Beneath>> {
-        let (parent, fork) = branch.tip.lock().row.fork?;
-        committer.branches.get(&parent).map(|parent| self.beneath_at(parent, fork))
+        let (fork, live) = {
+            let tip = branch.tip.lock();
+            (tip.row.fork, Arc::clone(&tip.live))
+        };
+        let parent = fork.and_then(|(parent, at)| Some((committer.branches.get(&parent)?, at)));
+        Beneath::under(live, parent.map(|(parent, fork)| self.beneath_at(parent, fork)))
     }
 
     /// What lies beneath a branch that forks off `parent` at `fork`.
@@ -194,6 +203,7 @@ impl Engine {
             pages: self.pages.latest(),
             root: tip.root,
             history: tip.history.clone(),
+            live: Arc::clone(&tip.live),
             fork,
             known: tip.latest.timestamp,
         };

@@ -3,12 +3,14 @@
 use std::cmp::Ordering;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::Cursor;
+use dosql_btree::{Cursor, PageSnapshot};
 use dosql_sql::{Direction, KeyRange};
 
 use super::layers::{self, Beneath};
 use super::merged::{MergedCursor, Piece};
-use crate::history::past::PastCursor;
+use crate::history::past::{PastCursor, VersionSource};
+use crate::tier::live::Live;
+use crate::tier::versions::SegmentVersions;
 use crate::view::View;
 
 /// The merge. Positioned by [`Stack::seek`]; then [`Stack::key`] and [`Stack::advance`].
@@ -28,6 +30,8 @@ enum Layer {
     Past(PastCursor),
     /// Small layers, put together.
     Merged(MergedCursor),
+    /// Rows in the segment store.
+    Live(VersionSource<SegmentVersions>),
 }
 
 impl Stack {
@@ -47,21 +51,28 @@ impl Stack {
         } else if at > beneath.begins() {
             layers.push(Layer::Past(view.past(at, range, direction)));
         }
-        let past = |layer: &layers::Layer| Layer::Past(layer.cursor(at, range, direction));
+        let open = Opening { range, direction };
+        open.live(&beneath.own, &view.pages, at, &mut layers);
         match beneath.pieces(at) {
-            None => layers.extend(beneath.layers.iter().map(past)),
-            Some(pieces) => layers.extend(pieces.iter().map(|piece| match piece {
-                Piece::Merged(merged) => Layer::Merged(MergedCursor::new(merged, range)),
-                Piece::Layer(layer) => past(&beneath.layers[*layer]),
-            })),
+            None => beneath.layers.iter().for_each(|layer| open.layer(layer, at, &mut layers)),
+            Some(pieces) => {
+                for piece in pieces {
+                    match piece {
+                        Piece::Merged(merged) => layers.push(Layer::Merged(MergedCursor::new(merged, range))),
+                        Piece::Layer(layer) => open.layer(&beneath.layers[*layer], at, &mut layers),
+                    }
+                }
+            }
         }
         Stack { direction, range: range.clone(), layers, place: None }
     }
 
     /// Over these layers alone, as of the forks.
     pub(crate) fn of_layers(layers: &[layers::Layer], range: &KeyRange, direction: Direction) -> Stack {
-        let past = |layer: &layers::Layer| Layer::Past(layer.cursor(Timestamp::MAX, range, direction));
-        Stack { direction, range: range.clone(), layers: layers.iter().map(past).collect(), place: None }
+        let open = Opening { range, direction };
+        let mut opened = Vec::with_capacity(layers.len());
+        layers.iter().for_each(|layer| open.layer(layer, Timestamp::MAX, &mut opened));
+        Stack { direction, range: range.clone(), layers: opened, place: None }
     }
 
     /// To the first entry of the range in the direction of the scan at or past `key`.
@@ -116,6 +127,7 @@ impl Stack {
             Some(Layer::Tree(tree, _)) => tree.value(),
             Some(Layer::Past(past)) => past.value(),
             Some(Layer::Merged(merged)) => Ok(merged.value()),
+            Some(Layer::Live(live)) => live.value(),
         }
     }
 
@@ -126,7 +138,29 @@ impl Stack {
             Some(Layer::Tree(tree, _)) => tree.is_tombstone(),
             Some(Layer::Past(past)) => past.is_tombstone(),
             Some(Layer::Merged(merged)) => merged.is_tombstone(),
+            Some(Layer::Live(live)) => live.is_tombstone(),
         }
+    }
+}
+
+/// How layers are scanned.
+struct Opening<'r> {
+    range: &'r KeyRange,
+    direction: Direction,
+}
+
+impl Opening<'_> {
+    /// A branch beneath, as of `at` where that is earlier than the fork.
+    fn layer(&self, layer: &layers::Layer, at: Timestamp, into: &mut Vec<Layer>) {
+        into.push(Layer::Past(layer.cursor(at, self.range, self.direction)));
+        self.live(&layer.live, &layer.pages, at.min(layer.fork), into);
+    }
+
+    /// Rows in the segment store.
+    fn live(&self, live: &Live, pages: &PageSnapshot, at: Timestamp, into: &mut Vec<Layer>) {
+        let at = at.min(Timestamp::MAX.previous());
+        let over = |it| Layer::Live(VersionSource::over(it, at, self.range, self.direction));
+        into.extend(live.sequences(pages, self.range).into_iter().map(over));
     }
 }
 
@@ -138,6 +172,7 @@ impl Layer {
                 merged.seek(key, direction);
                 Ok(())
             }
+            Layer::Live(live) => live.seek(key),
             Layer::Tree(tree, here) => {
                 *here = false;
                 let found = match direction {
@@ -157,6 +192,7 @@ impl Layer {
                 merged.advance(direction);
                 Ok(())
             }
+            Layer::Live(live) => live.advance(),
             Layer::Tree(tree, here) => {
                 *here = false;
                 let found = match direction {
@@ -174,6 +210,7 @@ impl Layer {
             Layer::Tree(tree, here) => here.then(|| tree.key()),
             Layer::Past(past) => past.key(),
             Layer::Merged(merged) => merged.key(),
+            Layer::Live(live) => live.key(),
         }
     }
 }

@@ -51,6 +51,7 @@ impl Engine {
             pages: view.pages.clone(),
             root: view.root,
             history: view.history.clone(),
+            live: view.beneath.as_ref().map(|beneath| Arc::clone(&beneath.own)).unwrap_or_default(),
             fork: view.timestamp,
             known: view.timestamp,
         };

@@ -10,7 +10,7 @@ use dosql_base::{Error, Result, Timestamp};
 use super::raw::{Batch, Commit, Entry};
 use crate::bytes::Bytes;
 use crate::engine::Handle;
-use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::cursor::{MemtableCursor, RunCursor, Versions};
 use crate::history::key;
 use crate::view::View;
 
@@ -85,7 +85,7 @@ fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Fo
         }
     }
     for run in view.history.runs.iter().filter(|run| run.last_end > after) {
-        find_versions(view.pages.cursor(run.root), &mut found)?;
+        find_versions(RunCursor::new(run, &view.pages), &mut found)?;
     }
     for memtable in view.history.memtables() {
         find_versions(MemtableCursor::new(memtable.clone()), &mut found)?;

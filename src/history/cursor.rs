@@ -4,10 +4,12 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
-use dosql_btree::Cursor;
+use dosql_btree::{Cursor, PageSnapshot};
 
 use super::displaced::{Displaced, is_tombstone, split};
 use super::memtable::Memtable;
+use crate::manifest::{Place, Run};
+use crate::tier::versions::SegmentVersions;
 
 /// A position among superseded versions. Moves answer whether there is a version to stand on.
 pub(crate) trait Versions {
@@ -56,6 +58,68 @@ impl Versions for Cursor {
 
     fn is_tombstone(&self) -> bool {
         Cursor::is_tombstone(self)
+    }
+}
+
+/// A cursor over a run, wherever it lies.
+#[allow(clippy::large_enum_variant, reason = "few of them live at a time")]
+pub(crate) enum RunCursor {
+    Tree(Cursor),
+    Segments(SegmentVersions),
+}
+
+impl RunCursor {
+    pub(crate) fn new(run: &Run, pages: &PageSnapshot) -> RunCursor {
+        match &run.place {
+            Place::Tree(root) => RunCursor::Tree(pages.cursor(*root)),
+            Place::Segments(segments) => {
+                RunCursor::Segments(SegmentVersions::new(Arc::clone(segments), pages.clone()))
+            }
+        }
+    }
+}
+
+/// One call, whatever the run is.
+macro_rules! either {
+    ($self:expr, $it:ident => $call:expr) => {
+        match $self {
+            RunCursor::Tree($it) => $call,
+            RunCursor::Segments($it) => $call,
+        }
+    };
+}
+
+impl Versions for RunCursor {
+    fn seek(&mut self, encoded: &[u8]) -> Result<bool> {
+        either!(self, it => Versions::seek(it, encoded))
+    }
+
+    fn seek_for_prev(&mut self, encoded: &[u8]) -> Result<bool> {
+        either!(self, it => Versions::seek_for_prev(it, encoded))
+    }
+
+    fn next(&mut self) -> Result<bool> {
+        either!(self, it => Versions::next(it))
+    }
+
+    fn prev(&mut self) -> Result<bool> {
+        either!(self, it => Versions::prev(it))
+    }
+
+    fn key(&self) -> &[u8] {
+        either!(self, it => Versions::key(it))
+    }
+
+    fn end(&self) -> Timestamp {
+        either!(self, it => Versions::end(it))
+    }
+
+    fn value(&self) -> Result<&[u8]> {
+        either!(self, it => Versions::value(it))
+    }
+
+    fn is_tombstone(&self) -> bool {
+        either!(self, it => Versions::is_tombstone(it))
     }
 }
 

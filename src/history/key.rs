@@ -58,22 +58,57 @@ pub(crate) fn encode_after(out: &mut Vec<u8>, key: &[u8]) {
 
 /// Reads what [`encode`] wrote: `key` is replaced by the key, the start is returned.
 pub(crate) fn decode(encoded: &[u8], key: &mut Vec<u8>) -> Result<Timestamp> {
-    let wrong = || Error::corrupt("a history key is not well formed", "history run");
+    match place(encoded, key)? {
+        Place::At(start) => Ok(start),
+        Place::First | Place::Before | Place::After => Err(malformed()),
+    }
+}
+
+/// Where a history key, or a bound for some, stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// Before all.
+    First,
+    /// Before all versions of the key.
+    Before,
+    /// At the version that began then.
+    At(Timestamp),
+    /// After all versions of the key.
+    After,
+}
+
+/// Reads what [`encode`], [`encode_before`] or [`encode_after`] wrote, or nothing: `key` is replaced by the key.
+pub(crate) fn place(encoded: &[u8], key: &mut Vec<u8>) -> Result<Place> {
     key.clear();
+    if encoded.is_empty() {
+        return Ok(Place::First);
+    }
     let mut rest = encoded;
-    loop {
-        let zero = memchr(rest).ok_or_else(wrong)?;
+    let after = loop {
+        let zero = memchr(rest).ok_or_else(malformed)?;
         key.extend_from_slice(&rest[..zero]);
-        let marker = rest.get(zero + 1).ok_or_else(wrong)?;
+        let marker = rest.get(zero + 1).ok_or_else(malformed)?;
         rest = &rest[zero + 2..];
         match marker {
             0xFF => key.push(0),
-            0 => break,
-            _ => return Err(wrong()),
+            0 => break false,
+            1 => break true,
+            _ => return Err(malformed()),
         }
+    };
+    if rest.is_empty() {
+        return Ok(if after { Place::After } else { Place::Before });
     }
-    let inverted: [u8; INVERTED] = rest.try_into().map_err(|_| wrong())?;
-    Ok(Timestamp::from_micros(!u64::from_be_bytes(inverted)))
+    let inverted: [u8; INVERTED] = rest.try_into().map_err(|_| malformed())?;
+    if after {
+        Err(malformed())
+    } else {
+        Ok(Place::At(Timestamp::from_micros(!u64::from_be_bytes(inverted))))
+    }
+}
+
+fn malformed() -> Error {
+    Error::corrupt("a history key is not well formed", "history run")
 }
 
 fn memchr(bytes: &[u8]) -> Option<usize> {
@@ -132,10 +167,28 @@ mod tests {
     }
 
     #[test]
+    fn a_bound_says_on_which_side_of_its_key_it_stands() {
+        let (mut out, mut key) = (Vec::new(), Vec::new());
+        encode_before(&mut out, b"a\0");
+        assert_eq!((place(&out, &mut key).unwrap(), key.as_slice()), (Place::Before, &b"a\0"[..]));
+        encode_after(&mut out, b"a\0");
+        assert_eq!((place(&out, &mut key).unwrap(), key.as_slice()), (Place::After, &b"a\0"[..]));
+        assert_eq!(place(&[], &mut key).unwrap(), Place::First);
+    }
+
+    #[test]
     fn a_malformed_history_key_is_corrupt() {
         let mut key = Vec::new();
-        for bytes in [&b""[..], b"abc", b"a\0", b"a\0\x07", b"a\0\0", b"a\0\x001234567", b"a\0\x00123456789"]
-        {
+        for bytes in [
+            &b""[..],
+            b"abc",
+            b"a\0",
+            b"a\0\x07",
+            b"a\0\0",
+            b"a\0\x001234567",
+            b"a\0\x00123456789",
+            b"a\0\x0112345678",
+        ] {
             assert!(decode(bytes, &mut key).is_err(), "{bytes:?}");
         }
     }

@@ -12,16 +12,21 @@
 use std::sync::Arc;
 
 use dosql_base::{Error, Result, Timestamp};
-use dosql_btree::{Apart, Cursor, PageSnapshot};
+use dosql_btree::{Apart, PageSnapshot};
 use dosql_lsm::Filter;
 
 use super::compaction;
-use super::cursor::Versions;
+use super::cursor::{RunCursor, Versions};
 use super::kept::Kept;
-use super::run::write_run;
+use super::run::{Into, write_run};
 use crate::engine::Engine;
 use crate::manifest::Run;
+use crate::tier::Tier;
 use crate::trace::span;
+
+/// The part of the hot budget that history may take before it goes into the segment store, and the least that is worth an object.
+const DRAIN_SHARE: u64 = 8;
+const DRAIN_LEAST: u64 = 64 << 10;
 
 /// Runs to be merged.
 struct Chosen {
@@ -57,18 +62,34 @@ impl MergedRun {
     }
 }
 
+impl MergedRun {
+    /// Gives it up: its segments will go.
+    pub(crate) fn forget(self, tier: &Tier) {
+        let segments = self.run.iter().flat_map(|run| run.segments());
+        tier.abandon(segments.map(|segment| segment.name.clone()));
+    }
+}
+
 impl Engine {
-    /// Makes the merge that is due: in a thread where checkpoints are made in one.
+    /// Makes the merge that is due, and what is due of moves into the segment store: in a thread where checkpoints are made in one.
     pub(crate) fn merge_in_time(self: &Arc<Self>) {
-        if !self.merge_is_due() {
+        if !self.merge_is_due() && !self.flush_is_due() && !self.compaction_is_due() {
             return;
         }
         if self.background {
             self.worker.merge(self);
         } else {
-            // History stays as it is where a merge fails, and can be read as before.
-            let _ = self.merge_history();
+            // All stays as it is where this fails, and can be read as before.
+            let _ = self.merge_and_move();
         }
+    }
+
+    /// Merges and moves what is due.
+    pub(crate) fn merge_and_move(&self) -> Result<()> {
+        self.merge_history()?;
+        while self.flush_step(self.options.segment_bytes as u64)? > 0 {}
+        while self.compact_step(u64::MAX)? > 0 {}
+        Ok(())
     }
 
     /// Merges the runs of a branch that has too many, unless somebody does, or a merged run waits to be taken in.
@@ -88,9 +109,23 @@ impl Engine {
     fn merge_is_due(&self) -> bool {
         let most = self.options.limits.history_runs;
         let Some(committer) = self.committer.try_lock() else { return false };
-        let due = |runs: &[Run]| compaction::pick(runs, most).is_some();
+        let due = |runs: &[Run]| compaction::pick(runs, most, self.drained_at()).is_some();
         committer.branches.values().any(|branch| due(&branch.tip.lock().history.runs))
             && self.merged.lock().is_none()
+    }
+
+    /// Where a run of about so many bytes goes.
+    pub(crate) fn place_for(&self, bytes: u64) -> Into<'_> {
+        match self.drained_at() {
+            Some(least) if bytes >= least => Into::Segments(&self.tier, self.options.segment_bytes),
+            _ => Into::Pages,
+        }
+    }
+
+    /// The bytes of history from which on it goes into the segment store; `None` where it stays in pages.
+    fn drained_at(&self) -> Option<u64> {
+        let (budget, most) = (self.options.hot_budget, self.options.segment_bytes as u64);
+        (budget > 0).then(|| (budget / DRAIN_SHARE).clamp(DRAIN_LEAST.min(most), most))
     }
 
     fn choose_runs(&self) -> Option<Chosen> {
@@ -100,7 +135,8 @@ impl Engine {
         let gone = self.unneeded(&committer);
         committer.branches.values().filter(|branch| !gone.contains(&branch.number)).find_map(|branch| {
             let mut tip = branch.tip.lock();
-            let plan = compaction::pick(&tip.history.runs, self.options.limits.history_runs)?;
+            let plan =
+                compaction::pick(&tip.history.runs, self.options.limits.history_runs, self.drained_at())?;
             let sources = tip.history.runs[plan.merge].to_vec();
             let (kept, number) = (self.kept(&tip.latest, Arc::clone(&tip.pins), None), tip.next_run);
             tip.next_run += 1;
@@ -112,9 +148,10 @@ impl Engine {
         let Chosen { branch, sources, kept, number, pages } = chosen;
         let mut apart = self.pages.apart();
         let cursor = |run: &Run| -> Box<dyn Versions + '_> {
-            Box::new(WhileOpen { engine: self, inner: pages.cursor(run.root) })
+            Box::new(WhileOpen { engine: self, inner: RunCursor::new(run, &pages) })
         };
-        let run = write_run(&mut apart, sources.iter().map(cursor).collect(), &kept, number)?;
+        let into = self.place_for(sources.iter().map(|run| run.bytes).sum());
+        let run = write_run(&mut apart, into, sources.iter().map(cursor).collect(), &kept, number)?;
         let (run, filter) = run.map_or((None, None), |(run, filter)| (Some(run), filter));
         Ok(MergedRun { branch, sources, run, filter, number, apart, kept })
     }
@@ -123,7 +160,7 @@ impl Engine {
 /// The versions of a run, as long as the database is open: nobody waits at its end for a merge that comes to nothing.
 struct WhileOpen<'e> {
     engine: &'e Engine,
-    inner: Cursor,
+    inner: RunCursor,
 }
 
 impl Versions for WhileOpen<'_> {

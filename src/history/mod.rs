@@ -25,9 +25,11 @@ use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::PageSnapshot;
+use dosql_lsm::Kind;
 
 use crate::bytes::Bytes;
-use crate::manifest::Run;
+use crate::manifest::{Place, Run};
+use crate::tier::segment::Segment;
 use filters::Filters;
 use memtable::Memtable;
 
@@ -89,7 +91,14 @@ impl History {
             return Ok(found);
         }
         for run in self.runs_at(at).filter(|run| !self.filters.exclude(run, key)) {
-            let newest = pages.first_from(run.root, &from, key::of_all(&from))?;
+            let root = match &run.place {
+                Place::Tree(root) => *root,
+                Place::Segments(segments) => match get_cold(segments, pages, key, at)? {
+                    None => continue,
+                    found => return Ok(found),
+                },
+            };
+            let newest = pages.first_from(root, &from, key::of_all(&from))?;
             if let Some(version) = newest.filter(|version| version.version() > at) {
                 return Ok(Some((!version.is_tombstone()).then(|| Bytes::page(version))));
             }
@@ -102,4 +111,17 @@ impl History {
     pub(crate) fn is_likely(&self, key: &[u8], at: Timestamp) -> bool {
         self.filters.are_likely(&self.runs, key, at)
     }
+}
+
+/// As [`History::get`], of a run in segments.
+fn get_cold(
+    segments: &[Arc<Segment>],
+    pages: &PageSnapshot,
+    key: &[u8],
+    at: Timestamp,
+) -> Result<Option<Option<Bytes>>> {
+    let place = segments.partition_point(|segment| segment.max_key.as_slice() < key);
+    let Some(segment) = segments.get(place).filter(|segment| segment.spans(key)) else { return Ok(None) };
+    let found = segment.open(pages)?.get(key, at)?;
+    Ok(found.map(|it| (it.kind == Kind::Put).then(|| Bytes::shared(Arc::from(it.value())))))
 }

@@ -9,7 +9,7 @@ use dosql_btree::{Cursor, PageSnapshot, Root};
 use dosql_sql::{Direction, KeyRange};
 
 use super::History;
-use super::cursor::{MemtableCursor, Versions};
+use super::cursor::{MemtableCursor, RunCursor, Versions};
 use super::key;
 
 /// Versions of one key that are stepped over before the cursor seeks past the rest.
@@ -19,7 +19,7 @@ const STEPS: usize = 8;
 pub(crate) struct PastCursor {
     direction: Direction,
     tree: TreeSource,
-    runs: Vec<VersionSource<Cursor>>,
+    runs: Vec<VersionSource<RunCursor>>,
     memtables: Vec<VersionSource<MemtableCursor>>,
     /// Which source holds the next entry.
     place: Option<Place>,
@@ -42,12 +42,12 @@ impl PastCursor {
         direction: Direction,
     ) -> Self {
         let bounds = EncodedRange::new(range);
-        let run = |cursor: Cursor| VersionSource::new(cursor, at, bounds.clone(), direction);
+        let run = |cursor: RunCursor| VersionSource::new(cursor, at, bounds.clone(), direction);
         let memtable = |cursor: MemtableCursor| VersionSource::new(cursor, at, bounds.clone(), direction);
         PastCursor {
             direction,
             tree: TreeSource { cursor: pages.cursor(root), at, range: range.clone(), direction, here: false },
-            runs: history.runs_at(at).map(|it| run(pages.cursor(it.root))).collect(),
+            runs: history.runs_at(at).map(|it| run(RunCursor::new(it, pages))).collect(),
             memtables: history.memtables().map(|it| memtable(MemtableCursor::new(Arc::clone(it)))).collect(),
             place: None,
         }
@@ -199,7 +199,7 @@ impl TreeSource {
 
 /// A range of keys as a range of history keys.
 #[derive(Clone)]
-struct EncodedRange {
+pub(super) struct EncodedRange {
     start: Vec<u8>,
     end: Vec<u8>,
 }
@@ -214,7 +214,7 @@ impl EncodedRange {
 }
 
 /// The versions of one run, or of the memtable, that were current at `at`: at most one a key.
-struct VersionSource<V> {
+pub(crate) struct VersionSource<V> {
     versions: V,
     at: Timestamp,
     range: EncodedRange,
@@ -226,7 +226,7 @@ struct VersionSource<V> {
 }
 
 impl<V: Versions> VersionSource<V> {
-    fn new(versions: V, at: Timestamp, range: EncodedRange, direction: Direction) -> Self {
+    pub(super) fn new(versions: V, at: Timestamp, range: EncodedRange, direction: Direction) -> Self {
         VersionSource {
             versions,
             at,
@@ -238,11 +238,24 @@ impl<V: Versions> VersionSource<V> {
         }
     }
 
-    fn key(&self) -> Option<&[u8]> {
+    /// Of the stored keys in a range.
+    pub(crate) fn over(versions: V, at: Timestamp, range: &KeyRange, direction: Direction) -> Self {
+        VersionSource::new(versions, at, EncodedRange::new(range), direction)
+    }
+
+    pub(crate) fn key(&self) -> Option<&[u8]> {
         self.here.then_some(self.current.as_slice())
     }
 
-    fn seek(&mut self, key: &[u8]) -> Result<()> {
+    pub(crate) fn value(&self) -> Result<&[u8]> {
+        self.versions.value()
+    }
+
+    pub(crate) fn is_tombstone(&self) -> bool {
+        self.versions.is_tombstone()
+    }
+
+    pub(crate) fn seek(&mut self, key: &[u8]) -> Result<()> {
         self.here = false;
         let found = match self.direction {
             Direction::Forward => {
@@ -257,7 +270,7 @@ impl<V: Versions> VersionSource<V> {
         self.settle(found)
     }
 
-    fn advance(&mut self) -> Result<()> {
+    pub(crate) fn advance(&mut self) -> Result<()> {
         self.here = false;
         let found = self.pass_key()?;
         self.settle(found)

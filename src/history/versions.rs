@@ -13,8 +13,9 @@ use dosql_btree::{Cursor, PageSnapshot, Root};
 use dosql_sql::{KeyRange, Version};
 
 use super::History;
-use super::cursor::{MemtableCursor, Versions};
+use super::cursor::{MemtableCursor, RunCursor, Versions};
 use super::key;
+use crate::tier::live::Live;
 use crate::view::View;
 
 /// What a key held from `start` until `end`.
@@ -55,6 +56,8 @@ struct Layer {
     in_tree: bool,
     skip: Option<Skip>,
     sources: Vec<Source>,
+    /// The branch's rows in the segment store: versions of which nothing says when they ended, but that others began.
+    live: Vec<Source>,
 }
 
 /// What of a tree need not be looked at: rows that have not changed since.
@@ -72,18 +75,21 @@ struct Skip {
 
 impl Layer {
     fn new(
-        (pages, root, history): (&PageSnapshot, Root, &History),
+        (pages, root, history, live): (&PageSnapshot, Root, &History, &Live),
         (at, known): (Timestamp, Timestamp),
         (from, to): (Timestamp, Timestamp),
+        range: &KeyRange,
     ) -> Layer {
         let runs = history.runs.iter().filter(|run| run.first_start <= to && run.last_end > from);
-        let runs = runs.map(|run| -> Box<dyn Versions + Send> { Box::new(pages.cursor(run.root)) });
+        let runs = runs.map(|run| -> Box<dyn Versions + Send> { Box::new(RunCursor::new(run, pages)) });
         let memtables = history.memtables().map(|memtable| -> Box<dyn Versions + Send> {
             Box::new(MemtableCursor::new(Arc::clone(memtable)))
         });
         let source = |versions| Source { versions, key: Vec::new(), start: Timestamp::ZERO, here: false };
         let sources = runs.chain(memtables).map(source).collect();
-        Layer { at, known, tree: pages.cursor(root), in_tree: false, skip: None, sources }
+        let sequences = live.sequences(pages, range).into_iter();
+        let live = sequences.map(|it| -> Box<dyn Versions + Send> { Box::new(it) }).map(source).collect();
+        Layer { at, known, tree: pages.cursor(root), in_tree: false, skip: None, sources, live }
     }
 
     fn open(&mut self, start: &[u8]) -> Result<()> {
@@ -91,7 +97,7 @@ impl Layer {
         self.settle_tree(found)?;
         let mut encoded = Vec::new();
         key::encode_before(&mut encoded, start);
-        for source in &mut self.sources {
+        for source in self.sources.iter_mut().chain(&mut self.live) {
             let found = source.versions.seek(&encoded)?;
             source.settle(found)?;
         }
@@ -135,7 +141,8 @@ impl Layer {
     /// The least stored key that it stands on.
     fn least(&self) -> Option<&[u8]> {
         let tree = self.in_tree.then(|| self.tree.key());
-        let sources = self.sources.iter().filter(|source| source.here).map(|source| source.key.as_slice());
+        let sources = self.sources.iter().chain(&self.live);
+        let sources = sources.filter(|source| source.here).map(|source| source.key.as_slice());
         tree.into_iter().chain(sources).min()
     }
 
@@ -143,6 +150,7 @@ impl Layer {
     /// above say what the key held.
     fn take(&mut self, stored: &[u8], end: Timestamp, versions: &mut Vec<Held>) -> Result<()> {
         let held = |start, end, value| Held { key: stored.to_vec(), start, end, value };
+        let above = versions.len();
         if self.in_tree && self.tree.key() == stored {
             let start = self.tree.version();
             if start <= self.at {
@@ -160,6 +168,34 @@ impl Layer {
                     let deleted = source.versions.is_tombstone();
                     let value = (!deleted).then(|| source.versions.value().map(<[u8]>::to_vec));
                     versions.push(held(start, end, value.transpose()?));
+                }
+                let found = source.versions.next()?;
+                source.settle(found)?;
+            }
+        }
+        self.take_live(stored, end, above, versions)
+    }
+
+    /// As [`Layer::take`], of what lies in the segment store: each ended when the next began that the layer knows of. Those are in
+    /// `versions` from place `above` on.
+    fn take_live(
+        &mut self,
+        stored: &[u8],
+        end: Timestamp,
+        above: usize,
+        versions: &mut Vec<Held>,
+    ) -> Result<()> {
+        for source in &mut self.live {
+            while source.here && source.key == stored {
+                let start = source.start;
+                let next = versions[above..].iter().map(|it| it.start).filter(|it| *it >= start).min();
+                // What is on its way is in both places.
+                if start <= self.at && next != Some(start) {
+                    let deleted = source.versions.is_tombstone();
+                    let value =
+                        (!deleted).then(|| source.versions.value().map(<[u8]>::to_vec)).transpose()?;
+                    let end = next.unwrap_or(end).min(source.versions.end()).min(end);
+                    versions.push(Held { key: stored.to_vec(), start, end, value });
                 }
                 let found = source.versions.next()?;
                 source.settle(found)?;
@@ -199,16 +235,21 @@ impl VersionWalk {
         let at = at.min(view.timestamp);
         // Where there are layers beneath, all versions count: one that ended before tells where those beneath it end.
         let period = if view.beneath.is_some() { (Timestamp::ZERO, Timestamp::MAX) } else { (from, to) };
-        let own = Layer::new((&view.pages, view.root, &view.history), (at, view.timestamp), period);
+        let stored = view.key_form().stored_range(range);
+        let none = Live::default();
+        let live = view.beneath.as_ref().map_or(&none, |beneath| &beneath.own);
+        let own = (&view.pages, view.root, &view.history, live);
+        let own = Layer::new(own, (at, view.timestamp), period, &stored);
         let mut layers = vec![own];
         for layer in view.beneath.iter().flat_map(|beneath| &beneath.layers) {
             let seen = (at.min(layer.fork), layer.known);
-            layers.push(Layer::new((&layer.pages, layer.root, &layer.history), seen, period));
+            let held = (&layer.pages, layer.root, &layer.history, &*layer.live);
+            layers.push(Layer::new(held, seen, period, &stored));
         }
         VersionWalk {
             from,
             to,
-            end: view.key_form().stored_range(range).end,
+            end: stored.end,
             range: range.clone(),
             layers,
             opened: false,

@@ -1,10 +1,11 @@
 //! A whole database on the simulated disk, which can crash at any write or sync, of any of its files.
 
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use dosql::stores::{FileLogStore, FilePageStore, MemorySegmentStore, PageStore, SegmentStore};
-use dosql::{ErrorKind, Result, Storage};
+use dosql::{Error, ErrorKind, Result, Storage};
 use dosql_wal::{CrashDirectory, CrashFile, Directory, RawFile};
 
 /// The stores of the database in `directory`; segments in memory.
@@ -61,5 +62,50 @@ impl dosql_btree::RawFile for PagesFile {
 
     fn set_len(&self, len: u64) -> io::Result<()> {
         os(self.0.set_len(len))
+    }
+}
+
+/// Segments as files of the same disk: put, synced and named durably before a call returns, as a store of objects promises.
+pub struct CrashSegments(pub CrashDirectory);
+
+impl SegmentStore for CrashSegments {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        if self.0.list()?.iter().any(|it| it == name) {
+            return Err(Error::conflict("taken").at(name));
+        }
+        let making = format!("making-{name}");
+        let file = self.0.create_file(&making)?;
+        RawFile::write_at(&file, 0, bytes)?;
+        file.sync_data()?;
+        self.0.rename(&making, name)?;
+        self.0.sync()
+    }
+
+    fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        let missing = |_| Error::corrupt("a segment is missing", name);
+        let file = self.0.open_file(name).map_err(missing)?;
+        if range.end > file.size()? {
+            return Err(Error::corrupt("a segment is too short", name));
+        }
+        let (mut bytes, mut done) = (vec![0; (range.end - range.start) as usize], 0);
+        while done < bytes.len() {
+            match RawFile::read_at(&file, range.start + done as u64, &mut bytes[done..])? {
+                0 => return Err(Error::corrupt("a segment is too short", name)),
+                read => done += read,
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn delete(&self, names: &[&str]) -> Result<()> {
+        let there = self.0.list()?;
+        for name in names.iter().filter(|name| there.iter().any(|it| it == *name)) {
+            self.0.remove(name)?;
+        }
+        self.0.sync()
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        Ok(self.0.list()?.into_iter().filter(|name| name.starts_with(prefix)).collect())
     }
 }

@@ -411,6 +411,23 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
             let shown = &["name", "confirmed_lsn", "confirmed", "lag_bytes", "lag_seconds", "state"];
             (TableFunction::State(StateTable::Feeds), shown, &[])
         }
+        "dosql_segments" => {
+            let shown = &[
+                "name",
+                "branch",
+                "contents",
+                "level",
+                "bytes",
+                "rows",
+                "tombstones",
+                "first_lsn",
+                "last_lsn",
+            ];
+            (TableFunction::State(StateTable::Segments), shown, &[])
+        }
+        "dosql_storage" => {
+            (TableFunction::State(StateTable::Storage), &["place", "objects", "bytes", "rows"], &[])
+        }
         "dosql_pins" => (TableFunction::State(StateTable::Pins), &["kind", "name", "lsn", "time"], &[]),
         _ => return super::pragma::table_function(name),
     };

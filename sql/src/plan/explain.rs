@@ -208,6 +208,8 @@ fn function_name(function: TableFunction) -> &'static str {
         TableFunction::State(StateTable::Pins) => "dosql_pins",
         TableFunction::State(StateTable::Branches) => "dosql_branches",
         TableFunction::State(StateTable::Feeds) => "dosql_feeds",
+        TableFunction::State(StateTable::Segments) => "dosql_segments",
+        TableFunction::State(StateTable::Storage) => "dosql_storage",
     }
 }
 

@@ -408,7 +408,7 @@ pub enum TableFunction {
     Pragma(usize),
     /// `sqlite_schema`: type, name, tbl_name, rootpage, sql.
     Schema,
-    /// `dosql_tags`, `dosql_pins`, `dosql_feeds`.
+    /// `dosql_tags`, `dosql_pins`, `dosql_feeds`, `dosql_segments`, `dosql_storage`.
     State(StateTable),
     /// `dosql_log`: lsn, time, tables, inserted, updated, deleted, schema_changed.
     Log,

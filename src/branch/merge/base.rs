@@ -7,8 +7,9 @@ use dosql_btree::{PageSnapshot, Root};
 
 use crate::bytes::Bytes;
 use crate::engine::Handle;
-use crate::history::cursor::{MemtableCursor, Versions};
+use crate::history::cursor::{MemtableCursor, RunCursor, Versions};
 use crate::history::{History, key};
+use crate::tier::live::{Live, LiveSegment};
 use crate::transaction::{Begin, Transaction};
 use crate::view::View;
 
@@ -100,11 +101,15 @@ impl Base {
         let mut stored = BTreeSet::new();
         let unchanged = from.unchanged_since(self.since);
         note_changes((&view.pages, view.root, &view.history), unchanged, self.since, &mut stored)?;
+        if let Some(beneath) = &view.beneath {
+            note_moved(&beneath.own, &view.pages, self.since, &mut stored)?;
+        }
         let layers = view.beneath.iter().flat_map(|beneath| &beneath.layers);
         for (layer, parted) in layers.zip(std::iter::repeat(self.beneath)) {
             if let Some(parted) = parted.filter(|parted| layer.fork > *parted) {
                 let unchanged = from.unchanged_since(parted);
                 note_changes((&layer.pages, layer.root, &layer.history), unchanged, parted, &mut stored)?;
+                note_moved(&layer.live, &layer.pages, parted, &mut stored)?;
             }
         }
         let (form, mut keys) = (view.key_form(), Vec::with_capacity(stored.len()));
@@ -157,10 +162,30 @@ fn note_changes(
         }
     }
     for run in history.runs.iter().filter(|run| run.last_end > since) {
-        note_versions(pages.cursor(run.root), since, changed)?;
+        note_versions(RunCursor::new(run, pages), since, changed)?;
     }
     for memtable in history.memtables() {
         note_versions(MemtableCursor::new(memtable.clone()), since, changed)?;
+    }
+    Ok(())
+}
+
+/// The same of rows that have moved into the segment store since.
+fn note_moved(
+    live: &Live,
+    pages: &PageSnapshot,
+    since: Timestamp,
+    changed: &mut BTreeSet<Vec<u8>>,
+) -> Result<()> {
+    for LiveSegment { segment, .. } in live.segments().iter().filter(|it| it.segment.max_start > since) {
+        let mut cursor = segment.open(pages)?.cursor();
+        let mut here = cursor.first()?;
+        while here && let Some(entry) = cursor.entry() {
+            if entry.start > since && !changed.contains(entry.key) {
+                changed.insert(entry.key.to_vec());
+            }
+            here = cursor.next()?;
+        }
     }
     Ok(())
 }

@@ -102,8 +102,8 @@ fn pass(time: &ManualClock, rng: &mut Rng) {
 fn housekeeping(shared: &Shared, rng: &mut Rng) -> Result<(), Error> {
     match rng.u8(..3) {
         0 => shared.db.checkpoint(),
-        1 => shared.db.maintain(16 << 10),
-        _ => shared.db.maintain(usize::MAX),
+        1 => shared.db.maintain(16usize << 10).map(|_| ()),
+        _ => shared.db.maintain(usize::MAX).map(|_| ()),
     }
 }
 

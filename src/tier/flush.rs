@@ -1,0 +1,315 @@
+//! Moving cold rows out of the tree into live segments, beside commits.
+//!
+//! ```text
+//! choose   (no lock)              the leaves that were not written for longest, as ranges of keys
+//! mark     (committer, a moment)  from here on deletions in them leave tombstones
+//! build    (no lock)              their rows, as of a snapshot, become segments: stored, and seen by nobody
+//! name     (committer, short)     the segments lie beneath the tree
+//! clear    (committer, short)     a few rows at a time, those that are still what was moved are taken out of the tree
+//! ```
+//!
+//! Rows are in both places for a while, and say the same. Nothing is logged: until a checkpoint is durable, a crash takes it all back, and
+//! the objects are orphans.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use dosql_base::codec::ordered_u32;
+use dosql_base::mutant::weakened;
+use dosql_base::{Error, Result, Timestamp};
+use dosql_btree::{Apart, Cursor, PageSnapshot, Root};
+use dosql_lsm::Kind;
+use dosql_sql::KeyRange;
+use dosql_sql::catalog::store::CATALOG_SPACE;
+
+use super::live::{Live, LiveSegment};
+use super::segment::{Segment, SegmentMaker};
+use crate::branch::Branch;
+use crate::engine::Engine;
+use crate::retention::space_of;
+use crate::trace::span;
+
+/// Rows that are taken out of the tree while commits wait.
+const AT_ONCE: usize = 256;
+/// The part of the hot budget that is left free when something moves.
+const SPARE: u64 = 8;
+
+/// Rows to be moved.
+struct Chosen {
+    branch: Arc<Branch>,
+    ranges: Vec<KeyRange>,
+    /// Of the leaves.
+    bytes: u64,
+}
+
+/// The rows as they were when the move began.
+struct Source {
+    pages: PageSnapshot,
+    root: Root,
+    /// What deletions hide.
+    beneath: Hidden,
+}
+
+/// What may lie beneath a row that is moved.
+struct Hidden {
+    live: Arc<Live>,
+    /// The branch forks off another.
+    parents: bool,
+}
+
+impl Hidden {
+    fn covers(&self, key: &[u8]) -> bool {
+        self.parents || self.live.covers(key)
+    }
+}
+
+impl Engine {
+    /// Bytes of the leaves that current rows lie in, of all branches. Reads the inner pages above them.
+    pub(crate) fn hot_bytes(&self) -> Result<u64> {
+        let views = self.committer.lock().latest_views();
+        let mut leaves = 0u64;
+        for view in &views {
+            view.pages.leaf_ages(view.root, &first_key(), &mut |_| {
+                leaves += 1;
+                ControlFlow::Continue(())
+            })?;
+        }
+        Ok(leaves * self.pages.page_size() as u64)
+    }
+
+    /// Whether current rows take more than they may.
+    pub(crate) fn flush_is_due(&self) -> bool {
+        let budget = self.options.hot_budget;
+        // What can't be read can't be moved.
+        budget > 0 && !self.options.read_only && self.hot_bytes().is_ok_and(|hot| hot > budget)
+    }
+
+    /// Moves cold rows of about `most` bytes, if current rows take more than they may; returns of how many bytes. Nothing moves while
+    /// somebody else moves rows or merges.
+    pub(crate) fn flush_step(&self, most: u64) -> Result<u64> {
+        let Some(_one) = self.merging.try_lock() else { return Ok(0) };
+        if !self.flush_is_due() {
+            return Ok(0);
+        }
+        let budget = self.options.hot_budget;
+        let excess = self.hot_bytes()?.saturating_sub(budget - budget / SPARE);
+        match self.choose_cold(excess.min(most))? {
+            Some(chosen) => self.move_rows(&chosen),
+            None => Ok(0),
+        }
+    }
+
+    /// The coldest leaves of all branches, of about so many bytes but of one branch.
+    fn choose_cold(&self, bytes: u64) -> Result<Option<Chosen>> {
+        let views = self.committer.lock().latest_views();
+        let (pages, size) = (self.pages.latest(), self.pages.page_size() as u64);
+        let wanted = bytes.div_ceil(size).max(1);
+        let mut ages: BTreeMap<u64, u64> = BTreeMap::new();
+        for view in &views {
+            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
+                *ages.entry(leaf.epoch).or_default() += 1;
+                ControlFlow::Continue(())
+            })?;
+        }
+        drop(pages);
+        let Some(limit) = oldest(&ages, wanted) else { return Ok(None) };
+        for view in &views {
+            let (mut ranges, mut leaves): (Vec<KeyRange>, u64) = (Vec::new(), 0);
+            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
+                if leaf.epoch <= limit {
+                    add(&mut ranges, leaf.low, leaf.high);
+                    leaves += 1;
+                }
+                if leaves < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+            })?;
+            if leaves > 0 {
+                let committer = self.committer.lock();
+                let branch = committer.branches.get(&view.branch).cloned();
+                return Ok(branch.map(|branch| Chosen { branch, ranges, bytes: leaves * size }));
+            }
+        }
+        Ok(None)
+    }
+
+    fn move_rows(&self, chosen: &Chosen) -> Result<u64> {
+        span!("flush");
+        let source = self.mark(chosen)?;
+        let moved = self.build(chosen, &source).and_then(|(made, apart)| {
+            self.name(chosen, made, apart)?;
+            self.clear(chosen, &source)
+        });
+        // What was not moved is not on its way any more.
+        self.unmark(&chosen.branch);
+        moved.map(|()| chosen.bytes)
+    }
+
+    /// From here on what is deleted in the ranges is remembered.
+    fn mark(&self, chosen: &Chosen) -> Result<Source> {
+        self.check_writable()?;
+        let mut committer = self.committer.lock();
+        let source = {
+            let mut tip = chosen.branch.tip.lock();
+            let (live, parents) = (Arc::clone(&tip.live), tip.row.fork.is_some());
+            if !weakened("moving-rows-unmarked") {
+                tip.live = Arc::new(live.with_moving(chosen.ranges.clone()));
+            }
+            Source { pages: self.pages.latest(), root: tip.root, beneath: Hidden { live, parents } }
+        };
+        let views = self.renew_views(&mut committer);
+        drop(committer);
+        self.show_again(&views);
+        Ok(source)
+    }
+
+    fn unmark(&self, branch: &Branch) {
+        let mut committer = self.committer.lock();
+        {
+            let mut tip = branch.tip.lock();
+            tip.live = Arc::new(tip.live.with_moving(Vec::new()));
+        }
+        let views = self.renew_views(&mut committer);
+        drop(committer);
+        self.show_again(&views);
+    }
+
+    fn build(&self, chosen: &Chosen, source: &Source) -> Result<(Vec<Arc<Segment>>, Apart)> {
+        let mut apart = self.pages.apart();
+        let mut maker = SegmentMaker::new(&self.tier, &mut apart, self.options.segment_bytes);
+        let mut space = None;
+        source.walk(&chosen.ranges, &mut |row| {
+            if self.worker.is_leaving() {
+                return Err(Error::closed("the database is being closed"));
+            }
+            let key = row.key();
+            // A segment lies in one table, index or keyspace.
+            if space.replace(space_of(key)).is_some_and(|before| before != space_of(key)) {
+                maker.cut()?;
+            }
+            let life = (row.version(), Timestamp::MAX);
+            match row.is_tombstone() {
+                false => maker.push(key, life, Kind::Put, row.value()?),
+                true if source.beneath.covers(key) => maker.push(key, life, Kind::Tombstone, &[]),
+                true => Ok(()),
+            }
+        })?;
+        let made = maker.finish()?;
+        Ok((made, apart))
+    }
+
+    /// Puts the segments beneath the tree.
+    fn name(&self, chosen: &Chosen, made: Vec<Arc<Segment>>, apart: Apart) -> Result<()> {
+        let _one = self.checkpointing.lock();
+        self.check_usable()?;
+        let mut committer = self.committer.lock();
+        let version = committer.last.next();
+        let mut writer = self.pages.writer();
+        writer.begin(version);
+        writer.adopt(apart);
+        let mut system = committer.system;
+        {
+            let mut tip = chosen.branch.tip.lock();
+            let (mut segments, mut next) = (tip.live.segments().to_vec(), tip.next_segment);
+            for segment in made {
+                let live = LiveSegment { number: next, level: 0, segment };
+                writer.set(
+                    &mut system,
+                    &LiveSegment::key(chosen.branch.number, next),
+                    version,
+                    &live.encode(),
+                )?;
+                next += 1;
+                segments.push(live);
+            }
+            writer.publish(version).map_err(|error| self.poison(error))?;
+            tip.live = Arc::new(Live::new(segments, chosen.ranges.clone()));
+            tip.next_segment = next;
+        }
+        drop(writer);
+        (committer.last, committer.system) = (version, system);
+        let views = self.renew_views(&mut committer);
+        drop(committer);
+        self.show_again(&views);
+        Ok(())
+    }
+
+    /// Takes the rows out of the tree that are what they were when the move began.
+    fn clear(&self, chosen: &Chosen, source: &Source) -> Result<()> {
+        let mut part: Vec<(Vec<u8>, Timestamp)> = Vec::with_capacity(AT_ONCE);
+        source.walk(&chosen.ranges, &mut |row| {
+            part.push((row.key().to_vec(), row.version()));
+            if part.len() < AT_ONCE {
+                return Ok(());
+            }
+            let cleared = self.clear_some(&chosen.branch, &part);
+            part.clear();
+            cleared
+        })?;
+        self.clear_some(&chosen.branch, &part)
+    }
+
+    fn clear_some(&self, branch: &Branch, rows: &[(Vec<u8>, Timestamp)]) -> Result<()> {
+        self.check_usable()?;
+        let committer = &mut *self.committer.lock();
+        let mut tip = branch.tip.lock();
+        let version = committer.last.next();
+        let mut writer = self.pages.writer();
+        writer.begin(version);
+        let mut root = tip.root;
+        for (key, moved) in rows {
+            let now = writer.get(root, key)?;
+            let same = now.is_some_and(|now| now.version() == *moved);
+            if same || weakened("changed-row-cleared") {
+                writer.remove(&mut root, key)?;
+            }
+        }
+        writer.publish(version).map_err(|error| self.poison(error))?;
+        drop(writer);
+        (committer.last, tip.root) = (version, root);
+        let timestamp = tip.latest.timestamp;
+        let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
+        drop(tip);
+        self.show_again(&[(Arc::clone(&committer.branches[&branch.number]), view)]);
+        Ok(())
+    }
+}
+
+/// What is below this stays: the catalogs, which are read without asking beneath.
+fn first_key() -> Vec<u8> {
+    let (bytes, len) = ordered_u32(CATALOG_SPACE + 1);
+    bytes[..len].to_vec()
+}
+
+/// The least age such that leaves of that or before are so many; `None` where there are no leaves.
+fn oldest(ages: &BTreeMap<u64, u64>, wanted: u64) -> Option<u64> {
+    let mut found = 0;
+    let enough = |(&epoch, &count): (&u64, &u64)| {
+        found += count;
+        (found >= wanted).then_some(epoch)
+    };
+    ages.iter().find_map(enough).or_else(|| ages.keys().next_back().copied())
+}
+
+/// Adds a leaf to ranges in order; one that follows the last makes it longer.
+fn add(ranges: &mut Vec<KeyRange>, low: &[u8], high: Option<&[u8]>) {
+    let (start, end) = (low.max(&first_key()).to_vec(), high.map_or_else(|| vec![0xFF; 16], <[u8]>::to_vec));
+    match ranges.last_mut() {
+        Some(last) if last.end == start => last.end = end,
+        _ => ranges.push(KeyRange { start, end }),
+    }
+}
+
+impl Source {
+    /// Shows the rows in the ranges, tombstones too.
+    fn walk(&self, ranges: &[KeyRange], show: &mut dyn FnMut(&Cursor) -> Result<()>) -> Result<()> {
+        let mut cursor = self.pages.cursor(self.root);
+        for range in ranges {
+            let mut here = cursor.seek(&range.start)?;
+            while here && cursor.key() < range.end.as_slice() {
+                show(&cursor)?;
+                here = cursor.next()?;
+            }
+        }
+        Ok(())
+    }
+}

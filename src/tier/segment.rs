@@ -1,0 +1,217 @@
+//! A segment as the rows of the system tree have it, and the making of some.
+//!
+//! ```text
+//! id u64 LE | varint length, name | bytes | raw bytes | entries | tombstones | varint length, least key | varint length, greatest key
+//! | least start | greatest start | greatest end | tail root 32
+//! ```
+//!
+//! The tail is a tree with one entry, whose key is empty and whose value is the end of the object: its filters and indexes.
+
+use std::sync::Arc;
+
+use dosql_base::codec::{Reader, put_bytes, put_varint};
+use dosql_base::{Error, Result, Timestamp};
+use dosql_btree::{PageMaker, PageSnapshot, Root};
+use dosql_lsm::{Kind, SegmentReader, SegmentWriter, WriteOptions, put_idempotent};
+
+use super::Tier;
+
+/// A segment of this database. Its object can't go as long as this is held.
+#[derive(Debug)]
+pub(crate) struct Segment {
+    tier: Arc<Tier>,
+    /// Shared by all copies: tells whether anybody holds the segment.
+    held: Arc<()>,
+    pub(crate) id: u64,
+    /// The object.
+    pub(crate) name: String,
+    /// Its length.
+    pub(crate) bytes: u64,
+    /// That of its blocks before compression.
+    pub(crate) raw_bytes: u64,
+    pub(crate) entries: u64,
+    pub(crate) tombstones: u64,
+    pub(crate) min_key: Vec<u8>,
+    pub(crate) max_key: Vec<u8>,
+    pub(crate) min_start: Timestamp,
+    pub(crate) max_start: Timestamp,
+    pub(crate) max_end: Timestamp,
+    /// Its filters and indexes.
+    pub(crate) tail: Root,
+}
+
+impl PartialEq for Segment {
+    fn eq(&self, other: &Segment) -> bool {
+        self.name == other.name && self.tail == other.tail
+    }
+}
+
+impl Segment {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.id.to_le_bytes());
+        put_bytes(out, self.name.as_bytes());
+        for field in [self.bytes, self.raw_bytes, self.entries, self.tombstones] {
+            put_varint(out, field);
+        }
+        put_bytes(out, &self.min_key);
+        put_bytes(out, &self.max_key);
+        for field in [self.min_start, self.max_start, self.max_end] {
+            put_varint(out, field.as_micros());
+        }
+        out.extend_from_slice(&self.tail.to_bytes());
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>, tier: &Arc<Tier>) -> Result<Segment> {
+        Ok(Segment {
+            tier: Arc::clone(tier),
+            held: Arc::default(),
+            id: reader.u64()?,
+            name: reader.str()?.to_owned(),
+            bytes: reader.varint()?,
+            raw_bytes: reader.varint()?,
+            entries: reader.varint()?,
+            tombstones: reader.varint()?,
+            min_key: reader.bytes()?.to_vec(),
+            max_key: reader.bytes()?.to_vec(),
+            min_start: Timestamp::from_micros(reader.varint()?),
+            max_start: Timestamp::from_micros(reader.varint()?),
+            max_end: Timestamp::from_micros(reader.varint()?),
+            tail: Root::from_bytes(reader.take(Root::LEN)?)?,
+        })
+    }
+
+    /// Reads it, with its tail as of `pages`.
+    pub(crate) fn open(&self, pages: &PageSnapshot) -> Result<Arc<SegmentReader>> {
+        self.tier.reader(self, pages)
+    }
+
+    pub(super) fn read_tail(&self, pages: &PageSnapshot) -> Result<Vec<u8>> {
+        let entry = pages.get(self.tail, &[])?;
+        let entry = entry.ok_or_else(|| {
+            Error::corrupt("the filters and indexes of a segment are missing", self.name.as_str())
+        })?;
+        Ok(entry.value().to_vec())
+    }
+
+    /// Whether its keys reach from at or below `key` to at or above it.
+    #[inline]
+    pub(crate) fn spans(&self, key: &[u8]) -> bool {
+        self.min_key.as_slice() <= key && key <= self.max_key.as_slice()
+    }
+
+    /// Whether it may have a key in the range.
+    pub(crate) fn overlaps(&self, start: &[u8], end: &[u8]) -> bool {
+        self.min_key.as_slice() < end && start <= self.max_key.as_slice()
+    }
+
+    /// Whether somebody else holds it, a reader's view for one.
+    pub(crate) fn is_held_elsewhere(&self) -> bool {
+        Arc::strong_count(&self.held) > 1
+    }
+
+    /// The same with its tail in another place.
+    pub(crate) fn with_tail(&self, tail: Root) -> Segment {
+        let Segment { id, bytes, raw_bytes, entries, tombstones, min_start, max_start, max_end, .. } = *self;
+        Segment {
+            tier: Arc::clone(&self.tier),
+            held: Arc::clone(&self.held),
+            name: self.name.clone(),
+            min_key: self.min_key.clone(),
+            max_key: self.max_key.clone(),
+            id,
+            bytes,
+            raw_bytes,
+            entries,
+            tombstones,
+            min_start,
+            max_start,
+            max_end,
+            tail,
+        }
+    }
+}
+
+/// Writes versions in order as segments that are cut at a size, never between the versions of a key. Each is stored, with its tail in
+/// pages of `maker`, before the next begins; nothing names them yet.
+pub(crate) struct SegmentMaker<'m, M: PageMaker> {
+    tier: Arc<Tier>,
+    maker: &'m mut M,
+    /// Bytes at which a segment is cut.
+    target: usize,
+    current: Option<(u64, String, SegmentWriter)>,
+    last_key: Vec<u8>,
+    made: Vec<Arc<Segment>>,
+}
+
+impl<'m, M: PageMaker> SegmentMaker<'m, M> {
+    pub(crate) fn new(tier: &Arc<Tier>, maker: &'m mut M, target: usize) -> Self {
+        let (current, last_key, made) = (None, Vec::new(), Vec::new());
+        SegmentMaker { tier: Arc::clone(tier), maker, target, current, last_key, made }
+    }
+
+    /// Adds a version; see [`SegmentWriter::add`].
+    pub(crate) fn push(
+        &mut self,
+        key: &[u8],
+        (start, end): (Timestamp, Timestamp),
+        kind: Kind,
+        value: &[u8],
+    ) -> Result<()> {
+        let full = self.current.as_ref().is_some_and(|(_, _, writer)| writer.estimated_len() >= self.target);
+        if full && key != self.last_key.as_slice() {
+            self.cut()?;
+        }
+        let (_, _, writer) = self.current.get_or_insert_with(|| {
+            let (id, name) = self.tier.new_name();
+            (id, name, SegmentWriter::new(WriteOptions::new(id)))
+        });
+        writer.add(key, start, end, kind, value)?;
+        self.last_key.clear();
+        self.last_key.extend_from_slice(key);
+        Ok(())
+    }
+
+    /// Ends the segment under way; the next version begins another.
+    pub(crate) fn cut(&mut self) -> Result<()> {
+        let Some((id, name, writer)) = self.current.take() else { return Ok(()) };
+        let written = writer.finish()?;
+        if let Err(error) = put_idempotent(&*self.tier.store, &name, &written.bytes) {
+            // It may be there all the same.
+            self.tier.abandon([name]);
+            return Err(error);
+        }
+        let mut loader = self.maker.bulk();
+        loader.push(&[], written.properties.max_start, written.tail())?;
+        let tail = loader.finish()?;
+        let held = written.properties;
+        self.made.push(Arc::new(Segment {
+            tier: Arc::clone(&self.tier),
+            held: Arc::default(),
+            id,
+            name,
+            bytes: held.bytes,
+            raw_bytes: held.raw_bytes,
+            entries: held.entries,
+            tombstones: held.tombstones,
+            min_key: held.min_key,
+            max_key: held.max_key,
+            min_start: held.min_start,
+            max_start: held.max_start,
+            max_end: held.max_end,
+            tail,
+        }));
+        Ok(())
+    }
+
+    /// The segments, in the order of their keys.
+    pub(crate) fn finish(mut self) -> Result<Vec<Arc<Segment>>> {
+        self.cut()?;
+        Ok(std::mem::take(&mut self.made))
+    }
+}
+
+impl<M: PageMaker> Drop for SegmentMaker<'_, M> {
+    fn drop(&mut self) {
+        self.tier.abandon(self.made.iter().map(|segment| segment.name.clone()));
+    }
+}

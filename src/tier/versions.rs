@@ -1,0 +1,186 @@
+//! The versions in segments that follow one another in the order of their keys, as history has them.
+
+use std::sync::Arc;
+
+use dosql_base::{Result, Timestamp};
+use dosql_btree::PageSnapshot;
+use dosql_lsm::{Entry, Kind, SegmentCursor};
+
+use super::segment::Segment;
+use crate::history::cursor::Versions;
+use crate::history::key::{self, Place};
+
+/// A position in them. The keys of a segment are below those of the next.
+pub(crate) struct SegmentVersions {
+    segments: Arc<[Arc<Segment>]>,
+    pages: PageSnapshot,
+    /// The segment that it is in.
+    at: usize,
+    cursor: Option<SegmentCursor>,
+    /// The history key that it stands on.
+    encoded: Vec<u8>,
+    scratch: Vec<u8>,
+}
+
+impl SegmentVersions {
+    pub(crate) fn new(segments: Arc<[Arc<Segment>]>, pages: PageSnapshot) -> Self {
+        SegmentVersions { segments, pages, at: 0, cursor: None, encoded: Vec::new(), scratch: Vec::new() }
+    }
+
+    /// The version that it stands on.
+    pub(crate) fn entry(&self) -> Option<Entry<'_>> {
+        self.cursor.as_ref()?.entry()
+    }
+
+    fn enter(&mut self, at: usize) -> Result<Option<&mut SegmentCursor>> {
+        if self.at != at || self.cursor.is_none() {
+            self.cursor = None;
+            let Some(segment) = self.segments.get(at) else { return Ok(None) };
+            self.cursor = Some(segment.open(&self.pages)?.cursor());
+            self.at = at;
+        }
+        Ok(self.cursor.as_mut())
+    }
+
+    /// To the first version at or after that of `key` as of `at`.
+    pub(crate) fn seek_version(&mut self, key: &[u8], at: Timestamp) -> Result<bool> {
+        let place = self.segments.partition_point(|segment| segment.max_key.as_slice() < key);
+        let found = match self.enter(place)? {
+            Some(cursor) => cursor.seek(key, at)?,
+            None => return Ok(false),
+        };
+        if found { Ok(true) } else { self.next_segment() }
+    }
+
+    /// To the last version of the last key below `key`.
+    pub(crate) fn seek_below(&mut self, key: &[u8]) -> Result<bool> {
+        let place = self.segments.partition_point(|segment| segment.min_key.as_slice() < key);
+        let Some(place) = place.checked_sub(1) else {
+            self.cursor = None;
+            return Ok(false);
+        };
+        match self.enter(place)? {
+            Some(cursor) => cursor.seek_before(key),
+            None => Ok(false),
+        }
+    }
+
+    pub(crate) fn step(&mut self) -> Result<bool> {
+        match &mut self.cursor {
+            None => Ok(false),
+            Some(cursor) => {
+                if cursor.next()? {
+                    Ok(true)
+                } else {
+                    self.next_segment()
+                }
+            }
+        }
+    }
+
+    pub(crate) fn step_back(&mut self) -> Result<bool> {
+        match &mut self.cursor {
+            None => return Ok(false),
+            Some(cursor) => {
+                if cursor.prev()? {
+                    return Ok(true);
+                }
+            }
+        }
+        let Some(before) = self.at.checked_sub(1) else {
+            self.cursor = None;
+            return Ok(false);
+        };
+        match self.enter(before)? {
+            Some(cursor) => cursor.last(),
+            None => Ok(false),
+        }
+    }
+
+    fn next_segment(&mut self) -> Result<bool> {
+        match self.enter(self.at + 1)? {
+            Some(cursor) => cursor.first(),
+            None => Ok(false),
+        }
+    }
+
+    /// Notes the history key of where it stands.
+    fn settle(&mut self, found: bool) -> bool {
+        match self.cursor.as_ref().and_then(SegmentCursor::entry).filter(|_| found) {
+            Some(entry) => {
+                key::encode(&mut self.encoded, entry.key, entry.start);
+                true
+            }
+            None => false,
+        }
+    }
+}
+
+impl Versions for SegmentVersions {
+    fn seek(&mut self, encoded: &[u8]) -> Result<bool> {
+        let mut key = std::mem::take(&mut self.scratch);
+        let found = match key::place(encoded, &mut key)? {
+            Place::First => self.seek_version(&[], Timestamp::MAX),
+            Place::Before => self.seek_version(&key, Timestamp::MAX),
+            Place::At(start) => self.seek_version(&key, start),
+            Place::After => {
+                key.push(0);
+                self.seek_version(&key, Timestamp::MAX)
+            }
+        };
+        self.scratch = key;
+        let found = found?;
+        Ok(self.settle(found))
+    }
+
+    fn seek_for_prev(&mut self, encoded: &[u8]) -> Result<bool> {
+        let mut key = std::mem::take(&mut self.scratch);
+        let place = key::place(encoded, &mut key)?;
+        let found = match place {
+            Place::First => Ok(false),
+            Place::Before => self.seek_below(&key),
+            Place::At(start) => match self.seek_version(&key, start) {
+                Ok(true) if self.entry().is_some_and(|it| it.key == key && it.start == start) => Ok(true),
+                Ok(true) => self.step_back(),
+                Ok(false) => {
+                    key.push(0);
+                    self.seek_below(&key)
+                }
+                Err(error) => Err(error),
+            },
+            Place::After => {
+                key.push(0);
+                self.seek_below(&key)
+            }
+        };
+        self.scratch = key;
+        let found = found?;
+        Ok(self.settle(found))
+    }
+
+    fn next(&mut self) -> Result<bool> {
+        let found = self.step()?;
+        Ok(self.settle(found))
+    }
+
+    fn prev(&mut self) -> Result<bool> {
+        let found = self.step_back()?;
+        Ok(self.settle(found))
+    }
+
+    fn key(&self) -> &[u8] {
+        &self.encoded
+    }
+
+    fn end(&self) -> Timestamp {
+        self.entry().map_or(Timestamp::ZERO, |entry| entry.end)
+    }
+
+    fn value(&self) -> Result<&[u8]> {
+        Ok(self.entry().map_or(&[], |entry| entry.value))
+    }
+
+    fn is_tombstone(&self) -> bool {
+        self.entry().is_some_and(|entry| entry.kind == Kind::Tombstone)
+    }
+}
