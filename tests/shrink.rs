@@ -161,7 +161,7 @@ fn a_step_writes_no_more_than_its_budget_and_steps_get_there() {
     // Where nothing is left to give back, a step costs nothing.
     while db.compact().unwrap() > 0 {}
     let quiet = counter.counts();
-    (0..5).for_each(|_| drop(db.maintain(usize::MAX >> 1).unwrap()));
+    (0..5).for_each(|_| assert!(db.maintain(usize::MAX >> 1).is_ok()));
     assert_eq!(counter.counts().since(quiet).page_commits, 0);
 }
 
