@@ -1,6 +1,7 @@
 //! Reads more than the next block while a cursor goes straight on: one request for a window of blocks, twice as many as the
 //! last time, up to a bound in bytes. Who jumps or turns begins anew with one block.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dosql_base::{ErrorKind, Result};
@@ -10,6 +11,9 @@ use crate::cache::Access;
 use crate::frame::{FrameKind, Handle};
 use crate::index::BlockInfo;
 use crate::reader::SegmentReader;
+
+/// From so many blocks at once on, the store is told of the window after the next one too.
+const LONG_SCAN: u32 = 4;
 
 /// What a cursor has read ahead. Part of its place: a move that fails leaves it as it was, so that the same is asked for again.
 #[derive(Clone, Debug, Default)]
@@ -28,13 +32,6 @@ struct Window {
 }
 
 impl Window {
-    /// The blocks from one to the other, whichever comes first.
-    fn read(reader: &SegmentReader, from: Handle, to: Handle) -> Result<Window> {
-        let (first, last) = if from.offset < to.offset { (from, to) } else { (to, from) };
-        let length = last.offset - first.offset + u64::from(last.length);
-        Ok(Window { start: first.offset, bytes: reader.source().read(first.offset, length)? })
-    }
-
     fn frame(&self, handle: Handle) -> Option<&[u8]> {
         let from = usize::try_from(handle.offset.checked_sub(self.start)?).ok()?;
         self.bytes.get(from..from.checked_add(handle.length as usize)?)
@@ -72,16 +69,22 @@ impl Readahead {
             let block = source.unpack(frame, handle, FrameKind::Data, Access::Scan)?;
             return Ok((BlockCursor::new(block), same));
         }
+        let mut blocks = Blocks { reader, top: top.clone(), partition: partition.clone(), direction };
         let asked = same.asked.saturating_mul(2).max(1);
-        let last = window_end(reader, top, partition, direction, asked)?;
-        if last != handle {
-            match Window::read(reader, handle, last) {
-                Ok(window) => {
+        let extent = blocks.extent(asked)?;
+        if extent.last != handle {
+            if asked >= LONG_SCAN && extent.more {
+                // It is under way while this window is waited for and gone through.
+                blocks.announce(asked.saturating_mul(2));
+            }
+            let range = extent.range();
+            match source.read(range.start, range.end - range.start) {
+                Ok(bytes) => {
+                    let window = Window { start: range.start, bytes };
                     let frame = window.frame(handle).unwrap_or_default();
                     let block = source.unpack(frame, handle, FrameKind::Data, Access::Scan)?;
-                    let ahead =
-                        Readahead { window: Some(Arc::new(window)), asked, direction: Some(direction) };
-                    return Ok((BlockCursor::new(block), ahead));
+                    let window = Some(Arc::new(window));
+                    return Ok((BlockCursor::new(block), Readahead { window, asked, ..same }));
                 }
                 // The whole can't be had; perhaps this block can.
                 Err(error) if matches!(error.kind(), ErrorKind::Limit | ErrorKind::Corrupt) => {}
@@ -89,44 +92,89 @@ impl Readahead {
             }
         }
         let block = source.block(handle, FrameKind::Data, Access::Scan)?;
-        let asked = if last == handle { asked } else { 1 };
-        Ok((BlockCursor::new(block), Readahead { window: None, asked, direction: Some(direction) }))
+        let asked = if extent.last == handle { asked } else { 1 };
+        Ok((BlockCursor::new(block), Readahead { window: None, asked, ..same }))
     }
 }
 
-/// The last block of a window that begins with the one at `partition`: up to `blocks` of them that lie side by side, are not cached,
-/// whose index is at hand, and that together are no longer than the reader's bound.
-fn window_end(
-    reader: &SegmentReader,
-    top: &BlockCursor,
-    partition: &BlockCursor,
+/// A place among the blocks of a segment.
+struct Blocks<'a> {
+    reader: &'a SegmentReader,
+    top: BlockCursor,
+    partition: BlockCursor,
     direction: Direction,
-    blocks: u32,
-) -> Result<Handle> {
-    let (mut top, mut partition) = (top.clone(), partition.clone());
-    let mut last = BlockInfo::decode(partition.value())?.handle;
-    let mut total = u64::from(last.length);
-    for _ in 1..blocks {
-        if !direction.step(&mut partition)? {
-            if !direction.step(&mut top)? {
-                break;
-            }
-            let Some(next) = reader.partition_at_hand(&top)? else { break };
-            partition = next;
-            if !direction.enter(&mut partition)? {
-                break;
-            }
-        }
-        let next = BlockInfo::decode(partition.value())?.handle;
-        let beside = match direction {
-            Direction::Forward => last.end() == Some(next.offset),
-            Direction::Backward => next.end() == Some(last.offset),
+}
+
+/// Blocks side by side, in the order of a scan.
+struct Extent {
+    first: Handle,
+    last: Handle,
+    /// Whether the block after them is known.
+    more: bool,
+}
+
+impl Extent {
+    fn range(&self) -> Range<u64> {
+        let (low, high) = if self.first.offset < self.last.offset {
+            (self.first, self.last)
+        } else {
+            (self.last, self.first)
         };
-        total = total.saturating_add(next.length.into());
-        if !beside || total > reader.readahead() || reader.source().is_cached(next) {
-            break;
-        }
-        last = next;
+        low.offset..high.offset + u64::from(high.length)
     }
-    Ok(last)
+}
+
+impl Blocks<'_> {
+    fn handle(&self) -> Result<Handle> {
+        Ok(BlockInfo::decode(self.partition.value())?.handle)
+    }
+
+    /// Moves to the next block; false where there is none, or its index is not at hand.
+    fn advance(&mut self) -> Result<bool> {
+        if self.direction.step(&mut self.partition)? {
+            return Ok(true);
+        }
+        if !self.direction.step(&mut self.top)? {
+            return Ok(false);
+        }
+        let Some(next) = self.reader.partition_at_hand(&self.top)? else { return Ok(false) };
+        self.partition = next;
+        self.direction.enter(&mut self.partition)
+    }
+
+    /// From here up to `count` blocks that lie side by side, are not cached, and together are no longer than the reader's bound. Moves to
+    /// the block after them.
+    fn extent(&mut self, count: u32) -> Result<Extent> {
+        let first = self.handle()?;
+        let mut extent = Extent { first, last: first, more: false };
+        let mut total = u64::from(first.length);
+        for taken in 1.. {
+            if !self.advance()? {
+                return Ok(extent);
+            }
+            let next = self.handle()?;
+            let beside = match self.direction {
+                Direction::Forward => extent.last.end() == Some(next.offset),
+                Direction::Backward => next.end() == Some(extent.last.offset),
+            };
+            total = total.saturating_add(next.length.into());
+            let long = taken >= count || total > self.reader.readahead();
+            if long || !beside || self.reader.source().is_cached(next) {
+                break;
+            }
+            extent.last = next;
+        }
+        extent.more = true;
+        Ok(extent)
+    }
+
+    /// Tells the store which window will be read after this one. What is wrong with it shows when it is read.
+    fn announce(&mut self, count: u32) {
+        let cached = self.handle().is_ok_and(|handle| self.reader.source().is_cached(handle));
+        if let Ok(extent) = self.extent(count)
+            && !cached
+        {
+            self.reader.source().prefetch(extent.range());
+        }
+    }
 }

@@ -325,6 +325,11 @@ impl Source {
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(too_few(bytes.len(), range)) }
     }
 
+    /// A range that will be read soon.
+    pub(crate) fn prefetch(&self, range: std::ops::Range<u64>) {
+        self.store.prefetch(&self.name, range);
+    }
+
     /// Keeps nothing of the end that was read but what comes at `from` or after.
     fn drop_data_blocks(&mut self, from: u64) {
         let surplus = from.saturating_sub(self.tail_start).min(self.tail.len() as u64);

@@ -36,6 +36,12 @@ pub trait SegmentStore: Send + Sync {
         blocked.map_or(Ok(parts), Err)
     }
 
+    /// Says that this very range is likely to be read soon, so that a store may fetch it meanwhile. A hint, which most stores ignore; may be
+    /// given more than once.
+    fn prefetch(&self, name: &str, range: Range<u64>) {
+        let _ = (name, range);
+    }
+
     /// Removes objects; those that are not there count as removed.
     fn delete(&self, names: &[&str]) -> Result<()>;
 

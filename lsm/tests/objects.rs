@@ -13,7 +13,8 @@ use dosql_base::{Entropy, Env, ErrorKind, ManualClock};
 use dosql_lsm::conformance::{Subject, check};
 use dosql_lsm::object::{Credentials, ObjectOptions, ObjectSegmentStore, Retries, segments_at};
 use dosql_lsm::{
-    MergeCursor, ReadOptions, SegmentReader, SegmentStore, Versions, WriteOptions, put_idempotent,
+    Kind, MergeCursor, ReadOptions, SegmentReader, SegmentStore, SegmentWriter, Versions, WriteOptions,
+    put_idempotent,
 };
 use flaky::{Fault, Flaky};
 use object_store::ObjectStore;
@@ -250,4 +251,44 @@ fn stores_are_opened_by_address() {
     }
     let key = Credentials::Key { id: "me".into(), secret: "hidden".into(), token: None };
     assert!(!format!("{:?}", ObjectOptions { credentials: key, ..options() }).contains("hidden"));
+}
+
+#[test]
+fn a_long_scan_has_the_next_window_under_way_and_asks_for_nothing_twice() {
+    let mut writer = SegmentWriter::new(WriteOptions { compress: false, ..WriteOptions::new(3) });
+    for i in 0..60_000u32 {
+        writer.add(&i.to_be_bytes(), at(1), at(9), Kind::Put, &[i as u8; 60]).unwrap();
+    }
+    let segment = writer.finish().unwrap();
+    let flaky = Arc::new(Flaky::new(Arc::new(InMemory::new())));
+    let store = Arc::new(ObjectSegmentStore::new(flaky.clone(), "", options()).unwrap());
+    store.put("segment", &segment.bytes).unwrap();
+    let costs = [true, false].map(|forward| {
+        let before = flaky.requests();
+        let tail = Some(segment.tail().into());
+        let read = ReadOptions { readahead: 256 << 10, ..ReadOptions::default() };
+        let reader = SegmentReader::open_with(store.clone(), "segment", segment.properties.bytes, tail, read);
+        let mut cursor = reader.unwrap().cursor();
+        let mut more = if forward { cursor.first() } else { cursor.last() }.unwrap();
+        let mut seen = 0;
+        while more {
+            seen += 1;
+            more = if forward { cursor.next() } else { cursor.prev() }.unwrap();
+        }
+        assert_eq!(seen, 60_000);
+        flaky.requests() - before
+    });
+    let windows = (segment.bytes.len() as u64).div_ceil(240 << 10) + 5;
+    assert!(costs.iter().all(|&cost| cost <= windows), "{costs:?} requests, {windows} windows");
+    assert!(flaky.most_at_once() >= 2, "two windows at a time");
+    // What was expected and can't be had is asked for again, and the scan goes on.
+    flaky.fail_every(3, Fault::CutShort);
+    let reader =
+        SegmentReader::open(store, "segment", segment.properties.bytes, ReadOptions::default()).unwrap();
+    let mut cursor = reader.cursor();
+    let mut seen = u32::from(cursor.first().unwrap());
+    while cursor.next().unwrap() {
+        seen += 1;
+    }
+    assert_eq!(seen, 60_000);
 }

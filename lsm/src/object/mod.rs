@@ -6,8 +6,10 @@
 //! ```
 //!
 //! The trait is synchronous and the store is not. A thread of its own runs the requests, so that a caller never runs a runtime inside
-//! somebody else's. `client` makes requests and repeats them, `retry` says when, `near` is for callers who must not wait, `url` opens by address.
+//! somebody else's. `client` makes requests and repeats them, `retry` says when, `ahead` has the next window of a
+//! scan under way, `near` is for callers who must not wait, `url` opens by address.
 
+mod ahead;
 mod client;
 mod near;
 mod retry;
@@ -28,6 +30,7 @@ pub use retry::Retries;
 pub use url::{Credentials, segments_at};
 
 use crate::store::{SegmentStore, Wanted, validate_name};
+use ahead::Ahead;
 use client::Client;
 use near::Near;
 use worker::Worker;
@@ -50,6 +53,8 @@ pub struct ObjectOptions {
     pub part_bytes: usize,
     /// What [`ObjectSegmentStore::waiting`] keeps of what it fetched, in bytes (default 64 MiB).
     pub near_bytes: u64,
+    /// What is fetched ahead of scans before anybody waits for it, in bytes (default 16 MiB): two windows of the longest sort.
+    pub ahead_bytes: u64,
     /// Who asks, for [`segments_at`].
     pub credentials: Credentials,
     /// Where the jitter of waiting times comes from.
@@ -68,6 +73,7 @@ impl ObjectOptions {
             multipart_bytes: 128 << 20,
             part_bytes: 16 << 20,
             near_bytes: 64 << 20,
+            ahead_bytes: 16 << 20,
             credentials: Credentials::Environment,
             env,
         }
@@ -80,6 +86,7 @@ pub struct ObjectSegmentStore {
     worker: Worker,
     /// Where reads do not wait.
     near: Option<Near>,
+    ahead: Ahead,
 }
 
 impl ObjectSegmentStore {
@@ -88,8 +95,9 @@ impl ObjectSegmentStore {
     pub fn new(store: Arc<dyn ObjectStore>, prefix: &str, options: ObjectOptions) -> Result<Self> {
         let base = Path::parse(prefix)
             .map_err(|error| Error::invalid(format!("{prefix:?} is no path in a bucket: {error}")))?;
+        let ahead = Ahead::new(options.ahead_bytes);
         let client = Arc::new(Client::new(store, base, options));
-        Ok(ObjectSegmentStore { client, worker: Worker::start()?, near: None })
+        Ok(ObjectSegmentStore { client, worker: Worker::start()?, near: None, ahead })
     }
 
     /// A store whose reads never wait: they answer `WouldBlock` until [`ObjectSegmentStore::fetch`] has brought near what is wanted. Its
@@ -132,6 +140,9 @@ impl SegmentStore for ObjectSegmentStore {
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        if let Some(bytes) = self.ahead.take(name, &range) {
+            return Ok(bytes.into());
+        }
         let mut parts = self.get_ranges(name, std::slice::from_ref(&range))?;
         Ok(parts.pop().unwrap_or_default())
     }
@@ -143,6 +154,21 @@ impl SegmentStore for ObjectSegmentStore {
         }
         let (client, name, ranges) = (self.client.clone(), name.to_string(), ranges.to_vec());
         self.worker.run(async move { client.get_ranges(&name, &ranges).await })
+    }
+
+    fn prefetch(&self, name: &str, range: Range<u64>) {
+        // Who never waits fetches what is wanted, and nothing else.
+        if self.near.is_some() || validate_name(name).is_err() {
+            return;
+        }
+        let Some(arrived) = self.ahead.expect(name, &range) else { return };
+        let (client, name) = (self.client.clone(), name.to_string());
+        let fetched = async move {
+            let mut parts = client.get_all(vec![(name, range)]).await;
+            drop(arrived.send(parts.pop().unwrap_or_else(|| Ok(Bytes::new()))));
+        };
+        // Where the thread has stopped, the read says so.
+        drop(self.worker.spawn(Box::pin(fetched)));
     }
 
     fn delete(&self, names: &[&str]) -> Result<()> {

@@ -8,7 +8,7 @@ use std::thread::{Builder, JoinHandle};
 use dosql_base::{Code, Error, ErrorKind, Result};
 use tokio::sync::{mpsc, oneshot};
 
-type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(super) type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// A thread with a runtime of its own. When it is dropped, what is under way is given up: it may or may not take effect.
 #[derive(Debug)]
@@ -37,7 +37,8 @@ impl Worker {
         Ok(Worker { jobs: Some(jobs), thread: Some(thread.map_err(|error| failed(&error))?) })
     }
 
-    fn spawn(&self, job: Job) -> Result<()> {
+    /// Runs something that nobody waits for.
+    pub(super) fn spawn(&self, job: Job) -> Result<()> {
         let sent = self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
         if sent { Ok(()) } else { Err(cut_off()) }
     }
