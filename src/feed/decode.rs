@@ -100,7 +100,13 @@ impl Decoder {
             Err(_) => Value::Null,
         });
         let key = key.collect();
-        let visible = |row: Vec<Value>| shown.positions.iter().map(|&at| row[at].clone()).collect::<Vec<_>>();
+        let visible = |mut row: Vec<Value>| {
+            if shown.is_whole() {
+                row.truncate(shown.positions.len());
+                return row;
+            }
+            shown.positions.iter().map(|&at| row[at].clone()).collect::<Vec<_>>()
+        };
         let (before, after) = (before.map(visible), after.map(visible));
         let mut changed = Vec::new();
         if let (Some(before), Some(after)) = (&before, &after) {

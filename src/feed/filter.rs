@@ -136,6 +136,13 @@ pub(crate) struct Shown {
     pub(crate) condition: Option<RowPredicate>,
 }
 
+impl Shown {
+    /// Whether all columns of the source are shown, in their order.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.positions.len() == self.source.columns.len() && self.positions.is_sorted()
+    }
+}
+
 /// Stands for a value that is not shown.
 pub(crate) struct Hidden;
 

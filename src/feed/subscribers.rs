@@ -1,18 +1,24 @@
 //! Who waits for commits, and how far back the log is kept for those who read it.
 //!
-//! A commit that nobody waits for pays one load. A subscriber that falls behind by more than [`KEPT`] bytes of log loses its
+//! A commit that nobody waits for pays one load. Who has had something new just now does not count as waiting yet: it looks again after
+//! [`NAP`], a few times, so that commits that follow each other need not wake anybody. A subscriber that falls behind by more than [`KEPT`] bytes of log loses its
 //! place in it, and goes on from history: it never keeps the log from being recycled for longer.
 
 use std::sync::{Arc, Weak};
 use std::task::Waker;
 use std::time::Duration;
 
+use dosql_base::mutant::weakened;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering, fence};
 use dosql_base::sync::{Condvar, Mutex};
 use dosql_wal::LogPosition;
 
 /// Bytes of log in front of the last checkpoint that are kept for subscribers.
 pub(crate) const KEPT: u64 = 64 << 20;
+
+/// How long a subscriber sleeps before it looks for itself, and how often before it waits to be woken.
+const NAP: Duration = Duration::from_micros(200);
+const NAPS: u32 = if cfg!(loom) { 0 } else { 10 };
 
 /// All subscribers of a database.
 #[derive(Default)]
@@ -82,12 +88,32 @@ impl Subscribers {
     }
 
     /// Waits until `ready`, which commits change, or until it was told of something; false where neither came within `patience`.
-    pub(crate) fn wait(&self, ready: impl FnOnce() -> bool, patience: Option<Duration>) -> bool {
+    pub(crate) fn wait(&self, ready: impl Fn() -> bool, patience: Option<Duration>) -> bool {
+        let mut patience = patience;
+        for _ in 0..NAPS {
+            if ready() {
+                return true;
+            }
+            let nap = patience.map_or(NAP, |patience| patience.min(NAP));
+            if nap.is_zero() {
+                return false;
+            }
+            patience = patience.map(|patience| patience - nap);
+            let mut state = self.state.lock();
+            self.told.wait_for(&mut state, nap);
+        }
+        self.wait_to_be_told(ready, patience)
+    }
+
+    /// As [`Subscribers::wait`], counted among those whom a commit has to wake.
+    fn wait_to_be_told(&self, ready: impl Fn() -> bool, patience: Option<Duration>) -> bool {
+        let early = weakened("subscriber-counted-late") && ready();
         self.waiting.fetch_add(1, Ordering::SeqCst);
         // Against the one in `tell`: either that sees who waits, or this sees what is new.
-        fence(Ordering::SeqCst);
+        meet();
         let mut state = self.state.lock();
         let mut told = true;
+        let ready = || if weakened("subscriber-counted-late") { early } else { ready() };
         if !ready() {
             match patience {
                 None => self.told.wait(&mut state),
@@ -100,20 +126,25 @@ impl Subscribers {
     }
 
     /// Notes whom to wake when there is something new. True where `ready` says that there is already.
-    pub(crate) fn note(&self, waker: &Waker, ready: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn note(&self, waker: &Waker, ready: impl Fn() -> bool) -> bool {
+        let early = weakened("subscriber-noted-late") && ready();
         let mut state = self.state.lock();
         if !state.wakers.iter().any(|known| known.will_wake(waker)) {
             state.wakers.push(waker.clone());
             self.waiting.fetch_add(1, Ordering::SeqCst);
         }
-        fence(Ordering::SeqCst);
-        ready()
+        meet();
+        if weakened("subscriber-noted-late") { early } else { ready() }
     }
 
     /// Tells everybody that there may be something new: commits that readers see, or the end.
     pub(crate) fn tell(&self) {
-        fence(Ordering::SeqCst);
+        meet();
         if self.waiting.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        if weakened("subscriber-told-unlocked") {
+            self.told.notify_all();
             return;
         }
         let wakers = {
@@ -124,6 +155,14 @@ impl Subscribers {
         };
         self.told.notify_all();
         wakers.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Between what one side says and what it looks at: of who waits and who tells, one sees the other.
+#[inline]
+fn meet() {
+    if !weakened("subscriber-unfenced") {
+        fence(Ordering::SeqCst);
     }
 }
 

@@ -24,6 +24,8 @@ mod pages;
 #[cfg(loom)]
 mod run;
 #[cfg(loom)]
+mod subscribers;
+#[cfg(loom)]
 mod turns;
 
 #[cfg(loom)]

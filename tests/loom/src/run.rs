@@ -16,8 +16,13 @@ pub struct Model {
     pub most_preemptions: usize,
 }
 
-const MODELS: &[&[Model]] =
-    &[crate::log::MODELS, crate::turns::MODELS, crate::pages::MODELS, crate::database::MODELS];
+const MODELS: &[&[Model]] = &[
+    crate::log::MODELS,
+    crate::turns::MODELS,
+    crate::subscribers::MODELS,
+    crate::pages::MODELS,
+    crate::database::MODELS,
+];
 
 fn models() -> impl Iterator<Item = &'static Model> {
     MODELS.iter().copied().flatten()
