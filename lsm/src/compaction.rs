@@ -14,6 +14,7 @@
 
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 
 use crate::merge::{MergeCursor, Versions};
@@ -207,13 +208,14 @@ impl Compaction {
         let Some(entry) = self.cursor.entry() else { return Ok(false) };
         let newest = self.last_key.as_deref() != Some(entry.key);
         // What a newer version of the key has ended.
-        let end = if newest { entry.end } else { entry.end.min(self.last_start) };
+        let known = newest || weakened("superseded-never-ends");
+        let end = if known { entry.end } else { entry.end.min(self.last_start) };
         let options = &self.options;
-        let hides_nothing =
-            options.contents == Contents::Live && options.bottom && entry.kind == Kind::Tombstone;
+        let bottom = options.bottom || weakened("tombstone-dropped-early");
+        let hides_nothing = options.contents == Contents::Live && bottom && entry.kind == Kind::Tombstone;
         let current = options.contents == Contents::Live && newest;
-        let kept =
-            !hides_nothing && (current || (entry.start < end && retain.keep(entry.key, entry.start, end)));
+        let wanted = || retain.keep(entry.key, entry.start, end) && !weakened("retained-version-dropped");
+        let kept = !hides_nothing && (current || (entry.start < end && wanted()));
         if kept {
             let building = if current { &mut self.live } else { &mut self.history };
             building.add(entry, end, options, &mut self.outputs, new_id)?;

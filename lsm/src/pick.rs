@@ -17,6 +17,7 @@
 //! and garbage adds its own share. docs/rfcs/0015-leveled-compaction-by-a-pure-choice.md has the numbers.
 
 use dosql_base::Timestamp;
+use dosql_base::mutant::weakened;
 
 use crate::properties::SegmentProperties;
 
@@ -260,11 +261,14 @@ impl<'a> State<'a> {
     fn depth(&self, segment: &SegmentMeta) -> u32 {
         let hull = Hull::of(segment);
         let older = |other: &&&SegmentMeta| other.id < segment.id && hull.overlaps(other);
-        if segment.level == 0 && self.level(0).iter().any(|other| older(&other)) {
+        let overtakes = segment.level == 0 && self.level(0).iter().any(|other| older(&other));
+        if overtakes && !weakened("older-segment-overtaken") {
             return 0;
         }
         let free = |level: &u32| self.overlapping(*level, hull).next().is_none();
-        (segment.level + 1..=BOTTOM_LEVEL).take_while(free).last().unwrap_or(segment.level)
+        let deepest = (segment.level + 1..=BOTTOM_LEVEL).take_while(free).last();
+        // A level that is to be empty would only hand it on.
+        deepest.filter(|&level| level >= self.highest).unwrap_or(segment.level)
     }
 
     fn movable(&self) -> Option<Job> {
@@ -300,7 +304,12 @@ impl<'a> State<'a> {
             level.iter().any(|other| other.id != segment.id && hull.overlaps(other))
                 || !self.nothing_below(0, hull)
         };
-        level.iter().filter(meets).map(|segment| segment.bytes).sum()
+        // A tombstone is garbage together with what it hides.
+        let weight = |segment: &&SegmentMeta| {
+            let doubled = u128::from(segment.bytes) * u128::from(segment.tombstones);
+            segment.bytes + u64::try_from(doubled / u128::from(segment.entries.max(1))).unwrap_or(0)
+        };
+        level.iter().filter(meets).map(weight).sum()
     }
 
     fn overfull(&self) -> Option<Job> {
@@ -368,7 +377,9 @@ impl<'a> State<'a> {
     fn merge(&self, mut inputs: Vec<&'a SegmentMeta>, level: u32) -> Job {
         let Some(mut hull) = hull_of(&inputs) else { return Job::Drop { segments: Vec::new() } };
         let added: Vec<&SegmentMeta> = self.overlapping(level, hull).collect();
-        inputs.extend(&added);
+        if !weakened("overlapped-segment-left-out") {
+            inputs.extend(&added);
+        }
         hull = added.iter().fold(hull, |hull, added| hull.with(Hull::of(added)));
         self.add_small_neighbours(&mut inputs, &mut hull, level);
         if let [segment] = inputs.as_slice()

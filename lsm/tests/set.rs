@@ -81,8 +81,11 @@ fn a_live_row_is_found_where_it_is_newest_with_one_read() {
 }
 
 fn newest(key: u64, until: u64) -> Option<u64> {
-    let starts =
-        [(40, key % 100 == 0), (30, key % 50 == 0), (20, (500..1_500).contains(&key) && key % 5 == 0)];
+    let starts = [
+        (40, key.is_multiple_of(100)),
+        (30, key.is_multiple_of(50)),
+        (20, (500..1_500).contains(&key) && key.is_multiple_of(5)),
+    ];
     let bottom = if key < 1_000 { 10 } else { 11 };
     starts.into_iter().find(|&(start, held)| held && start <= until).map(|(start, _)| start).or(Some(bottom))
 }

@@ -352,4 +352,34 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a refusal because the name is taken counts as success",
         &["segment-names"],
     ),
+    mutant(
+        "superseded-never-ends",
+        "lsm/src/compaction.rs",
+        "a superseded version lives on in history",
+        &["segment-merges"],
+    ),
+    mutant(
+        "tombstone-dropped-early",
+        "lsm/src/compaction.rs",
+        "a tombstone goes while what it hides stays",
+        &["segment-merges"],
+    ),
+    mutant(
+        "retained-version-dropped",
+        "lsm/src/compaction.rs",
+        "a merge drops what somebody may ask for",
+        &["segment-merges"],
+    ),
+    mutant(
+        "older-segment-overtaken",
+        "lsm/src/pick.rs",
+        "a segment moves below an older one",
+        &["segment-merges"],
+    ),
+    mutant(
+        "overlapped-segment-left-out",
+        "lsm/src/pick.rs",
+        "a merge leaves out what it overlaps in its level",
+        &["segment-merges"],
+    ),
 ];

@@ -2,6 +2,7 @@
 //! segment store.
 
 mod damage;
+mod merging;
 mod openers;
 mod segments;
 mod waiting;
@@ -24,6 +25,7 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { name: "two-openers", run: openers::two_openers },
     Probe { name: "segments", run: segments::segments },
     Probe { name: "segment-names", run: segments::names },
+    Probe { name: "segment-merges", run: merging::merges },
     Probe { name: "checkpoint-waits", run: waiting::checkpoint_waits },
 ];
 
