@@ -9,7 +9,9 @@
 //! SegmentReader  <--ranges-- SegmentStore::read     may answer WouldBlock; `wanted` says what to fetch
 //!   get(key, at)             at most one data block
 //!   cursor()                 forwards and backwards
+//!   load(keys, at)           what many look-ups will read, at once
 //! MergeCursor                 many segments as one
+//! SegmentSet                  which segments to ask for a key or a range
 //! pick(segments, policy)      what to merge next: a pure function
 //! Compaction                  carries it out, in steps
 //! ```
@@ -29,6 +31,7 @@
 //! little-endian. Each part says its own layout: `frame` (checksum and compression), `block` (sorted entries), `version`
 //! (what a data entry holds), `index`, `bloom`, `properties`, `footer`.
 
+mod batch;
 mod block;
 mod block_cursor;
 mod blocking;

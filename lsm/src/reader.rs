@@ -168,10 +168,19 @@ impl SegmentReader {
     /// The version of `key` that lived at `at`, if this segment has it: the one with `start <= at < end`. A current version
     /// lives until `Timestamp::MAX`, exclusive: `Timestamp::MAX.previous()` asks for it.
     pub fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Found>> {
-        self.get_inner(key, at).map_err(|error| annotate(error, self.name()))
+        let hash = hash64(key);
+        let found = self.probe(key, at, |block| self.get_in_block(block, key, hash, at));
+        let found = found.map_err(|error| annotate(error, self.name()))?;
+        Ok(found.flatten().filter(|found| at < found.end))
     }
 
-    fn get_inner(&self, key: &[u8], at: Timestamp) -> Result<Option<Found>> {
+    /// Visits the data blocks that may hold the version of `key` that lived at `at`, until a visit brings something.
+    pub(crate) fn probe<T>(
+        &self,
+        key: &[u8],
+        at: Timestamp,
+        mut visit: impl FnMut(Handle) -> Result<Option<T>>,
+    ) -> Result<Option<T>> {
         if at < self.properties.min_start || at >= self.properties.max_end {
             return Ok(None);
         }
@@ -199,9 +208,9 @@ impl SegmentReader {
                 }
                 // A block of versions that all came later has none that lived then.
                 if info.span.min_start <= at
-                    && let Some(answer) = self.get_in_block(info.handle, key, hash, at)?
+                    && let Some(answer) = visit(info.handle)?
                 {
-                    return Ok(answer.filter(|found| at < found.end));
+                    return Ok(Some(answer));
                 }
                 if partition.key() != key {
                     return Ok(None);
@@ -323,6 +332,21 @@ impl Source {
         let range = offset..offset + length;
         let bytes = self.store.read(&self.name, range.clone())?;
         if bytes.len() as u64 == length { Ok(bytes) } else { Err(too_few(bytes.len(), range)) }
+    }
+
+    /// The bytes of these ranges.
+    pub(crate) fn read_ranges(&self, ranges: &[std::ops::Range<u64>]) -> Result<Vec<Vec<u8>>> {
+        if ranges.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parts = self.store.get_ranges(&self.name, ranges)?;
+        let wrong =
+            ranges.iter().zip(&parts).find(|(range, part)| part.len() as u64 != range.end - range.start);
+        match wrong {
+            Some((range, part)) => Err(too_few(part.len(), range.clone())),
+            None if parts.len() == ranges.len() => Ok(parts),
+            None => Err(Error::corrupt("storage answered fewer ranges than it was asked for", "ranged read")),
+        }
     }
 
     /// A range that will be read soon.
