@@ -3,7 +3,8 @@
 //! ```text
 //! checkpoint     so that what is copied lies in the store and need not stay in memory
 //! view           pins the moment: later commits take pages of other numbers
-//! fill           the tree of current rows, one history run of all that is kept, the system rows: page after page
+//! fill           the tree of current rows, one history run of all that is kept and lies in pages, the system rows: page after page; and
+//!                segments, object after object, under names of the copy's own
 //! last batch     makes the copy a database; until then its meta, and in a directory a file too, says that it is not finished
 //! verify         the copy is opened for reading, and all of it is read
 //! ```
@@ -23,10 +24,13 @@ use crate::engine::Engine;
 use crate::history::cursor::{MemtableCursor, RunCursor, Until, Versions};
 use crate::history::kept::Kept;
 use crate::history::run::{Into, write_run};
-use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Run, TagRow};
+use crate::manifest::{BranchRow, MAIN_BRANCH, Meta, Place, Run, TagRow};
 use crate::options::Options;
 use crate::retention::Floor;
 use crate::storage::Storage;
+use crate::tier::Tier;
+use crate::tier::live::LiveSegment;
+use crate::tier::segment::Segment;
 use crate::trace::span;
 use crate::view::View;
 
@@ -75,16 +79,24 @@ fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Resu
         // As where a database is made: one whose log is gone can be told from a new one.
         target.log.reserve(LogPosition::new(1))?;
     }
+    let mut database = [0; 16];
+    engine.env.random(&mut database);
+    let tier = Tier::new(Arc::clone(&target.segments), database, 0, engine.env.clone());
     let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for (row, view) in views {
         let root = copy_rows(view, &mut fresh)?;
         let kept = engine.kept(view, pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)), None);
-        let run = copy_history(view, &mut fresh, &kept)?;
+        let cold = copy_segments(view, &tier, &mut fresh)?;
+        let number = cold.runs.last().map_or(0, |run| run.number + 1);
+        let run = copy_history(view, &mut fresh, &kept, number)?;
         let floor = view.floor.max(kept.horizon.min(view.timestamp));
         let row = BranchRow { root, head: view.timestamp, floor, ..row.clone() };
         rows.insert(BranchRow::key(view.branch), row.encode());
-        if let Some(run) = run {
+        for run in cold.runs.into_iter().chain(run) {
             rows.insert(Run::key(view.branch, run.number), run.encode());
+        }
+        for live in cold.live {
+            rows.insert(LiveSegment::key(view.branch, live.number), live.encode());
         }
         if view.branch == MAIN_BRANCH {
             let retention = view.retention.lowered(|space| kept.dropped(space), floor);
@@ -100,8 +112,6 @@ fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Resu
         loader.push(key, at, row)?;
     }
     let system = loader.finish()?;
-    let mut database = [0; 16];
-    engine.env.random(&mut database);
     let chain = checksum(0, &database);
     let meta = Meta { database, checkpoint: at, log: LogPosition::ZERO, chain, generation: 0, system };
     fresh.finish(&meta.encode())
@@ -127,10 +137,30 @@ fn copy_rows(view: &View, fresh: &mut Fresh) -> Result<Root> {
     Ok(root)
 }
 
-/// All that anybody may still ask for, as one run.
-fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Run>> {
+/// What of a branch lies in segments.
+struct Cold {
+    live: Vec<LiveSegment>,
+    runs: Vec<Run>,
+}
+
+/// Copies the segments of a branch as they are.
+fn copy_segments(view: &View, tier: &Arc<Tier>, fresh: &mut Fresh) -> Result<Cold> {
+    let mut copy = |segment: &Arc<Segment>| segment.copy(&view.pages, tier, fresh).map(Arc::new);
+    let mut cold = Cold { live: Vec::new(), runs: Vec::new() };
+    for live in view.beneath.iter().flat_map(|beneath| beneath.own.segments()) {
+        cold.live.push(LiveSegment { segment: copy(&live.segment)?, ..live.clone() });
+    }
+    for run in view.history.runs.iter().filter(|run| !run.segments().is_empty()) {
+        let segments = run.segments().iter().map(&mut copy).collect::<Result<Arc<[_]>>>()?;
+        cold.runs.push(Run { place: Place::Segments(segments), ..run.clone() });
+    }
+    Ok(cold)
+}
+
+/// All that lies in pages or memory and that anybody may still ask for, as one run.
+fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept, number: u64) -> Result<Option<Run>> {
     let mut sources: Vec<Box<dyn Versions>> = Vec::new();
-    for run in view.history.runs.iter() {
+    for run in view.history.runs.iter().filter(|run| run.segments().is_empty()) {
         sources.push(Box::new(RunCursor::new(run, &view.pages)));
     }
     for memtable in view.history.memtables() {
@@ -138,7 +168,7 @@ fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept) -> Result<Option<Ru
         let cursor = MemtableCursor::new(Arc::clone(memtable));
         sources.push(Box::new(Until::new(cursor, view.timestamp)));
     }
-    Ok(write_run(fresh, Into::Pages, sources, kept, 0)?.map(|(run, _)| run))
+    Ok(write_run(fresh, Into::Pages, sources, kept, number)?.map(|(run, _)| run))
 }
 
 /// Opens the copy and reads all of it.

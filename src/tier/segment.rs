@@ -12,7 +12,7 @@ use std::sync::Arc;
 use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::{PageMaker, PageSnapshot, Root};
-use dosql_lsm::{Kind, SegmentReader, SegmentWriter, WriteOptions, put_idempotent};
+use dosql_lsm::{Kind, SegmentReader, SegmentStore, SegmentWriter, WriteOptions, put_idempotent};
 
 use super::Tier;
 
@@ -107,6 +107,22 @@ impl Segment {
     /// Whether somebody else holds it, a reader's view for one.
     pub(crate) fn is_held_elsewhere(&self) -> bool {
         Arc::strong_count(&self.held) > 1
+    }
+
+    /// Stores a copy of it for another database, with its tail in pages of `maker`.
+    pub(crate) fn copy<M: PageMaker>(
+        &self,
+        pages: &PageSnapshot,
+        to: &Arc<Tier>,
+        maker: &mut M,
+    ) -> Result<Segment> {
+        let bytes = self.tier.store.read(&self.name, 0..self.bytes)?;
+        let (_, name) = to.new_name();
+        put_idempotent(&*to.store, &name, &bytes)?;
+        let mut loader = maker.bulk();
+        loader.push(&[], self.max_start, &self.read_tail(pages)?)?;
+        let tail = loader.finish()?;
+        Ok(Segment { tier: Arc::clone(to), held: Arc::default(), name, ..self.with_tail(tail) })
     }
 
     /// The same with its tail in another place.
