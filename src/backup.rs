@@ -30,6 +30,7 @@ use crate::retention::Floor;
 use crate::storage::Storage;
 use crate::tier::Tier;
 use crate::tier::live::LiveSegment;
+use crate::tier::publish::Published;
 use crate::tier::segment::Segment;
 use crate::trace::span;
 use crate::view::View;
@@ -44,12 +45,36 @@ pub(crate) fn backup(engine: &Engine, target: &Storage) -> Result<Timestamp> {
     engine.checkpoint()?;
     let views = engine.visible_views();
     let at = views.iter().map(|(_, view)| view.timestamp).max().unwrap_or(Timestamp::ZERO);
-    fill(engine, at, &views, target)?;
+    fill(engine, at, &views, target, &Identity::new(engine, target))?;
     verify(engine, &views, target)?;
     Ok(at)
 }
 
-fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
+/// As which database a copy goes on.
+pub(crate) enum Identity {
+    /// As another, with segments of its own.
+    New(Arc<Tier>, [u8; 16]),
+    /// As the same, on the same segments; further published points count on from this one.
+    Same(u64),
+}
+
+impl Identity {
+    pub(crate) fn new(engine: &Engine, target: &Storage) -> Identity {
+        let mut database = [0; 16];
+        engine.env.random(&mut database);
+        Identity::New(Tier::new(Arc::clone(&target.segments), database, 0, engine.env.clone()), database)
+    }
+
+    fn segment(&self, view: &View, segment: &Arc<Segment>, fresh: &mut Fresh) -> Result<Arc<Segment>> {
+        match self {
+            Identity::New(tier, _) => segment.copy(&view.pages, tier, fresh),
+            Identity::Same(_) => segment.share(&view.pages, fresh),
+        }
+        .map(Arc::new)
+    }
+}
+
+pub(crate) fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
     engine.check_usable()?;
     let (ours, theirs) = (engine.pages.page_size(), target.pages.page_size());
     if ours != theirs {
@@ -71,22 +96,26 @@ fn check_fits(engine: &Engine, target: &Storage) -> Result<()> {
     Ok(())
 }
 
-type Views = [(BranchRow, Arc<View>)];
+pub(crate) type Views = [(BranchRow, Arc<View>)];
 
-fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Result<()> {
+/// Fills stores with what is seen in `views`.
+pub(crate) fn fill(
+    engine: &Engine,
+    at: Timestamp,
+    views: &Views,
+    target: &Storage,
+    identity: &Identity,
+) -> Result<()> {
     let mut fresh = Fresh::begin(Arc::clone(&target.pages), at)?;
     if target.log.caps().keeps_room {
         // As where a database is made: one whose log is gone can be told from a new one.
         target.log.reserve(LogPosition::new(1))?;
     }
-    let mut database = [0; 16];
-    engine.env.random(&mut database);
-    let tier = Tier::new(Arc::clone(&target.segments), database, 0, engine.env.clone());
     let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for (row, view) in views {
         let root = copy_rows(view, &mut fresh)?;
         let kept = engine.kept(view, pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)), None);
-        let cold = copy_segments(view, &tier, &mut fresh)?;
+        let cold = copy_segments(view, identity, &mut fresh)?;
         let number = cold.runs.last().map_or(0, |run| run.number + 1);
         let run = copy_history(view, &mut fresh, &kept, number)?;
         let floor = view.floor.max(kept.horizon.min(view.timestamp));
@@ -107,13 +136,20 @@ fn fill(engine: &Engine, at: Timestamp, views: &Views, target: &Storage) -> Resu
             rows.insert(TagRow::key(&tag.name), row.encode());
         }
     }
+    if let Identity::Same(number) = identity {
+        rows.insert(Published::key(*number), Published::default().encode());
+    }
     let mut loader = fresh.bulk();
     for (key, row) in &rows {
         loader.push(key, at, row)?;
     }
     let system = loader.finish()?;
+    let (database, generation) = match identity {
+        Identity::New(_, database) => (*database, 0),
+        Identity::Same(_) => (engine.database, engine.log.generation()),
+    };
     let chain = checksum(0, &database);
-    let meta = Meta { database, checkpoint: at, log: LogPosition::ZERO, chain, generation: 0, system };
+    let meta = Meta { database, checkpoint: at, log: LogPosition::ZERO, chain, generation, system };
     fresh.finish(&meta.encode())
 }
 
@@ -143,9 +179,9 @@ struct Cold {
     runs: Vec<Run>,
 }
 
-/// Copies the segments of a branch as they are.
-fn copy_segments(view: &View, tier: &Arc<Tier>, fresh: &mut Fresh) -> Result<Cold> {
-    let mut copy = |segment: &Arc<Segment>| segment.copy(&view.pages, tier, fresh).map(Arc::new);
+/// Copies the segments of a branch as they are, or shares them.
+fn copy_segments(view: &View, identity: &Identity, fresh: &mut Fresh) -> Result<Cold> {
+    let mut copy = |segment: &Arc<Segment>| identity.segment(view, segment, fresh);
     let mut cold = Cold { live: Vec::new(), runs: Vec::new() };
     for live in view.beneath.iter().flat_map(|beneath| beneath.own.segments()) {
         cold.live.push(LiveSegment { segment: copy(&live.segment)?, ..live.clone() });
@@ -172,7 +208,7 @@ fn copy_history(view: &View, fresh: &mut Fresh, kept: &Kept, number: u64) -> Res
 }
 
 /// Opens the copy and reads all of it.
-fn verify(engine: &Engine, views: &Views, target: &Storage) -> Result<()> {
+pub(crate) fn verify(engine: &Engine, views: &Views, target: &Storage) -> Result<()> {
     let options = Options {
         read_only: true,
         cache_bytes: CACHE,

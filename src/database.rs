@@ -1,9 +1,11 @@
 //! The handle of an open database.
 
 use std::fmt;
+use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
+use dosql_lsm::SegmentStore;
 use dosql_sql::catalog::schema::SpaceId;
 
 use crate::backup;
@@ -19,6 +21,7 @@ use crate::stats::Stats;
 use crate::storage::Storage;
 use crate::tags::{self, Tag};
 use crate::tier::budget::{Budget, Progress};
+use crate::tier::publish::{self, PublishedPoint};
 use crate::tier::report::{SegmentInfo, StoragePart};
 use crate::transaction::{Begin, Transaction};
 use crate::verify::{self, Report};
@@ -280,6 +283,51 @@ impl Database {
     /// Fails where the pages above the leaves can't be read.
     pub fn storage(&self) -> Result<Vec<StoragePart>> {
         self.0.storage_parts()
+    }
+
+    /// Publishes what readers see now: the segment store alone is enough then to read it elsewhere ([`Database::attach`]) or to rebuild a lost
+    /// database ([`Database::restore`]). Returns the moment. Writes all that lies in pages; segments are named, and stay as long as the
+    /// point is kept: for [`Options::retention`], and the last one in any case.
+    ///
+    /// Fails with `Fenced` where another owner of the same segments has published since; or as the stores do.
+    pub fn publish(&self) -> Result<Timestamp> {
+        self.0.publish()
+    }
+
+    /// The points at which databases were published to a segment store, in order; of one of them, if its id is given.
+    ///
+    /// Fails as the store does, and for a damaged manifest.
+    pub fn published(
+        segments: &Arc<dyn SegmentStore>,
+        database: Option<[u8; 16]>,
+    ) -> Result<Vec<PublishedPoint>> {
+        publish::list(segments, database)
+    }
+
+    /// Opens the last published point at or before `at` for reading, from the segment store alone. What was committed since is not in it.
+    ///
+    /// Fails with `InvalidInput` where there is none, or where several databases are published there and none is named; or as the store does.
+    pub fn attach(
+        segments: Arc<dyn SegmentStore>,
+        database: Option<[u8; 16]>,
+        at: Option<Timestamp>,
+        options: Options,
+    ) -> Result<Self> {
+        publish::attach(segments, database, at, options).map(|(database, _)| database)
+    }
+
+    /// Fills empty stores with the last published point at or before `at`, and reads it all to check it. Where `target` shares the very segment store it
+    /// goes on as the same database; else segments are copied, and it is another.
+    ///
+    /// Fails as [`Database::attach`], and with `InvalidInput` where `target` holds something or has other pages.
+    pub fn restore(
+        segments: Arc<dyn SegmentStore>,
+        database: Option<[u8; 16]>,
+        at: Option<Timestamp>,
+        target: &Storage,
+        options: Options,
+    ) -> Result<PublishedPoint> {
+        publish::restore(segments, database, at, target, options)
     }
 
     /// The names of objects in the segment store that belong to this database, and that nothing needs: a crash left them. Asks the store

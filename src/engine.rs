@@ -3,6 +3,7 @@
 //! ```text
 //! turn*          who may write: held by a write transaction from its begin, by an optimistic one only while it commits
 //! record*        the record of the commit under way, by whoever has the turn
+//! publishing     who publishes
 //! merging        who merges runs of history, or keeps others from it
 //! checkpointing  who makes a checkpoint: held from its first step to its last
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
@@ -14,7 +15,7 @@
 //! *: one for each branch (crate::branch)
 //! ```
 //!
-//! Always taken in this order: turn, sweep, merging, record or checkpointing, committer, tip, then any one of window, pending, visible, or the locks of
+//! Always taken in this order: turn, sweep, publishing, merging, record or checkpointing, committer, tip, then any one of window, pending, visible, or the locks of
 //! the layers below. Nobody holds two of a kind. A reader takes `visible` alone, for the time of copying a pointer; no I/O happens under it.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -49,6 +50,7 @@ use crate::storage::Lock;
 use crate::tags::Tags;
 use crate::tier::Tier;
 use crate::tier::objects::Exit;
+use crate::tier::publish::AllPublished;
 use crate::turn::TurnGuard;
 use crate::view::{ReadAt, View};
 
@@ -64,6 +66,10 @@ pub(crate) struct Engine {
     pub(crate) tier: Arc<Tier>,
     /// Segments on their way out of it.
     pub(crate) exit: Exit,
+    /// Held by who publishes.
+    pub(crate) publishing: Mutex<()>,
+    /// The points that were published; changed under the committer only.
+    pub(crate) published: Mutex<AllPublished>,
     /// The branch that every database has.
     pub(crate) main: Arc<Branch>,
     /// The branches that can be used, by their names in small letters.

@@ -117,6 +117,7 @@ pub use system_env::system_env;
 pub use tags::Tag;
 pub use tier::budget::{Budget, Progress};
 pub use tier::metered::SegmentStats;
+pub use tier::publish::PublishedPoint;
 pub use tier::report::{SegmentInfo, StoragePart};
 pub use transaction::{Begin, Transaction};
 

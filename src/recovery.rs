@@ -32,6 +32,7 @@ use crate::storage::Storage;
 use crate::tags::{self, Tags};
 use crate::tier::live::{Live, LiveSegment};
 use crate::tier::objects::Exit;
+use crate::tier::publish::Published;
 use crate::tier::{self, Tier};
 use crate::timed_log::TimedLog;
 use crate::trace::span;
@@ -76,6 +77,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     let last = replayed.last;
     // What was replayed will be written by the next.
     let epoch = pages.writer().epoch() - 1;
+    let published = Published::load(&pages.latest(), replayed.system)?;
     let slots = slot::load(&pages.latest(), replayed.system)?;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
@@ -105,6 +107,8 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         log,
         tier,
         exit: Exit::default(),
+        publishing: Mutex::default(),
+        published: Mutex::new(published),
         main,
         branches: RwLock::new(named),
         checkpointing: Mutex::new(()),

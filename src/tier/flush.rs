@@ -141,7 +141,8 @@ impl Engine {
         });
         // What was not moved is not on its way any more.
         self.unmark(&chosen.branch);
-        moved.map(|()| chosen.bytes)
+        // What is left in the leaves of catalogs never moves.
+        Ok(if moved? > 0 { chosen.bytes } else { 0 })
     }
 
     /// From here on what is deleted in the ranges is remembered.
@@ -233,11 +234,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Takes the rows out of the tree that are what they were when the move began.
-    fn clear(&self, chosen: &Chosen, source: &Source) -> Result<()> {
+    /// Takes the rows out of the tree that are what they were when the move began; returns how many there were.
+    fn clear(&self, chosen: &Chosen, source: &Source) -> Result<u64> {
+        let mut moved = 0;
         let mut part: Vec<(Vec<u8>, Timestamp)> = Vec::with_capacity(AT_ONCE);
         source.walk(&chosen.ranges, &mut |row| {
             part.push((row.key().to_vec(), row.version()));
+            moved += 1;
             if part.len() < AT_ONCE {
                 return Ok(());
             }
@@ -245,7 +248,8 @@ impl Engine {
             part.clear();
             cleared
         })?;
-        self.clear_some(&chosen.branch, &part)
+        self.clear_some(&chosen.branch, &part)?;
+        Ok(moved)
     }
 
     fn clear_some(&self, branch: &Branch, rows: &[(Vec<u8>, Timestamp)]) -> Result<()> {

@@ -16,9 +16,11 @@
 pub(crate) mod budget;
 pub(crate) mod compact;
 pub(crate) mod flush;
+pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod metered;
 pub(crate) mod objects;
+pub(crate) mod publish;
 pub(crate) mod report;
 pub(crate) mod segment;
 pub(crate) mod versions;
@@ -62,6 +64,11 @@ struct Open {
     uses: u64,
 }
 
+/// What the names of all objects of a database begin with.
+pub(crate) fn prefix_of(database: &[u8; 16]) -> String {
+    database.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "-"
+}
+
 /// How the memory for pages is divided between pages and blocks of segments.
 pub(crate) fn divide(cache_bytes: usize, hot_budget: u64) -> (usize, usize) {
     if hot_budget == 0 {
@@ -79,7 +86,7 @@ impl Tier {
         budget: usize,
         env: Env,
     ) -> Arc<Tier> {
-        let prefix = database.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "-";
+        let prefix = prefix_of(&database);
         let blocks = Arc::new(BlockCache::new(budget / 2));
         Arc::new(Tier {
             store: Metered::new(store),

@@ -10,6 +10,7 @@ use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
 use dosql_lsm::SegmentStore;
 
+use super::publish::AllPublished;
 use super::segment::Segment;
 use crate::engine::Engine;
 
@@ -46,9 +47,11 @@ impl Leaving {
         self.fresh.iter().chain(&self.unnamed).chain(&self.free)
     }
 
-    /// Those that nobody needs any more.
-    fn take_free(&mut self) -> Vec<Arc<Segment>> {
-        let needless = |it: &mut Arc<Segment>| Arc::strong_count(it) == 1 && !it.is_held_elsewhere();
+    /// Those that nobody needs any more, no published point either.
+    fn take_free(&mut self, published: &AllPublished) -> Vec<Arc<Segment>> {
+        let named = |it: &Segment| published.values().any(|point| point.names().any(|name| *name == it.name));
+        let needless =
+            |it: &mut Arc<Segment>| Arc::strong_count(it) == 1 && !it.is_held_elsewhere() && !named(it);
         self.free.extract_if(.., needless).collect()
     }
 }
@@ -56,7 +59,11 @@ impl Leaving {
 impl Engine {
     /// Deletes the objects that nobody needs any more; returns how many.
     pub(crate) fn delete_unneeded(&self) -> Result<usize> {
-        let (gone, abandoned) = (self.exit.lock().take_free(), self.tier.take_abandoned());
+        let gone = {
+            let published = self.published.lock();
+            self.exit.lock().take_free(&published)
+        };
+        let abandoned = self.tier.take_abandoned();
         let names: Vec<&str> =
             gone.iter().map(|segment| &segment.name).chain(&abandoned).map(String::as_str).collect();
         if names.is_empty() {
@@ -87,6 +94,7 @@ impl Engine {
                 known.extend(tip.live.segments().iter().map(|it| it.segment.name.clone()));
             }
         }
+        known.extend(self.published.lock().values().flat_map(|point| point.names().cloned()));
         known.extend(self.exit.lock().all().map(|it| it.name.clone()));
         let orphan = |name: &String| {
             self.tier.is_from_before(name) && (!known.contains(name) || weakened("needed-object-collected"))

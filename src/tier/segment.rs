@@ -119,10 +119,16 @@ impl Segment {
         let bytes = self.tier.store.read(&self.name, 0..self.bytes)?;
         let (_, name) = to.new_name();
         put_idempotent(&*to.store, &name, &bytes)?;
+        let copy = self.share(pages, maker)?;
+        Ok(Segment { tier: Arc::clone(to), held: Arc::default(), name, ..copy })
+    }
+
+    /// The same with its tail in pages of `maker` too.
+    pub(crate) fn share<M: PageMaker>(&self, pages: &PageSnapshot, maker: &mut M) -> Result<Segment> {
         let mut loader = maker.bulk();
         loader.push(&[], self.max_start, &self.read_tail(pages)?)?;
         let tail = loader.finish()?;
-        Ok(Segment { tier: Arc::clone(to), held: Arc::default(), name, ..self.with_tail(tail) })
+        Ok(self.with_tail(tail))
     }
 
     /// The same with its tail in another place.
