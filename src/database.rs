@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result, Timestamp};
-use dosql_lsm::SegmentStore;
+use dosql_lsm::{SegmentStore, Wanted};
 use dosql_sql::catalog::schema::SpaceId;
 
 use crate::backup;
@@ -270,6 +270,13 @@ impl Database {
     pub fn maintain(&self, budget: impl Into<Budget>) -> Result<Progress> {
         self.0.check_usable()?;
         self.0.maintain(budget.into())
+    }
+
+    /// What reads wanted of the segment store and did not get since the last call: who was answered `WouldBlock` fetches that, and asks
+    /// again.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<Wanted> {
+        self.0.tier.store.wanted()
     }
 
     /// The segments of this database: what of it lies in the segment store.

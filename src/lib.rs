@@ -26,6 +26,7 @@
 //! ```
 
 mod arena;
+mod async_database;
 mod backup;
 mod branch;
 mod bytes;
@@ -90,6 +91,7 @@ pub mod stores {
     pub use dosql_wal::{FileLogStore, LogCaps, LogPosition, LogStats, LogStore, MemoryLogStore};
 }
 
+pub use async_database::{AsyncDatabase, Fetch};
 pub use branch::{BranchInfo, Merge, MergeConflict, MergeReport, NewBranch, OnConflict};
 pub use bytes::Bytes;
 pub use database::Database;
