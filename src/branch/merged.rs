@@ -26,11 +26,14 @@ const SMALL: u64 = 1024;
 const MOST_ENTRIES: usize = 1024;
 const MOST_BYTES: usize = 64 << 10;
 
+/// A key, and what it holds.
+type Entry = (Box<[u8]>, Option<Arc<[u8]>>);
+
 /// What several layers say, the uppermost of them that says anything of a key.
 #[derive(Default)]
 pub(crate) struct Merged {
     /// In the order of their keys; `None` says that the key was deleted.
-    entries: Vec<(Box<[u8]>, Option<Arc<[u8]>>)>,
+    entries: Vec<Entry>,
 }
 
 /// What is asked in turn.
@@ -144,7 +147,7 @@ impl MergedCursor {
         };
     }
 
-    fn entry(&self) -> Option<&(Box<[u8]>, Option<Arc<[u8]>>)> {
+    fn entry(&self) -> Option<&Entry> {
         let at = self.at.filter(|at| self.range.contains(at))?;
         self.merged.entries.get(at)
     }

@@ -17,7 +17,7 @@ use dosql_lsm::{SegmentStore, put_idempotent};
 use super::Tier;
 
 /// Bytes that are read at once, and how many of such pieces are kept.
-const PIECE: u64 = 256 << 10;
+const PIECE_BYTES: u64 = 256 << 10;
 const PIECES: usize = 16;
 /// The longest meta blob that a page store of files takes.
 const MAX_META: usize = 2048;
@@ -114,6 +114,9 @@ impl PageStore for ImageWriter {
     }
 }
 
+/// A piece of an object in memory: of this part, at this place.
+type Piece = ((usize, u64), Arc<[u8]>);
+
 /// Reads the pages of an image.
 pub(crate) struct ImagePages {
     store: Arc<dyn SegmentStore>,
@@ -121,7 +124,7 @@ pub(crate) struct ImagePages {
     parts: Vec<ImagePart>,
     meta: Vec<u8>,
     /// Pieces of objects that were read last, by part and place; the newest last.
-    near: Mutex<VecDeque<((usize, u64), Arc<[u8]>)>>,
+    near: Mutex<VecDeque<Piece>>,
 }
 
 impl ImagePages {
@@ -142,8 +145,8 @@ impl ImagePages {
             return Ok(known);
         }
         let ImagePart { name, count, .. } = &self.parts[part];
-        let (from, end) = (piece * PIECE, count * self.page_size as u64);
-        let bytes: Arc<[u8]> = self.store.read(name, from..end.min(from + PIECE))?.into();
+        let (from, end) = (piece * PIECE_BYTES, count * self.page_size as u64);
+        let bytes: Arc<[u8]> = self.store.read(name, from..end.min(from + PIECE_BYTES))?.into();
         let mut near = self.near.lock();
         if near.len() >= PIECES {
             near.pop_front();
@@ -166,8 +169,8 @@ impl PageStore for ImagePages {
             self.parts.get(at).filter(|part| id.get() - part.first < part.count).ok_or_else(missing)?;
         // A piece holds whole pages: both are powers of two.
         let offset = (id.get() - part.first) * self.page_size as u64;
-        let piece = self.piece(at, offset / PIECE)?;
-        let from = (offset % PIECE) as usize;
+        let piece = self.piece(at, offset / PIECE_BYTES)?;
+        let from = (offset % PIECE_BYTES) as usize;
         let page = piece.get(from..from + self.page_size).ok_or_else(missing)?;
         buf.copy_from_slice(page);
         Ok(())
