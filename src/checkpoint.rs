@@ -116,6 +116,7 @@ impl Engine {
             None if weakened("closed-without-checkpoint") => Ok(()),
             None => self
                 .make_checkpoint(Kind::OfChanges, None)
+                .and_then(|()| self.give_back_free_space())
                 .and_then(|()| self.log.seal())
                 .and_then(|()| self.log.shrink()),
         };

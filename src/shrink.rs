@@ -11,6 +11,7 @@
 //! A place is free two checkpoints after it was left, and when no reader needs it any more: a step frees what steps before it moved.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use dosql_base::{Result, Timestamp};
 use dosql_btree::{Misplaced, Root};
@@ -25,6 +26,8 @@ use crate::trace::span;
 const SLACK: (u64, u64) = (8, 16);
 /// Pages that are moved at a time while commits wait.
 const AT_ONCE: usize = 64;
+/// So many free pages are worth a checkpoint to get at their space.
+const WORTH_A_CHECKPOINT: u64 = 256;
 /// Steps that may go by without moving or cutting anything before it is given up, until something is committed or a reader ends.
 const FRUITLESS: u32 = 3;
 
@@ -62,6 +65,26 @@ impl Engine {
         let cut = after.pages_used + after.pages_free < before.pages_used + before.pages_free;
         sweep.fruitless = if moved > 0 || cut { 0 } else { sweep.fruitless + 1 };
         Ok(true)
+    }
+
+    /// At the end: lets the store give back the space of the pages that this process has left free, where it can without moving any. The
+    /// caller holds `checkpointing`.
+    pub(crate) fn give_back_free_space(&self) -> Result<()> {
+        let stats = self.pages.stats();
+        let little = (stats.pages_used / SLACK.0).max(WORTH_A_CHECKPOINT);
+        if self.counters.checkpoints.load(Ordering::Relaxed) == 0 || stats.pages_free <= little {
+            return Ok(());
+        }
+        let rest = stats.pages_free.saturating_sub(self.pages.writer().free_pages_now().0.len() as u64);
+        if rest > little {
+            // What the state before the last one needed is free after one more.
+            self.force_checkpoint()?;
+        }
+        let (mut free, _) = self.pages.writer().free_pages_now();
+        free.sort_unstable();
+        // The database is whole all the same.
+        let _ = self.pages.store().discard(&free);
+        Ok(())
     }
 
     /// Moves pages above `limit` down until about `most` were written; returns how many.

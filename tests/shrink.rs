@@ -222,3 +222,40 @@ fn a_fault_at_any_call_of_a_step_loses_nothing() {
         assert!(at > 10, "{at}");
     }
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_close_gives_back_the_space_of_free_pages_and_the_database_is_whole_after_it() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("db");
+    let options = Options { retention: 0, page_size: PAGE, ..Options::default() };
+    let open = || Database::open(Storage::directory_with(&path, &options).unwrap(), options.clone()).unwrap();
+    let (db, mut state) = (open(), State::new());
+    for round in 0..4 {
+        put(&db, &mut state, 0..12_000, round);
+        db.checkpoint().unwrap();
+    }
+    delete(&db, &mut state, (0..12_000).filter(|key| key % 1_000 < 700));
+    db.checkpoint().unwrap();
+    let used = db.stats().pages.pages_used * PAGE as u64;
+    let taken = || std::fs::metadata(path.join("pages")).unwrap().blocks() * 512;
+    let before = taken();
+    db.close().unwrap();
+    assert!(
+        before > 2 * used && taken() < used + used / 4,
+        "{before} before, {} after, {used} used",
+        taken()
+    );
+    drop(db);
+    let db = open();
+    assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+    assert_eq!(found(&db, db.now()), state);
+    // What was given back is used again.
+    put(&db, &mut state, 0..12_000, 9);
+    db.close().unwrap();
+    drop(db);
+    let db = open();
+    assert_eq!(found(&db, db.now()), state);
+    assert!(db.verify().unwrap().is_sound());
+}

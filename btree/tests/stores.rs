@@ -110,3 +110,35 @@ fn a_failed_sync_closes_the_store() {
         assert_eq!(store.read(PageId::new(1), &mut [0; 4096]).unwrap_err().kind(), ErrorKind::Closed);
     }
 }
+
+#[test]
+fn space_of_pages_that_are_free_is_given_back_and_no_crash_costs_another_page() {
+    let (file, ids) =
+        (CrashFile::new(), |range: std::ops::Range<u64>| range.map(PageId::new).collect::<Vec<_>>());
+    let store = open(&file).unwrap();
+    let page = vec![7; 4096];
+    let puts: Vec<(PageId, &[u8])> = ids(1..90).into_iter().map(|id| (id, &page[..])).collect();
+    store.commit(Batch { puts: &puts, frees: &[], meta: b"one" }).unwrap();
+    store.commit(Batch { puts: &[], frees: &ids(1..60), meta: b"two" }).unwrap();
+    store.discard(&ids(1..60)).unwrap();
+    let holes =
+        |file: &CrashFile| file.bytes().chunks(4096).skip(2).take(89).filter(|page| page[0] == 0).count();
+    assert_eq!(holes(&file), 0, "the state before has them");
+    store.commit(Batch { puts: &[], frees: &[], meta: b"three" }).unwrap();
+    store.discard(&ids(1..60)).unwrap();
+    assert_eq!(holes(&file), 59);
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let store = open(&file.crash(&mut || random.bool())).unwrap();
+        assert_eq!(store.meta().unwrap().unwrap(), b"three");
+        let mut found = vec![0; 4096];
+        for id in ids(60..90) {
+            store.read(id, &mut found).unwrap();
+            assert_eq!(found, page);
+        }
+    }
+    // A hole is written again like any other place.
+    store.commit(Batch { puts: &puts[..5], frees: &[], meta: b"four" }).unwrap();
+    store.discard(&ids(1..60)).unwrap();
+    assert_eq!(holes(&file), 54);
+}

@@ -162,4 +162,10 @@ impl RawFile for CrashFile {
         state.pending.push(Pending::Length(len));
         Ok(())
     }
+
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let end = offset.saturating_add(len).min(self.len()?);
+        let zeros = vec![0; usize::try_from(end.saturating_sub(offset)).unwrap_or(usize::MAX)];
+        self.write_at(&zeros, offset).map(|_| true)
+    }
 }

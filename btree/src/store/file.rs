@@ -18,6 +18,8 @@ use crate::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// How much is written at once where pages lie side by side, in bytes.
 const RUN: usize = 1 << 20;
+/// The smallest hole that is worth a system call, in bytes.
+const HOLE: usize = 64 << 10;
 /// The file grows in steps of an eighth of its size within these bounds, in bytes.
 const GROWTH: (u64, u64) = (256 << 10, 16 << 20);
 /// The length of a file of which only the first sector was ever written.
@@ -391,6 +393,30 @@ impl PageStore for FilePageStore {
         let puts: Vec<_> = puts.into_iter().filter(|(id, _)| !is_live(&state.live, *id)).collect();
         self.write_pages(state, &puts)?;
         self.sync()
+    }
+
+    fn discard(&self, free: &[PageId]) -> Result<()> {
+        self.check_open()?;
+        let state = self.state.lock();
+        if !state.proven {
+            return Ok(());
+        }
+        let last = self.page_count.load(Ordering::Acquire);
+        let mut rest: Vec<u64> = free.iter().map(|id| id.get()).collect();
+        rest.retain(|&id| id <= last && !is_live(&state.live, PageId::new(id)));
+        for run in rest.chunk_by(|a, b| a + 1 == *b) {
+            let (Some(at), len) = (page_offset(run[0], self.page_size), run.len() * self.page_size) else {
+                continue;
+            };
+            if len < HOLE {
+                continue;
+            }
+            let punched = self.file.punch(at, len as u64);
+            if !punched.map_err(|error| Error::io("space can't be given back", &error).at(&self.place))? {
+                break;
+            }
+        }
+        Ok(())
     }
 
     fn meta(&self) -> Result<Option<Vec<u8>>> {

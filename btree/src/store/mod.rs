@@ -2,6 +2,8 @@
 
 pub(crate) mod file;
 pub(crate) mod memory;
+#[cfg(not(target_family = "wasm"))]
+mod punch;
 pub(crate) mod raw;
 mod slot;
 
@@ -122,6 +124,16 @@ pub trait PageStore: Send + Sync {
     /// As [`PageStore::commit`].
     fn shrink(&self, last: PageId) -> Result<()> {
         let _ = last;
+        Ok(())
+    }
+
+    /// None of the pages of `free`, which ascend, belongs to either of the last two committed states: the store may give their space back until
+    /// they are written again. What is read of them meanwhile is arbitrary. Does nothing unless implemented.
+    ///
+    /// # Errors
+    /// `Io`. Nothing that is read is changed.
+    fn discard(&self, free: &[PageId]) -> Result<()> {
+        let _ = free;
         Ok(())
     }
 

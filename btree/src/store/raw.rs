@@ -42,6 +42,16 @@ pub trait RawFile: Send + Sync {
     /// # Errors
     /// The operating system's.
     fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Gives back the space of a range within the file, which reads as zeros from then on; as durable as a write. False where that can't be
+    /// done, and nothing is.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+        let _ = (offset, len);
+        Ok(false)
+    }
 }
 
 /// Reads until `buf` is full or the file ends; returns how many bytes.
@@ -134,6 +144,10 @@ mod os {
 
         fn set_len(&self, len: u64) -> io::Result<()> {
             self.file.set_len(len)
+        }
+
+        fn punch(&self, offset: u64, len: u64) -> io::Result<bool> {
+            super::super::punch::punch(&self.file, offset, len)
         }
     }
 

@@ -11,6 +11,7 @@ mod overflow;
 mod path;
 mod put;
 mod relocate;
+mod rotate;
 mod split;
 mod tidy;
 

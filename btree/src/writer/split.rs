@@ -109,6 +109,10 @@ impl PageWriter<'_> {
         let (last_leaf, last_slot) = self.state.last_insert;
         let run = last_leaf == self.state.path[d].id && last_slot + 1 == slot;
         let append = slot == node.count() && node.high().is_none();
+        if !run && !append && self.rotate(SLOT + key.len() + size)? {
+            return Ok(());
+        }
+        let node = self.node_at(d)?;
         let plan = Virtual { node, key, slot, size }.choose(run || append);
         let plan = plan.expect("entries within the limits can be split");
         let right = self.split_at(d, plan.at, &plan.separator)?;
