@@ -177,7 +177,11 @@ impl Engine {
         let keep = Keeping { otherwise: self.options.retention > 0 || pinned, pinned, rules };
         let beneath = tip.beneath.as_deref();
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath, pages: &self.pages };
+        let mut ahead = changes.keys().skip(PageWriter::AHEAD);
         for (key, change) in changes.iter() {
+            if let Some(key) = ahead.next() {
+                writer.look_ahead(key);
+            }
             apply(&mut writer, &mut root, how, key, change, displaced)?;
         }
         if let Some((change, system)) = note {

@@ -21,6 +21,9 @@ use dosql_base::sync::{Condvar, Mutex};
 use crate::engine::Engine;
 use crate::pace::{FULL, UnderWay, begin_after};
 
+/// As many bytes of log take as long to replay as a page takes to be read and checked, about.
+const PAGE_IN_LOG: u64 = 256;
+
 /// What has gathered for a checkpoint.
 #[derive(Clone, Copy)]
 struct Backlog {
@@ -59,8 +62,10 @@ impl Engine {
         let held = self.pages.dirty_bytes().saturating_add(committer.history_memory()) as u64;
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
         drop(committer);
+        let pages = (self.pages.dirty_bytes() / self.pages.page_size()) as u64;
+        let replay = logged.saturating_add(pages * PAGE_IN_LOG);
         let part = |what: u64, limit: u64| what.saturating_mul(FULL) / limit.max(1);
-        let pressure = part(held, self.options.dirty_bytes as u64).max(part(logged, self.options.log_limit));
+        let pressure = part(held, self.options.dirty_bytes as u64).max(part(replay, self.options.log_limit));
         Some(Backlog { pressure, logged })
     }
 

@@ -49,7 +49,8 @@ pub struct Options {
     pub dirty_bytes: usize,
     /// Bytes of older page images that open transactions may keep in memory; above it the oldest of them read on through history.
     pub pinned_bytes: usize,
-    /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay.
+    /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay. A page that was changed
+    /// counts as 256 bytes more, for it has to be read then.
     pub log_limit: u64,
     /// Bytes of pages that current rows may take before those that were not touched for longest move into the segment store; 0 (the
     /// default) leaves them where they are. Where it is set, large runs of history move there too, and a quarter of

@@ -15,7 +15,7 @@ const LATEST: u64 = FULL * 7 / 8;
 /// How far a checkpoint is taken to be that has lasted as long as the one before, or longer.
 const NEARLY_DONE: u64 = FULL * 3 / 4;
 /// The most that one commit waits.
-const LONGEST_PAUSE: Duration = Duration::from_millis(8);
+const LONGEST_PAUSE: Duration = Duration::from_millis(5);
 /// A wait that is shorter costs more than it brings.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 /// How long the first checkpoint is taken to last, in microseconds.

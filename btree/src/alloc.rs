@@ -16,7 +16,7 @@
 
 use std::collections::BTreeMap;
 
-use dosql_base::codec::{Reader, put_varint};
+use dosql_base::codec::{Reader, put_varint, varint_len};
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result};
 
@@ -109,21 +109,41 @@ impl Allocator {
         self.freed.push(id);
     }
 
-    /// What the next batch frees.
-    pub(crate) fn freed(&self) -> &[u64] {
+    /// What the next batch frees, ascending.
+    pub(crate) fn freed(&mut self) -> &[u64] {
+        self.freed.sort();
         &self.freed
+    }
+
+    /// How long the free list as of the next batch is at most, where ids are taken from it before it is written.
+    pub(crate) fn encoded_len(&mut self) -> usize {
+        let len = |ids: &mut dyn Iterator<Item = u64>| {
+            let (mut count, mut last, mut sum) = (0u64, 0u64, 0);
+            for id in ids {
+                sum += varint_len(id.abs_diff(last));
+                (count, last) = (count + 1, id);
+            }
+            varint_len(count) + sum
+        };
+        // Each of the lists by itself takes no less than all of them merged.
+        self.freed.sort();
+        self.free.sort_by(|a, b| b.cmp(a));
+        let lists = [&self.free, &self.resting, &self.freed];
+        let lists: usize = lists.into_iter().map(|list| len(&mut list.iter().copied())).sum();
+        lists + len(&mut self.waiting.keys().copied())
     }
 
     /// The next batch is about to be written: what is freed from now on belongs to the one after it.
     pub(crate) fn begin_batch(&mut self) {
         debug_assert!(self.leaving.is_empty(), "one batch is written at a time");
+        self.freed.sort();
         self.leaving = std::mem::take(&mut self.freed);
     }
 
     /// The batch is durable.
     pub(crate) fn committed(&mut self) {
         self.free.append(&mut self.resting);
-        self.free.sort_unstable_by(|a, b| b.cmp(a));
+        self.free.sort_by(|a, b| b.cmp(a));
         self.resting = std::mem::take(&mut self.leaving);
         if weakened("freed-page-rests-too-short") {
             self.free.append(&mut self.resting);
@@ -140,7 +160,8 @@ impl Allocator {
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::new();
         let mut list = |mut ids: Vec<u64>| {
-            ids.sort_unstable();
+            // They come in a few runs that are in order: this kind of sort only merges those.
+            ids.sort();
             put_varint(&mut out, ids.len() as u64);
             let mut last = 0;
             for id in ids {
@@ -242,6 +263,33 @@ mod tests {
         assert_eq!(allocator.take().unwrap_err().kind(), dosql_base::ErrorKind::Limit);
         allocator.give_back(5);
         assert_eq!(allocator.take().unwrap(), 5);
+    }
+
+    #[test]
+    fn the_free_list_is_never_longer_than_foreseen() {
+        let mut random = fastrand::Rng::with_seed(4);
+        for _ in 0..200 {
+            let most = 1 << random.u32(3..40);
+            let mut ids: Vec<u64> = (0..random.usize(..300)).map(|_| random.u64(1..most)).collect();
+            ids.sort_unstable();
+            ids.dedup();
+            let mut allocator = Allocator { next: most, ..Allocator::default() };
+            for id in ids {
+                match random.u8(..4) {
+                    0 => allocator.free.push(id),
+                    1 => allocator.resting.push(id),
+                    2 => allocator.freed.push(id),
+                    _ => allocator.wait(id, true),
+                }
+            }
+            random.shuffle(&mut allocator.free);
+            random.shuffle(&mut allocator.freed);
+            let foreseen = allocator.encoded_len();
+            for _ in 0..random.usize(..4).min(allocator.free.len()) {
+                allocator.take().unwrap();
+            }
+            assert!(allocator.encode().len() <= foreseen);
+        }
     }
 
     #[test]

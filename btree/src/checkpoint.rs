@@ -149,12 +149,12 @@ impl WriterState {
     /// The pages of the free list as of the next batch; takes ids for them.
     fn build_free_list(&mut self, pages: &Pages, published: Timestamp) -> Result<(OverflowRef, Vec<Image>)> {
         let size = pages.page_size;
-        let count = chain::pages_for(self.alloc.encode().len(), size);
+        let count = chain::pages_for(self.alloc.encoded_len(), size);
         let mut ids = Vec::with_capacity(count);
         for _ in 0..count {
             ids.push(self.alloc.take()?);
         }
-        // Without those ids the list is at most as long; padding keeps the number of pages.
+        // The list is at most as long as foreseen; padding keeps the number of pages.
         let mut bytes = self.alloc.encode();
         bytes.resize(bytes.len().max((count - 1) * chain::capacity(size) + 1), 0);
         let mut images = Vec::with_capacity(count);
@@ -297,8 +297,7 @@ impl PageWriter<'_> {
                 return Err(error);
             }
         };
-        let mut frees: Vec<PageId> = state.alloc.freed().iter().map(|&id| PageId::new(id)).collect();
-        frees.sort_unstable();
+        let frees: Vec<PageId> = state.alloc.freed().iter().map(|&id| PageId::new(id)).collect();
         let meta = Meta {
             epoch: state.epoch,
             next: state.alloc.next,

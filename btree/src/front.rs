@@ -16,6 +16,10 @@ use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::frame::{Frames, Image, Place};
+use crate::page::prefetch::prefetch;
+
+/// Lines of a frame that are asked for: its count, and what a search looks at first. The rest follows when it is copied.
+const PAGE_LINES: usize = 8;
 
 /// See the module's description.
 pub(crate) struct Front {
@@ -43,6 +47,18 @@ impl Front {
         let place = Place::from_ptr(self.entry(id).load(Ordering::Acquire))?;
         // SAFETY: the place is of `frames`, which live.
         unsafe { place.image(id, version) }
+    }
+
+    /// Asks for the memory of the entry of page `id`.
+    #[inline]
+    pub(crate) fn ask_for_entry(&self, id: u64) {
+        prefetch(std::ptr::from_ref(self.entry(id)).cast(), 1);
+    }
+
+    /// Asks for the memory of the page that the entry of page `id` leads to.
+    #[inline]
+    pub(crate) fn ask_for_page(&self, id: u64) {
+        prefetch(self.entry(id).load(Ordering::Relaxed).cast(), PAGE_LINES);
     }
 
     /// Shows the newest image of page `id`. The caller holds the lock of its shard.

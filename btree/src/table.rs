@@ -148,6 +148,17 @@ impl Table {
         }
     }
 
+    /// Asks for the memory that says where page `entry` is, and for page `page`; 0 asks for nothing.
+    #[inline]
+    pub(crate) fn ask_for(&self, entry: u64, page: u64) {
+        if entry != 0 {
+            self.front.ask_for_entry(entry);
+        }
+        if page != 0 {
+            self.front.ask_for_page(page);
+        }
+    }
+
     /// What is true of page `id` as of `version`.
     #[cold]
     fn lookup_slot(&self, id: u64, version: Timestamp, touch: bool) -> Found {

@@ -2,6 +2,7 @@
 //! one step. A page gets a fresh id the first time it is changed after a checkpoint, and so do its ancestors: the pages
 //! of the last checkpoint are never written again while it is the last.
 
+mod ahead;
 mod apart;
 mod bulk;
 mod delete;
@@ -78,6 +79,7 @@ pub(crate) struct WriterState {
     path_root: u64,
     /// Where the last insert went: leaf and slot, to notice ascending runs.
     last_insert: (u64, usize),
+    ahead: ahead::Ahead,
     key: Vec<u8>,
 }
 
@@ -96,6 +98,7 @@ impl WriterState {
             path: SmallVec::new(),
             path_root: 0,
             last_insert: (0, 0),
+            ahead: ahead::Ahead::default(),
             key: Vec::new(),
         }
     }
