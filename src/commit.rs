@@ -177,12 +177,21 @@ impl Engine {
         let keep = Keeping { otherwise: self.options.retention > 0 || pinned, pinned, rules };
         let beneath = tip.beneath.as_deref();
         let how = Applying { timestamp, keep, form: KeyForm::of(&self.pages), beneath, pages: &self.pages };
-        let mut ahead = changes.keys().skip(PageWriter::AHEAD);
-        for (key, change) in changes.iter() {
+        let (mut rest, mut ahead) = (changes.iter(), changes.keys().skip(PageWriter::AHEAD));
+        while let Some((key, change)) = rest.next() {
             if let Some(key) = ahead.next() {
                 writer.look_ahead(key);
             }
             apply(&mut writer, &mut root, how, key, change, displaced)?;
+            // What is new displaces nothing; but on a branch it may hide something, and a long key is stored otherwise.
+            if beneath.is_none() {
+                let run = rest.clone().take_while(|(key, _)| !how.form.is_long(key));
+                let appended = writer.append(&mut root, timestamp, run)?;
+                if appended > 0 {
+                    rest.nth(appended - 1);
+                    ahead.nth(appended - 1);
+                }
+            }
         }
         if let Some((change, system)) = note {
             change.apply(&mut writer, system, timestamp)?;

@@ -3,11 +3,13 @@
 
 use std::ops::Range;
 
-use zerocopy::FromBytes;
+use dosql_base::Timestamp;
 use zerocopy::byteorder::big_endian;
 use zerocopy::byteorder::little_endian::{U16, U32, U64};
+use zerocopy::{FromBytes, IntoBytes};
 
 use super::format::{HINTS, INNER, LEAF, NO_HIGH, NodeHeader, PageHeader, SLOT, SLOTS_AT, Slot};
+use super::leaf::{Kind, Prelude};
 use super::node::{CHILD, Node, child_pointer, common_prefix, head_of, rest_len};
 
 /// A leaf or inner page, to change.
@@ -156,7 +158,7 @@ impl<'a> NodeMut<'a> {
         if base == from.header.base.get() {
             return self.push(key, [&payload[..value.size], &[]]);
         }
-        let prelude = super::leaf::Prelude::new(base, value.version, value.kind, value.bytes.len());
+        let prelude = Prelude::new(base, value.version, value.kind, value.bytes.len());
         self.push(key, [prelude.as_slice(), value.bytes])
     }
 
@@ -193,6 +195,45 @@ impl<'a> NodeMut<'a> {
             let head = if cut == 0 { slot.head } else { big_endian::U32::new(from.cut_head(i, cut)) };
             let tail_len = U16::new((tail_len - cut) as u16);
             self.slots(total)[to] = Slot { head, offset: U16::new(at as u16), tail_len };
+        }
+        let header = self.header();
+        header.heap_start = U32::new(at as u32);
+        header.count = U16::new(total as u16);
+        self.renew_hints(count, count);
+        true
+    }
+
+    /// Appends new entries to a leaf, by their whole keys. False where they do not fit; then what the leaf holds is arbitrary.
+    #[must_use]
+    pub(crate) fn append_new(&mut self, entries: &[(&[u8], &[u8])], version: Timestamp) -> bool {
+        let (count, header, prefix) = (self.node().count(), self.node().header, self.node().prefix_len());
+        let (base, mut at) = (header.base.get(), header.heap_start.get() as usize);
+        let total = count + entries.len();
+        let slots_end = SLOTS_AT + SLOT * total;
+        if slots_end > at {
+            return false;
+        }
+        for (to, (key, value)) in (count..).zip(entries) {
+            let tail = &key[prefix..];
+            let rest = tail.get(4..).unwrap_or_default();
+            let prelude = Prelude::new(base, version, Kind::Inline, value.len());
+            let size = rest.len() + prelude.as_slice().len() + value.len();
+            if slots_end + size > at {
+                return false;
+            }
+            at -= size;
+            let offset = U16::new(at as u16);
+            let slot = Slot {
+                head: big_endian::U32::new(head_of(tail)),
+                offset,
+                tail_len: U16::new(tail.len() as u16),
+            };
+            slot.write_to_prefix(&mut self.bytes[SLOTS_AT + SLOT * to..]).expect("slots end before the heap");
+            let mut part_at = at;
+            for part in [rest, prelude.as_slice(), value] {
+                self.bytes[part_at..part_at + part.len()].copy_from_slice(part);
+                part_at += part.len();
+            }
         }
         let header = self.header();
         header.heap_start = U32::new(at as u32);

@@ -4,6 +4,7 @@
 
 mod ahead;
 mod apart;
+mod append;
 mod bulk;
 mod delete;
 mod free;
@@ -79,6 +80,8 @@ pub(crate) struct WriterState {
     path_root: u64,
     /// Where the last insert went: leaf and slot, to notice ascending runs.
     last_insert: (u64, usize),
+    /// The last change was an insert, and what it inserted is the last entry of its leaf.
+    inserted_last: bool,
     ahead: ahead::Ahead,
     key: Vec<u8>,
 }
@@ -98,6 +101,7 @@ impl WriterState {
             path: SmallVec::new(),
             path_root: 0,
             last_insert: (0, 0),
+            inserted_last: false,
             ahead: ahead::Ahead::default(),
             key: Vec::new(),
         }

@@ -115,6 +115,7 @@ impl PageWriter<'_> {
     ) -> Result<Option<Was>> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
+        self.state.inserted_last = false;
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
@@ -191,9 +192,11 @@ impl PageWriter<'_> {
     fn insert(&mut self, root: &mut Root, key: &[u8], mut slot: usize, parts: [&[u8]; 2]) -> Result<()> {
         loop {
             let d = self.last();
-            let prefix = self.node_at(d)?.prefix_len();
-            if self.private_at(d)?.insert(slot, &key[prefix..], parts) {
+            let mut leaf = self.private_at(d)?;
+            let (prefix, count) = (leaf.node().prefix_len(), leaf.node().count());
+            if leaf.insert(slot, &key[prefix..], parts) {
                 self.state.last_insert = (self.state.path[d].id, slot);
+                self.state.inserted_last = slot == count;
                 return Ok(());
             }
             self.split_leaf(root, key, slot, parts[0].len() + parts[1].len())?;

@@ -142,7 +142,13 @@ impl PageWriter<'_> {
     }
 
     /// Adds a child to the page of `level` that covers `separator`, splitting pages and growing the tree as needed.
-    fn add_separator(&mut self, root: &mut Root, level: u8, separator: &[u8], child: u64) -> Result<()> {
+    pub(super) fn add_separator(
+        &mut self,
+        root: &mut Root,
+        level: u8,
+        separator: &[u8],
+        child: u64,
+    ) -> Result<()> {
         let epoch = self.state.epoch;
         if level == root.height {
             let (old, old_epoch) = (root.page.get(), root.epoch);
