@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use common::counted::{Counter, storage};
 use common::faults::{self, Faults};
-use dosql::{Database, ErrorKind, Options, Storage, Timestamp};
+use dosql::{Database, ErrorKind, Maintenance, Options, Storage, Timestamp};
 
 const PAGE: usize = 4096;
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -229,7 +229,16 @@ fn a_close_gives_back_the_space_of_free_pages_and_the_database_is_whole_after_it
     use std::os::unix::fs::MetadataExt;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("db");
-    let options = Options { retention: 0, page_size: PAGE, ..Options::default() };
+    // Nobody else makes checkpoints, which decide what is free when.
+    let (maintenance, most) = (Maintenance::Caller, 256 << 20);
+    let options = Options {
+        retention: 0,
+        page_size: PAGE,
+        maintenance,
+        log_limit: most,
+        dirty_bytes: most as usize,
+        ..Options::default()
+    };
     let open = || Database::open(Storage::directory_with(&path, &options).unwrap(), options.clone()).unwrap();
     let (db, mut state) = (open(), State::new());
     for round in 0..4 {
@@ -243,7 +252,7 @@ fn a_close_gives_back_the_space_of_free_pages_and_the_database_is_whole_after_it
     let before = taken();
     db.close().unwrap();
     assert!(
-        before > 2 * used && taken() < used + used / 4,
+        before > 2 * used && taken() < used + used / 3,
         "{before} before, {} after, {used} used",
         taken()
     );

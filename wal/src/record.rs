@@ -220,7 +220,7 @@ impl RecordBuilder {
 
     /// Starts a commit, forgetting the one before. Large buffers of the past are given back.
     pub fn begin(&mut self, timestamp: Timestamp, branch: u32) {
-        const KEEP: usize = 1 << 20;
+        const KEEP: usize = 4 << 20;
         if self.body.capacity() > KEEP {
             self.body = Vec::new();
         }

@@ -19,7 +19,7 @@ use crate::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 /// How much is written at once where pages lie side by side, in bytes.
 const RUN: usize = 1 << 20;
 /// The smallest hole that is worth a system call, in bytes.
-const HOLE: usize = 64 << 10;
+const HOLE: usize = 32 << 10;
 /// The file grows in steps of an eighth of its size within these bounds, in bytes.
 const GROWTH: (u64, u64) = (256 << 10, 16 << 20);
 /// The length of a file of which only the first sector was ever written.

@@ -15,7 +15,7 @@ use crate::Root;
 use crate::frame::Draft;
 use crate::page::format::{PageHeader, SLOT, SLOTS_AT};
 use crate::page::leaf::{Kind, Prelude};
-use crate::page::node::{Node, common_prefix, rest_len, separator};
+use crate::page::node::{Node, common_prefix, separator};
 use crate::page::node_mut::{NodeMut, Shape};
 
 /// Fewer entries go the ordinary way.
@@ -29,6 +29,8 @@ type Entries<'a> = [(&'a [u8], &'a [u8])];
 /// What pages are made of.
 struct Run<'a> {
     entries: &'a Entries<'a>,
+    /// What each of them takes of a page at most, its slot included.
+    sizes: &'a [usize],
     version: Timestamp,
     base: u64,
     /// The high fence of the last page.
@@ -75,7 +77,13 @@ impl PageWriter<'_> {
         if entries.len() < FEWEST {
             return Ok(0);
         }
-        let run = Run { entries: &entries, version, base: node.header.base.get(), high: node.high() };
+        let base = node.header.base.get();
+        let size = |(key, value): &(&[u8], &[u8])| {
+            let prelude = Prelude::new(base, version, Kind::Inline, value.len());
+            SLOT + key.len() + prelude.as_slice().len() + value.len()
+        };
+        let sizes: Vec<usize> = entries.iter().map(size).collect();
+        let run = Run { entries: &entries, sizes: &sizes, version, base, high: node.high() };
         let Some(made) = self.fill_pages(&run, node) else { return Ok(0) };
         self.take_in(root, leaf, made)?;
         root.entries += entries.len() as u64;
@@ -111,7 +119,7 @@ impl PageWriter<'_> {
         let taken = old.map_or(0, |old| old.used() - SLOTS_AT - old.fences());
         let room = (self.pages.page_size - SLOTS_AT - low.len()).checked_sub(taken)?;
         let shared = run.high.map_or(0, |high| common_prefix(low, high));
-        if count_in(run, rest, shared, room.saturating_sub(run.high.map_or(0, <[u8]>::len))) == rest.len() {
+        if count_in(run, at, shared, room.saturating_sub(run.high.map_or(0, <[u8]>::len))) == rest.len() {
             let page = self.build(run, rest, low, run.high, old)?;
             return Some((page, None, rest.len()));
         }
@@ -119,8 +127,8 @@ impl PageWriter<'_> {
         let far = rest.get(FAR).or(rest.last())?.0;
         let longest = |count: usize| rest.get(count).map_or(0, |next| next.0.len());
         let fitting = |shared: usize| {
-            let count = count_in(run, rest, shared, room);
-            let count = count_in(run, rest, shared, room.saturating_sub(longest(count)));
+            let count = count_in(run, at, shared, room);
+            let count = count_in(run, at, shared, room.saturating_sub(longest(count)));
             count.min(rest.len() - 1)
         };
         let sure = fitting(common_prefix(low, far));
@@ -180,16 +188,15 @@ impl PageWriter<'_> {
     }
 }
 
-/// How many entries fit `room` bytes, where each leaves out `shared` bytes of its key.
-fn count_in(run: &Run<'_>, entries: &Entries<'_>, shared: usize, mut room: usize) -> usize {
-    let mut fits = |(key, value): &&(&[u8], &[u8])| {
-        let prelude = Prelude::new(run.base, run.version, Kind::Inline, value.len());
-        let size = SLOT + rest_len(key.len().saturating_sub(shared)) + prelude.as_slice().len() + value.len();
-        let left = room.checked_sub(size);
+/// How many entries from `at` on fit `room` bytes, where each leaves out `shared` bytes of its key, and four that are its head.
+fn count_in(run: &Run<'_>, at: usize, shared: usize, mut room: usize) -> usize {
+    let entries = run.entries[at..].iter().zip(&run.sizes[at..]);
+    let mut fits = |((key, _), size): (&(&[u8], &[u8]), &usize)| {
+        let left = room.checked_sub(size - key.len().min(shared + 4));
         room = left.unwrap_or(room);
         left.is_some()
     };
-    entries.iter().take_while(|entry| fits(entry)).count()
+    entries.take_while(|&(entry, size)| fits((entry, size))).count()
 }
 
 #[cfg(test)]
