@@ -117,6 +117,12 @@ fn an_s3_server_conforms_and_takes_large_objects_in_parts() {
     assert_eq!(store.list("n-1").unwrap().len(), 10);
     store.delete(&names.iter().map(String::as_str).collect::<Vec<_>>()).unwrap();
     assert_eq!(store.list("").unwrap(), ["large"]);
+    let address = format!("s3://no-such-bucket?endpoint=http://127.0.0.1:{}&region=us-east-1", server.port);
+    let store = segments_at(&address, options()).unwrap();
+    for result in [store.put("a", b"x"), store.list("").map(|_| ())] {
+        let error = result.unwrap_err();
+        assert!(error.kind() == ErrorKind::Io && error.to_string().contains("no such bucket"), "{error}");
+    }
 }
 
 #[test]

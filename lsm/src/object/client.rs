@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use dosql_base::{ErrorKind, Result};
+use dosql_base::{Error, ErrorKind, Result};
 use futures_util::stream::{self, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload};
 
 use super::ObjectOptions;
-use super::retry::{Failure, io};
+use super::retry::{Failure, io, no_bucket};
 use crate::ranges::{COALESCE_GAP, coalesce};
 use crate::store::{taken, too_short};
 
@@ -21,6 +21,11 @@ const LEAST_RATE: u64 = 256 << 10;
 
 /// No object is this long.
 const BEYOND_ANY: u64 = 1 << 48;
+
+/// What is not there, where no object was asked for, is the bucket.
+fn blame_bucket(error: Error) -> Error {
+    if error.kind() == ErrorKind::Corrupt { no_bucket(error.place().unwrap_or_default()) } else { error }
+}
 
 type Attempt<T> = std::result::Result<T, Failure>;
 
@@ -71,11 +76,9 @@ impl Client {
     /// Stores an object unless its name is taken. Where an answer was lost, what is stored is compared.
     pub(super) async fn put(&self, name: &str, bytes: Bytes) -> Result<()> {
         let length = bytes.len() as u64;
-        let stored = self.repeat(name, length, |failed| self.put_once(name, bytes.clone(), failed)).await;
-        stored.map_err(|error| {
-            let missing = error.kind() == ErrorKind::Corrupt;
-            if missing { io("there is no such bucket; create it".to_string()).at(name) } else { error }
-        })
+        self.repeat(name, length, |failed| self.put_once(name, bytes.clone(), failed))
+            .await
+            .map_err(blame_bucket)
     }
 
     async fn put_once(&self, name: &str, bytes: Bytes, failed: u32) -> Attempt<()> {
@@ -266,10 +269,6 @@ impl Client {
             }
             Ok(names)
         });
-        match listed.await {
-            // An empty prefix of some stores is one that is not there.
-            Err(error) if error.kind() == ErrorKind::Corrupt => Ok(Vec::new()),
-            listed => listed,
-        }
+        listed.await.map_err(blame_bucket)
     }
 }

@@ -73,13 +73,24 @@ impl Failure {
             StoreError::InvalidPath { .. } | StoreError::UnknownConfigurationKey { .. } => {
                 Failure::Final(refused(&error, "check the address of the store", name))
             }
-            error => Failure::Passing(told(&error)),
+            error => {
+                let why = told(&error);
+                // A code of S3's that the client has no error for.
+                if why.contains("<Code>NoSuchBucket</Code>") {
+                    return Failure::Final(no_bucket(name));
+                }
+                Failure::Passing(why)
+            }
         }
     }
 }
 
 fn refused(error: &StoreError, advice: &str, name: &str) -> Error {
     io(format!("the object store refused: {}; {advice}", told(error))).at(name)
+}
+
+pub(super) fn no_bucket(name: &str) -> Error {
+    io("there is no such bucket; create it".to_string()).at(name)
 }
 
 pub(super) fn io(message: String) -> Error {
