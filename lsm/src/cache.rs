@@ -134,6 +134,14 @@ impl BlockCache {
         while self.bytes() > self.budget() && self.evict(&mut shard) {}
     }
 
+    /// Lets go of a segment that nobody will read again.
+    pub fn forget(&self, segment: u64) {
+        for shard in &self.shards {
+            let freed = shard.lock().forget(segment);
+            self.bytes.fetch_sub(freed, Ordering::Relaxed);
+        }
+    }
+
     /// Counters, and what it holds.
     #[must_use]
     pub fn stats(&self) -> CacheStats {
@@ -274,6 +282,24 @@ impl Shard {
         }
     }
 
+    /// Removes what belongs to a segment; returns its bytes.
+    fn forget(&mut self, segment: u64) -> usize {
+        let mut freed = 0;
+        let (probation_bytes, main_bytes) = (&mut self.probation_bytes, &mut self.main_bytes);
+        self.held.retain(|key, held| {
+            let goes = key.0 == segment;
+            if goes {
+                freed += held.size;
+                *if held.in_main { &mut *main_bytes } else { &mut *probation_bytes } -= held.size;
+            }
+            !goes
+        });
+        for queue in [&mut self.probation, &mut self.main] {
+            queue.retain(|key| key.0 != segment);
+        }
+        freed
+    }
+
     /// Keeps the key of what left, as many as there are entries.
     fn remember(&mut self, key: Key) {
         if self.ghost_set.insert(key) {
@@ -389,6 +415,21 @@ mod tests {
             (60_000..60_500).for_each(|offset| put(&cache, offset, Access::Point));
         }
         assert!(held(&cache, 50_000..50_400) >= 390, "{}", held(&cache, 50_000..50_400));
+    }
+
+    #[test]
+    fn a_segment_that_is_gone_leaves_its_room() {
+        let cache = warm();
+        for offset in 0..50 {
+            cache.put(2, offset, filter(), SIZE, Access::Scan);
+        }
+        assert_eq!(cache.bytes(), 550 * COST);
+        cache.forget(1);
+        assert_eq!((cache.bytes(), held(&cache, 0..500)), (50 * COST, 0));
+        cache.forget(2);
+        assert_eq!(cache.bytes(), 0);
+        (0..2_000).for_each(|offset| put(&cache, offset, Access::Point));
+        assert!(cache.bytes() <= cache.budget() && cache.bytes() > cache.budget() / 2);
     }
 
     #[test]

@@ -49,6 +49,7 @@ mod hash;
 mod index;
 mod memory;
 mod merge;
+mod near;
 #[cfg(all(feature = "object-store", not(target_family = "wasm")))]
 pub mod object;
 mod pick;
@@ -73,6 +74,7 @@ pub use frame::MAX_BLOCK_BYTES;
 pub use hash::hash64;
 pub use memory::MemorySegmentStore;
 pub use merge::{MergeCursor, Versions};
+pub use near::NearBuffer;
 pub use pick::{BOTTOM_LEVEL, Contents, Job, Policy, SegmentMeta, expired_share, pick};
 pub use properties::SegmentProperties;
 pub use ranges::{COALESCE_GAP, COALESCE_MAX, Coalesced, coalesce};

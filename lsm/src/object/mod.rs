@@ -7,11 +7,10 @@
 //!
 //! The trait is synchronous and the store is not. A thread of its own runs the requests, so that a caller never runs a runtime inside
 //! somebody else's. `client` makes requests and repeats them, `retry` says when, `ahead` has the next window of a
-//! scan under way, `near` is for callers who must not wait, `url` opens by address.
+//! scan under way, `url` opens by address.
 
 mod ahead;
 mod client;
-mod near;
 mod retry;
 mod url;
 mod worker;
@@ -29,10 +28,10 @@ use object_store::path::Path;
 pub use retry::Retries;
 pub use url::{Credentials, segments_at};
 
+use crate::near::NearBuffer;
 use crate::store::{SegmentStore, Wanted, validate_name};
 use ahead::Ahead;
 use client::Client;
-use near::Near;
 use worker::Worker;
 
 /// How an object store is used.
@@ -85,7 +84,7 @@ pub struct ObjectSegmentStore {
     client: Arc<Client>,
     worker: Worker,
     /// Where reads do not wait.
-    near: Option<Near>,
+    near: Option<NearBuffer>,
     ahead: Ahead,
 }
 
@@ -103,7 +102,7 @@ impl ObjectSegmentStore {
     /// A store whose reads never wait: they answer `WouldBlock` until [`ObjectSegmentStore::fetch`] has brought near what is wanted. Its
     /// other calls wait; within an async runtime prefer [`ObjectSegmentStore::upload`] to `put`.
     pub fn waiting(store: Arc<dyn ObjectStore>, prefix: &str, options: ObjectOptions) -> Result<Self> {
-        let near = Near::new(options.near_bytes);
+        let near = NearBuffer::new(options.near_bytes);
         Ok(ObjectSegmentStore { near: Some(near), ..Self::new(store, prefix, options)? })
     }
 
@@ -115,11 +114,11 @@ impl ObjectSegmentStore {
         for Wanted { name, .. } in wanted {
             validate_name(name)?;
         }
-        let (client, requests) = (self.client.clone(), near::requests(wanted));
-        let asked = requests.clone();
+        let (client, requests) = (self.client.clone(), NearBuffer::requests(wanted));
+        let asked = requests.iter().map(|wish| (wish.name.clone(), wish.range.clone())).collect();
         let parts = self.worker.run_async(async move { Ok(client.get_all(asked).await) }).await?;
-        for ((name, range), bytes) in requests.into_iter().zip(parts) {
-            near.arrived(name, range, bytes);
+        for (Wanted { name, range }, bytes) in requests.into_iter().zip(parts) {
+            near.arrived(name, range, bytes.map(Into::into));
         }
         Ok(())
     }
@@ -186,7 +185,7 @@ impl SegmentStore for ObjectSegmentStore {
     }
 
     fn wanted(&self) -> Vec<Wanted> {
-        self.near.as_ref().map(Near::wanted).unwrap_or_default()
+        self.near.as_ref().map(NearBuffer::wanted).unwrap_or_default()
     }
 }
 

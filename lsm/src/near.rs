@@ -1,9 +1,10 @@
-//! What was fetched for callers who do not wait: ranges of bytes, the one that came first goes first.
+//! The near side of a store that never waits: bytes that were fetched, the ones that came first go first, and wishes for those that were
+//! not. A store over an asynchronous client is this and the client: `read` and `wanted` are the trait's, and whoever drives it fetches
+//! [`NearBuffer::requests`] and hands in what [`NearBuffer::arrived`].
 
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use bytes::Bytes;
 use dosql_base::{Error, Result};
 use parking_lot::Mutex;
 
@@ -13,8 +14,9 @@ use crate::store::Wanted;
 /// How many failures are remembered for those who asked.
 const MOST_FAILED: usize = 256;
 
+/// Fetched bytes of any objects, within a bound.
 #[derive(Debug)]
-pub(super) struct Near {
+pub struct NearBuffer {
     room: u64,
     state: Mutex<State>,
 }
@@ -32,7 +34,7 @@ struct State {
 struct Part {
     name: String,
     start: u64,
-    bytes: Bytes,
+    bytes: Vec<u8>,
 }
 
 impl Part {
@@ -43,13 +45,16 @@ impl Part {
     }
 }
 
-impl Near {
-    pub(super) fn new(room: u64) -> Self {
-        Near { room, state: Mutex::default() }
+impl NearBuffer {
+    /// Room for so many bytes, and for the part that came last whatever its length.
+    #[must_use]
+    pub fn new(room: u64) -> Self {
+        NearBuffer { room, state: Mutex::default() }
     }
 
-    /// The bytes of these ranges, if all are near; notes what is not.
-    pub(super) fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>> {
+    /// The bytes of these ranges, if all are near; [`dosql_base::ErrorKind::WouldBlock`] after noting what is not, why a range could not be had
+    /// where that was handed in, and [`dosql_base::ErrorKind::Limit`] for more bytes than there is room for.
+    pub fn read(&self, name: &str, ranges: &[Range<u64>]) -> Result<Vec<Vec<u8>>> {
         let needed =
             ranges.iter().fold(0u64, |sum, range| sum.saturating_add(range.end.saturating_sub(range.start)));
         // What no object is long enough for is not for want of room.
@@ -92,7 +97,7 @@ impl Near {
     }
 
     /// Keeps what was fetched, or why it could not be. The newest part stays whatever its length.
-    pub(super) fn arrived(&self, name: String, range: Range<u64>, bytes: Result<Bytes>) {
+    pub fn arrived(&self, name: String, range: Range<u64>, bytes: Result<Vec<u8>>) {
         let mut state = self.state.lock();
         let state = &mut *state;
         let start = range.start;
@@ -113,31 +118,33 @@ impl Near {
     }
 
     /// Forgets what belongs to these objects.
-    pub(super) fn forget(&self, names: &[&str]) {
+    pub fn forget(&self, names: &[&str]) {
         let mut state = self.state.lock();
         state.parts.retain(|part| !names.contains(&part.name.as_str()));
         state.failed.retain(|(name, ..)| !names.contains(&name.as_str()));
         state.bytes = state.parts.iter().map(|part| part.bytes.len() as u64).sum();
     }
 
-    pub(super) fn wanted(&self) -> Vec<Wanted> {
+    /// What reads have asked for and not got since the last call, without duplicates.
+    pub fn wanted(&self) -> Vec<Wanted> {
         std::mem::take(&mut self.state.lock().wanted)
     }
-}
 
-/// The requests that bring these ranges near.
-pub(super) fn requests(wanted: &[Wanted]) -> Vec<(String, Range<u64>)> {
-    let mut names: Vec<&str> = wanted.iter().map(|wish| wish.name.as_str()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let mut requests = Vec::new();
-    for name in names {
-        let of_name = || wanted.iter().filter(|wish| wish.name == name).map(|wish| wish.range.clone());
-        let ranges: Vec<Range<u64>> = of_name().collect();
-        let fetch = coalesce(&ranges, COALESCE_GAP, COALESCE_MAX).fetch;
-        requests.extend(fetch.into_iter().map(|range| (name.to_string(), range)));
-        // That an object is there has to be asked for, too.
-        requests.extend(of_name().filter(|range| range.is_empty()).map(|range| (name.to_string(), range)));
+    /// The requests that bring these ranges near: those that lie close are one.
+    #[must_use]
+    pub fn requests(wanted: &[Wanted]) -> Vec<Wanted> {
+        let mut names: Vec<&str> = wanted.iter().map(|wish| wish.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        let mut requests = Vec::new();
+        for name in names {
+            let of_name = || wanted.iter().filter(|wish| wish.name == name).map(|wish| wish.range.clone());
+            let ranges: Vec<Range<u64>> = of_name().collect();
+            let fetch = coalesce(&ranges, COALESCE_GAP, COALESCE_MAX).fetch;
+            // That an object is there has to be asked for, too.
+            let fetch = fetch.into_iter().chain(of_name().filter(Range::is_empty));
+            requests.extend(fetch.map(|range| Wanted { name: name.to_string(), range }));
+        }
+        requests
     }
-    requests
 }
