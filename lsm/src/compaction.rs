@@ -17,6 +17,7 @@ use std::sync::Arc;
 use dosql_base::mutant::weakened;
 use dosql_base::{Result, Timestamp};
 
+use crate::gone::{Gone, end_of};
 use crate::merge::{MergeCursor, Versions};
 use crate::pick::Contents;
 use crate::reader::SegmentReader;
@@ -97,6 +98,7 @@ pub struct Progress {
 pub struct Compaction {
     cursor: MergeCursor,
     options: CompactionOptions,
+    gone: Vec<Gone>,
     started: bool,
     finished: bool,
     /// Whether the version that the cursor is on has been dealt with.
@@ -127,6 +129,7 @@ impl Compaction {
         Compaction {
             cursor: MergeCursor::new(inputs, Versions::All),
             options,
+            gone: Vec::new(),
             started: false,
             finished: false,
             taken: true,
@@ -137,6 +140,13 @@ impl Compaction {
             outputs: Vec::new(),
             total_bytes,
         }
+    }
+
+    /// Takes out live rows of ranges that were removed at once. They become history, as far as somebody may ask for them.
+    #[must_use]
+    pub fn without(mut self, gone: Vec<Gone>) -> Self {
+        self.gone = gone;
+        self
     }
 
     /// How many bytes there are to go through, roughly: what [`Progress::bytes`] adds up to.
@@ -213,7 +223,9 @@ impl Compaction {
         let options = &self.options;
         let bottom = options.bottom || weakened("tombstone-dropped-early");
         let hides_nothing = options.contents == Contents::Live && bottom && entry.kind == Kind::Tombstone;
-        let current = options.contents == Contents::Live && newest;
+        let gone = end_of(&self.gone, entry.key, entry.start);
+        let end = gone.map_or(end, |gone| end.min(gone));
+        let current = options.contents == Contents::Live && newest && gone.is_none();
         let wanted = || retain.keep(entry.key, entry.start, end) && !weakened("retained-version-dropped");
         let kept = !hides_nothing && (current || (entry.start < end && wanted()));
         if kept {

@@ -45,6 +45,7 @@ mod directory;
 pub mod fault;
 mod footer;
 mod frame;
+mod gone;
 mod hash;
 mod index;
 mod memory;
@@ -71,6 +72,7 @@ pub use cursor::SegmentCursor;
 #[cfg(not(target_family = "wasm"))]
 pub use directory::DirectorySegmentStore;
 pub use frame::MAX_BLOCK_BYTES;
+pub use gone::Gone;
 pub use hash::hash64;
 pub use memory::MemorySegmentStore;
 pub use merge::{MergeCursor, Versions};

@@ -8,7 +8,7 @@
 //!
 //! Of one key the version in the shallower level is the newer one. In order of preference a job
 //!
-//! 1. drops segments of which nothing can be reached any more (history),
+//! 1. drops segments of which nothing can be reached any more (history, and rows of tables that were dropped),
 //! 2. moves a segment as deep as it overlaps nothing, without rewriting it: ranges that only grow at their end are written once,
 //! 3. merges what is too much in its level into the next one, least overlap first,
 //! 4. rewrites a segment for the garbage in it.
@@ -19,6 +19,7 @@
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
 
+use crate::gone::Gone;
 use crate::properties::SegmentProperties;
 
 /// The deepest level.
@@ -92,10 +93,13 @@ pub struct Policy {
     pub max_job_bytes: u64,
     /// The share of garbage in a segment that makes it worth rewriting, in percent (default 15).
     pub garbage_percent: u64,
-    /// History: what ended at or before this can't be asked for, but for what pins keep.
+    /// What ended at or before this can't be asked for, but for what pins keep.
     pub horizon: Timestamp,
-    /// History: moments before the horizon that can be asked for, ascending.
+    /// Moments before the horizon that can be asked for, ascending.
     pub pins: Vec<Timestamp>,
+    /// Live rows: ranges that were removed at once. One whose end lies before the horizon is taken out of segments that a merge has not swept
+    /// since.
+    pub gone: Vec<Gone>,
 }
 
 impl Policy {
@@ -113,6 +117,7 @@ impl Policy {
             garbage_percent: 15,
             horizon: Timestamp::ZERO,
             pins: Vec::new(),
+            gone: Vec::new(),
         }
     }
 }
@@ -242,19 +247,30 @@ impl<'a> State<'a> {
         (level + 1..=BOTTOM_LEVEL).all(|below| self.overlapping(below, hull).next().is_none())
     }
 
-    /// Segments of history that lie wholly before the horizon, and between pins.
+    /// Segments all of whose versions ended before the horizon, and between pins.
     fn unreachable(&self) -> Option<Job> {
-        if self.policy.contents == Contents::Live {
-            return None;
-        }
+        let end = |segment: &SegmentMeta| match self.policy.contents {
+            Contents::History => Some(segment.max_end),
+            Contents::Live => {
+                let all = self.policy.gone.iter().filter(|gone| gone.is_all_of(segment));
+                all.map(|gone| gone.at).min()
+            }
+        };
         let gone = |segment: &&&SegmentMeta| {
             let pins = &self.policy.pins;
             let next = pins.get(pins.partition_point(|&pin| pin < segment.min_start));
-            segment.max_end <= self.policy.horizon && next.is_none_or(|&pin| pin >= segment.max_end)
+            end(segment).is_some_and(|end| end <= self.policy.horizon && next.is_none_or(|&pin| pin >= end))
         };
         let segments: Vec<u64> =
             self.levels.iter().flatten().filter(gone).map(|segment| segment.id).collect();
         (!segments.is_empty()).then_some(Job::Drop { segments })
+    }
+
+    /// Whether a live segment has rows of a range that is gone and out of reach.
+    fn has_gone(&self, segment: &SegmentMeta) -> bool {
+        let sweeps = |gone: &&Gone| gone.at <= self.policy.horizon && segment.swept < gone.at;
+        // Level 0 is in the order of its numbers, and a rewritten segment has a new one.
+        segment.level > 0 && self.policy.gone.iter().filter(sweeps).any(|gone| gone.is_some_of(segment))
     }
 
     /// How deep a segment can go without meeting another.
@@ -417,6 +433,7 @@ impl<'a> State<'a> {
         let least = self.policy.garbage_percent.max(1) as f64 / 100.0;
         let share = |segment: &SegmentMeta| match self.policy.contents {
             Contents::History => expired_share(segment, self.policy.horizon),
+            Contents::Live if self.has_gone(segment) => 1.0,
             Contents::Live if self.policy.parent || segment.level == 0 => 0.0,
             Contents::Live if !self.nothing_below(segment.level, Hull::of(segment)) => 0.0,
             Contents::Live => segment.tombstones as f64 / segment.entries.max(1) as f64,

@@ -10,8 +10,9 @@ use std::sync::Arc;
 use common::{Model, at, is_entry, model, write};
 use dosql_base::{ErrorKind, Result, Timestamp};
 use dosql_lsm::{
-    BlockCache, BlockingSegmentStore, Compaction, CompactionOptions, Contents, Kind, MemorySegmentStore,
-    MergeCursor, Output, ReadOptions, SegmentReader, SegmentStore, Versions, WriteOptions,
+    BlockCache, BlockingSegmentStore, Compaction, CompactionOptions, Contents, Gone, Kind,
+    MemorySegmentStore, MergeCursor, Output, ReadOptions, SegmentReader, SegmentStore, Versions,
+    WriteOptions,
 };
 
 const BLOCK: u64 = 1 << 10;
@@ -390,6 +391,48 @@ fn of_live_rows_the_newest_stays_and_what_it_superseded_becomes_history_while_so
                 }
             }
             assert!(history.iter().all(|(key, start, _)| then.contains_key(&(key.clone(), Reverse(*start)))));
+        }
+    }
+}
+
+#[test]
+fn rows_of_a_dropped_table_become_history_while_somebody_may_ask_and_nothing_after() {
+    let parts = live(10);
+    let mut all = Model::new();
+    parts.iter().for_each(|part| all.extend(part.clone()));
+    let gone = Gone { from: b"row 100".to_vec(), to: b"row 200".to_vec(), at: at(5_000) };
+    let within = |key: &[u8], start: u64| key >= b"row 100" && key < b"row 200" && start < 5_000;
+    for pinned in [None, Some(4_700)] {
+        let keep = move |_: &[u8], start: Timestamp, end: Timestamp| {
+            pinned.is_some_and(|pin| start <= at(pin) && at(pin) < end)
+        };
+        let merging = small(Contents::Live, true);
+        let mut compaction =
+            Compaction::new(open(near(&parts), &parts, 0), merging).without(vec![gone.clone()]);
+        let mut id = 0;
+        while !compaction.is_finished() {
+            compaction
+                .step(1_000, &keep, &mut || {
+                    id += 1;
+                    id
+                })
+                .unwrap();
+        }
+        let outputs = compaction.take_outputs();
+        let mut newest = newest_at(&all, u64::MAX);
+        newest.retain(|(key, start), version| version.1 == Kind::Put && !within(key, start.0));
+        let expected: Vec<_> =
+            newest.iter().map(|((key, start), version)| (key.clone(), start.0, version.clone())).collect();
+        assert_eq!(contents(&outputs, Contents::Live), expected);
+        let history = contents(&outputs, Contents::History);
+        assert_eq!(history.is_empty(), pinned.is_none());
+        let then = newest_at(&all, 4_700);
+        for ((key, start), version) in
+            then.iter().filter(|((key, start), _)| pinned.is_some() && within(key, start.0))
+        {
+            let found = history.iter().find(|(k, s, _)| (k, s) == (key, &start.0));
+            assert_eq!(found.is_some(), version.1 == Kind::Put);
+            assert!(found.is_none_or(|found| found.2.0 <= 5_000), "it ended with its table");
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use dosql_base::Timestamp;
-use dosql_lsm::{BOTTOM_LEVEL, Contents, Job, Policy, SegmentMeta, pick};
+use dosql_lsm::{BOTTOM_LEVEL, Contents, Gone, Job, Policy, SegmentMeta, pick};
 
 const ROW: u64 = 100;
 
@@ -99,7 +99,9 @@ impl World {
             Job::Drop { segments } => {
                 for id in segments {
                     let (_, rows) = self.segments.remove(&id).unwrap();
-                    assert!(rows.iter().all(|((_, start), version)| !self.retains(start.0, version.end)));
+                    let gone = self.policy.gone.first().map_or(u64::MAX, |gone| gone.at.as_micros());
+                    let end = |version: &Version| version.end.min(gone);
+                    assert!(rows.iter().all(|((_, start), version)| !self.retains(start.0, end(version))));
                 }
             }
             Job::Move { segment, level } => {
@@ -112,7 +114,13 @@ impl World {
                 for id in segments {
                     all.extend(self.segments.remove(&id).unwrap().1);
                 }
-                let rows = self.merged(all, bottom);
+                let gone = self.policy.gone.clone();
+                let is_gone = |number: u64, start: u64| {
+                    gone.iter()
+                        .any(|gone| gone.from <= key(number) && key(number) < gone.to && at(start) < gone.at)
+                };
+                let mut rows = self.merged(all, bottom);
+                rows.retain(|(number, start), _| !is_gone(*number, start.0));
                 let per_segment = (self.policy.segment_bytes / ROW) as usize;
                 let rows: Vec<_> = rows.into_iter().collect();
                 self.written += rows.len() as u64 * ROW;
@@ -342,6 +350,38 @@ fn history_that_nobody_can_reach_is_dropped_unread() {
 }
 
 #[test]
+fn a_dropped_table_goes_once_nobody_can_ask_for_it() {
+    let mut world = World::new(policy(Contents::Live));
+    for flush in 0..40u64 {
+        world.flush((0..200).map(|i| live_row(flush * 200 + i, flush * 2 + 1, true)).collect());
+        // Some of it anywhere.
+        world.flush((0..20).map(|i| live_row((i * 397 + flush * 31) % 8_000, flush * 2 + 2, true)).collect());
+        world.settle();
+    }
+    let before = world.bytes();
+    let gone = Gone { from: key(2_050), to: key(6_050), at: at(1_000) };
+    world.policy.gone = vec![gone.clone()];
+    world.settle();
+    assert_eq!(world.bytes(), before, "it can still be asked for");
+    (world.written, world.policy.horizon) = (0, at(2_000));
+    world.settle();
+    let left =
+        |world: &World| world.present().into_keys().filter(|number| (2_050..6_050).contains(number)).count();
+    // What is in level 0 waits for its turn.
+    assert!(left(&world) < 60, "{} rows are left", left(&world));
+    assert!(world.present().len() >= 4_000);
+    assert!(
+        world.written < before / 2,
+        "most of it was dropped unread: {} of {before} written",
+        world.written
+    );
+    // A table that came after under the same keys stays.
+    world.flush((3_000..3_300).map(|number| live_row(number, 3_000, true)).collect());
+    world.settle();
+    assert!(left(&world) >= 300);
+}
+
+#[test]
 fn any_state_comes_to_rest() {
     for seed in 0..60 {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -356,6 +396,11 @@ fn any_state_comes_to_rest() {
             garbage_percent: random.u64(1..60),
             horizon: at(random.u64(..3_000)),
             pins: vec![at(random.u64(..500)), at(random.u64(500..1_000))],
+            gone: vec![Gone {
+                from: key(random.u64(..2_000)),
+                to: key(random.u64(1_000..4_000)),
+                at: at(random.u64(..3_000)),
+            }],
             ..policy(contents)
         });
         let keys = random.u64(1..4_000);
