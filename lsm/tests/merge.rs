@@ -401,7 +401,7 @@ fn rows_of_a_dropped_table_become_history_while_somebody_may_ask_and_nothing_aft
     let mut all = Model::new();
     parts.iter().for_each(|part| all.extend(part.clone()));
     let gone = Gone { from: b"row 100".to_vec(), to: b"row 200".to_vec(), at: at(5_000) };
-    let within = |key: &[u8], start: u64| key >= b"row 100" && key < b"row 200" && start < 5_000;
+    let within = |key: &[u8], start: u64| key >= &b"row 100"[..] && key < &b"row 200"[..] && start < 5_000;
     for pinned in [None, Some(4_700)] {
         let keep = move |_: &[u8], start: Timestamp, end: Timestamp| {
             pinned.is_some_and(|pin| start <= at(pin) && at(pin) < end)
