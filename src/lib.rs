@@ -92,6 +92,9 @@ pub mod stores {
 }
 
 pub use async_database::{AsyncDatabase, Fetch};
+/// Segments in S3, R2 and whatever else keeps objects.
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+pub use dosql_lsm::object;
 pub use branch::{BranchInfo, Merge, MergeConflict, MergeReport, NewBranch, OnConflict};
 pub use bytes::Bytes;
 pub use database::Database;
@@ -100,7 +103,7 @@ pub use dosql_base::{
 };
 pub use dosql_sql::parse::is_complete;
 pub use dosql_sql::plan::OutputColumn;
-pub use dosql_sql::value::{Blob, Text, Value, ValueRef};
+pub use dosql_sql::value::{Blob, Text, Value, ValueRef, parse_instant};
 pub use keyspace::Keyspace;
 pub use kv::{Pair, Range};
 pub use options::{DAY, Durability, Isolation, Limits, Maintenance, Options};

@@ -59,6 +59,12 @@ impl Storage {
         Self::new(pages, Arc::new(MemoryLogStore::new()), Arc::new(MemorySegmentStore::new()))
     }
 
+    /// The same, with segments elsewhere: in a bucket, say. A database whose segments lie there is always opened so.
+    #[must_use]
+    pub fn with_segments(self, segments: Arc<dyn SegmentStore>) -> Self {
+        Storage { segments, ..self }
+    }
+
     /// The same stores once more, to open the database again after it was closed.
     #[must_use]
     pub fn share(&self) -> Self {

@@ -19,13 +19,19 @@ dosql: an embedded SQL database
     dosql stats DB           sizes and counters
     dosql compact DB         moves what is cold into segments, merges these, and gives free space back
     dosql tier DB            what lies where: pages, segments by level, history, what is on its way out
+    dosql publish DB         lets its segment store alone be enough to rebuild it as it is now
+    dosql restore FROM DB    rebuilds a database from what was published to the segment store FROM
     dosql gc DB              deletes objects in the segment store that nothing names; --dry-run lists them
     dosql backup DB DIR      copies it, history included, to DIR, where nothing may be yet
     dosql changes DB         every change of the data and the schema, one JSON object a line
 
 DB is a directory, or :memory:
 
+FROM is a directory of segments (DB/segments, say), or s3://BUCKET/PREFIX where that was built in
+
 options:
+    --segments ADDRESS       where the segments of DB lie, if not in DB/segments: a directory or s3://BUCKET/PREFIX
+    --at TIME                of `dosql restore`: as of the last point published by then
     --hot-budget BYTES       the pages that current rows may take (64M, say); the coldest move into segments
     --mode MODE              table, csv, json, markdown, list, line (default: table on a terminal, else list)
     -h, --help
@@ -50,6 +56,8 @@ pub(crate) enum Command {
     Compact { database: String },
     Tier { database: String },
     Gc { database: String, dry_run: bool },
+    Publish { database: String },
+    Restore { from: String, database: String, at: Option<String> },
     Backup { database: String, target: String },
     Changes { database: String, changes: Changes },
     Help,
@@ -60,6 +68,8 @@ pub(crate) enum Command {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Asked {
     pub(crate) command: Command,
+    /// Where segments lie, if not in the database's directory.
+    pub(crate) segments: Option<String>,
     /// Bytes; see [`dosql::Options::hot_budget`].
     pub(crate) hot_budget: u64,
 }
@@ -92,8 +102,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     let mut words: Vec<String> = Vec::new();
     let mut mode = Mode::List;
     let mut changes: Option<Changes> = None;
-    let (mut hot_budget, mut dry_run) = (0, false);
-    let asked = |command| Ok(Asked { command, hot_budget: 0 });
+    let (mut hot_budget, mut dry_run, mut segments, mut at) = (0, false, None, None);
+    let asked = |command| Ok(Asked { command, segments: None, hot_budget: 0 });
     while let Some(argument) = parser.next()? {
         match argument {
             Short('h') | Long("help") => return asked(Command::Help),
@@ -106,6 +116,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
             }
             Long("hot-budget") => hot_budget = bytes(&parser.value()?.string()?)?,
             Long("dry-run") => dry_run = true,
+            Long("segments") => segments = Some(parser.value()?.string()?),
+            Long("at") => at = Some(parser.value()?.string()?),
             Long(name @ ("after" | "slot" | "table" | "where" | "format" | "follow")) => {
                 let name = name.to_owned();
                 changes_option(&name, &mut parser, changes.get_or_insert_default())?;
@@ -116,6 +128,8 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
     }
     let command = match command(words, mode)? {
         Command::Gc { database, .. } => Command::Gc { database, dry_run },
+        Command::Restore { from, database, .. } => Command::Restore { from, database, at },
+        _ if at.is_some() => return Err(Usage("--at goes with `dosql restore FROM DB`".into())),
         _ if dry_run => return Err(Usage("--dry-run goes with `dosql gc DB`".into())),
         Command::Changes { database, .. } => {
             let changes = changes.unwrap_or_default();
@@ -134,7 +148,7 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Ask
         }
         other => other,
     };
-    Ok(Asked { command, hot_budget })
+    Ok(Asked { command, segments, hot_budget })
 }
 
 /// A number of bytes: digits, and perhaps K, M or G.
@@ -194,11 +208,20 @@ fn command(words: Vec<String>, mode: Mode) -> Result<Command, Usage> {
         no_more(words)?;
         return Ok(Command::Backup { database, target });
     }
+    if first == "restore" {
+        let (Some(from), Some(database)) = (words.next(), words.next()) else {
+            let message = "`dosql restore` needs segments and a path: dosql restore FROM DB";
+            return Err(Usage(message.to_owned()));
+        };
+        no_more(words)?;
+        return Ok(Command::Restore { from, database, at: None });
+    }
     let made: fn(String) -> Command = match first.as_str() {
         "pipe" => |database| Command::Pipe { database },
         "verify" => |database| Command::Verify { database },
         "compact" => |database| Command::Compact { database },
         "tier" => |database| Command::Tier { database },
+        "publish" => |database| Command::Publish { database },
         "gc" => |database| Command::Gc { database, dry_run: false },
         "stats" => |database| Command::Stats { database },
         "changes" => |database| Command::Changes { database, changes: Changes::default() },
@@ -242,6 +265,9 @@ mod tests {
             Ok(Command::Gc { database: "a".into(), dry_run: true })
         );
         assert!(parsed(&["tier", "a", "--dry-run"]).is_err());
+        let restore = Command::Restore { from: "s".into(), database: "a".into(), at: Some("now".into()) };
+        assert_eq!(parsed(&["restore", "s", "a", "--at", "now"]), Ok(restore));
+        assert!(parsed(&["restore", "s"]).is_err() && parsed(&["verify", "a", "--at", "now"]).is_err());
     }
 
     #[test]

@@ -3,12 +3,14 @@
 use std::cell::Cell;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
-use dosql::{Database, Error, Options, Result, Storage};
+use dosql::{Database, Error, PublishedPoint, Result, Timestamp};
 
 use crate::args::{self, Asked, Command, Usage};
 use crate::script::read_script;
+use crate::stores::{Opening, segments};
 use crate::{feed, output, pipe, prompt, report, shell};
 
 /// Runs the command with these arguments, the program's name left out. The exit code is 2 where they make no sense, 1 where
@@ -77,8 +79,9 @@ impl Write for Complaints<'_> {
 
 /// Whether all went well. What went wrong and was told already is no error.
 fn carry_out(asked: Asked, out: &mut impl Write, gone: &Cell<bool>) -> Result<bool> {
-    let Asked { command, hot_budget } = asked;
-    let open = |path: &str, create| open(path, create, hot_budget);
+    let Asked { command, segments, hot_budget } = asked;
+    let stores = Opening { segments, hot_budget };
+    let open = |path: &str, create| stores.open(path, create);
     match command {
         Command::Help => say(out, args::USAGE),
         Command::Version => say(out, concat!("dosql ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -110,6 +113,16 @@ fn carry_out(asked: Asked, out: &mut impl Write, gone: &Cell<bool>) -> Result<bo
             say(out, &format!("{bytes} bytes given back\n"))
         }
         Command::Tier { database } => report::tier(&open(&database, false)?, out),
+        Command::Publish { database } => {
+            let database = open(&database, false)?;
+            let at = database.publish()?;
+            database.close()?;
+            say(out, &format!("published as of {at}\n"))
+        }
+        Command::Restore { from, database, at } => {
+            let point = restore(&stores, &from, &database, at.as_deref())?;
+            say(out, &format!("restored as of {}\n", point.at))
+        }
         Command::Gc { database, dry_run } => {
             let database = open(&database, false)?;
             let orphans = database.orphans()?;
@@ -151,15 +164,29 @@ fn run_shell(
     }
 }
 
-fn open(path: &str, create: bool, hot_budget: u64) -> Result<Database> {
-    let options = Options { hot_budget, ..Options::default() };
-    if path == ":memory:" {
-        return Database::open(Storage::memory(), options);
+/// Rebuilds the database at `path` from the segments at `from`.
+fn restore(stores: &Opening, from: &str, path: &str, at: Option<&str>) -> Result<PublishedPoint> {
+    if Path::new(path).exists() {
+        return Err(Error::invalid(format!("{path} exists; name a path where nothing is")));
     }
-    if !create && !std::path::Path::new(path).exists() {
-        return Err(Error::invalid(format!("there is no database at {path}")));
+    let at = match at {
+        None => None,
+        Some(text) => Some(moment(text).ok_or_else(|| {
+            Error::invalid(format!("{text} is no moment; write 2026-01-31 12:00:00, or the number of an lsn"))
+        })?),
+    };
+    let segments = segments(from)?;
+    let published = Database::published(&segments, None)?;
+    if published.is_empty() {
+        return Err(Error::invalid(format!("nothing was published to {from}")));
     }
-    Database::open(Storage::directory_with(path, &options)?, options)
+    let target = stores.storage(path, Some((from, &segments)))?;
+    Database::restore(segments, None, at, &target, stores.options())
+}
+
+fn moment(text: &str) -> Option<Timestamp> {
+    let micros = text.parse::<u64>().ok().or_else(|| dosql::parse_instant(text))?;
+    Some(Timestamp::from_micros(micros))
 }
 
 fn say(out: &mut impl Write, text: &str) -> Result<bool> {

@@ -26,5 +26,6 @@ mod prompt;
 mod report;
 pub mod script;
 pub mod shell;
+mod stores;
 
 pub use command::run;
