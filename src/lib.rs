@@ -92,15 +92,15 @@ pub mod stores {
 }
 
 pub use async_database::{AsyncDatabase, Fetch};
-/// Segments in S3, R2 and whatever else keeps objects.
-#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
-pub use dosql_lsm::object;
 pub use branch::{BranchInfo, Merge, MergeConflict, MergeReport, NewBranch, OnConflict};
 pub use bytes::Bytes;
 pub use database::Database;
 pub use dosql_base::{
     Clock, Code, Entropy, Env, Error, ErrorKind, ManualClock, Result, SeededEntropy, Timestamp,
 };
+/// Segments in S3, R2 and whatever else keeps objects.
+#[cfg(all(feature = "object-store", not(target_family = "wasm")))]
+pub use dosql_lsm::object;
 pub use dosql_sql::parse::is_complete;
 pub use dosql_sql::plan::OutputColumn;
 pub use dosql_sql::value::{Blob, Text, Value, ValueRef, parse_instant};

@@ -30,7 +30,11 @@ impl Opening {
     }
 
     /// The stores of the database at `path`; `known` are segments that were opened already, by their address.
-    pub(crate) fn storage(&self, path: &str, known: Option<(&str, &Arc<dyn SegmentStore>)>) -> Result<Storage> {
+    pub(crate) fn storage(
+        &self,
+        path: &str,
+        known: Option<(&str, &Arc<dyn SegmentStore>)>,
+    ) -> Result<Storage> {
         let storage = Storage::directory_with(path, &self.options())?;
         match (&self.segments, known) {
             (None, _) => Ok(storage),

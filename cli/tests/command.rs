@@ -313,3 +313,30 @@ fn a_reader_that_has_read_enough_is_no_error() {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
 }
+
+#[test]
+fn cold_rows_move_into_segments_and_a_database_is_rebuilt_from_them() {
+    let (_folder, db) = folder();
+    let fill = "CREATE TABLE t (id INTEGER PRIMARY KEY, x TEXT);
+                WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000)
+                INSERT INTO t SELECT i, printf('%080d', i * 7919) FROM n";
+    assert!(dosql(&[&db, fill], b"").status.success());
+    let compacted = dosql(&["compact", &db, "--hot-budget", "64K"], b"");
+    assert!(out(&compacted).ends_with("bytes given back\n"), "{compacted:?}");
+    let tier = out(&dosql(&["tier", &db], b""));
+    assert!(tier.contains("hot") && tier.contains("live "), "{tier}");
+    let sum = "SELECT count(*), sum(length(x)) FROM t; SELECT count(*) > 0 FROM dosql_segments";
+    assert_eq!(out(&dosql(&[&db, sum], b"")), "5000|400000\n1\n");
+    let gc = out(&dosql(&["gc", &db, "--dry-run"], b""));
+    assert!(gc.ends_with("0 deleted\n"), "{gc}");
+    assert!(out(&dosql(&["publish", &db], b"")).starts_with("published as of "));
+    let segments = Path::new(&db).join("segments");
+    let (segments, again) = (segments.to_str().unwrap(), format!("{db}2"));
+    assert!(out(&dosql(&["restore", segments, &again], b"")).starts_with("restored as of "));
+    assert_eq!(out(&dosql(&[&again, sum], b"")), "5000|400000\n1\n");
+    assert!(out(&dosql(&["verify", &again], b"")).ends_with("sound\n"));
+    let early = complaint(&dosql(&["restore", segments, &format!("{db}3"), "--at", "2001-01-01"], b""));
+    assert!(early.contains("nothing was published here at or before"), "{early}");
+    let bucket = complaint(&dosql(&["--segments", "s3://bucket/prefix", &db, "SELECT 1"], b""));
+    assert!(bucket.contains("object stores"), "{bucket}");
+}
