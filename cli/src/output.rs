@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use dosql::{Error, Value, ValueRef};
+use dosql::feed::value_to_json;
+use dosql::{Error, Value};
 
 /// How results are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,8 +80,12 @@ impl<'a> Printer<'a> {
     }
 
     fn json_row(&mut self, values: &[Value]) -> io::Result<()> {
-        let object: serde_json::Map<String, serde_json::Value> =
-            self.names.iter().cloned().zip(values.iter().map(|value| json(value.as_ref()))).collect();
+        let object: serde_json::Map<String, serde_json::Value> = self
+            .names
+            .iter()
+            .cloned()
+            .zip(values.iter().map(|value| value_to_json(value.as_ref())))
+            .collect();
         let lead = if self.rows == 1 { "[" } else { ",\n" };
         write!(self.out, "{lead}{}", serde_json::Value::Object(object))
     }
@@ -190,22 +195,10 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// A value as JSON: integers exact, blobs `{"blob": "hex"}`, infinite reals `{"real": "inf"}`.
-pub(crate) fn json(value: ValueRef<'_>) -> serde_json::Value {
-    match value {
-        ValueRef::Null => serde_json::Value::Null,
-        ValueRef::Integer(n) => n.into(),
-        ValueRef::Real(x) => match serde_json::Number::from_f64(x) {
-            Some(number) => serde_json::Value::Number(number),
-            None => serde_json::json!({ "real": if x > 0.0 { "inf" } else { "-inf" } }),
-        },
-        ValueRef::Text(text) => text.into(),
-        ValueRef::Blob(bytes) => serde_json::json!({ "blob": hex(bytes) }),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use dosql::ValueRef;
+
     use super::*;
 
     fn printed(mode: Mode) -> String {
@@ -236,9 +229,9 @@ mod tests {
 
     #[test]
     fn json_keeps_integers_exact_and_reals_apart() {
-        assert_eq!(json(ValueRef::Integer(i64::MAX)).to_string(), "9223372036854775807");
-        assert_eq!(json(ValueRef::Real(1.0)).to_string(), "1.0");
-        assert_eq!(json(ValueRef::Real(f64::NEG_INFINITY)).to_string(), r#"{"real":"-inf"}"#);
-        assert_eq!(json(ValueRef::Blob(&[0, 255])).to_string(), r#"{"blob":"00ff"}"#);
+        assert_eq!(value_to_json(ValueRef::Integer(i64::MAX)).to_string(), "9223372036854775807");
+        assert_eq!(value_to_json(ValueRef::Real(1.0)).to_string(), "1.0");
+        assert_eq!(value_to_json(ValueRef::Real(f64::NEG_INFINITY)).to_string(), r#"{"real":"-inf"}"#);
+        assert_eq!(value_to_json(ValueRef::Blob(&[0, 255])).to_string(), r#"{"blob":"00ff"}"#);
     }
 }

@@ -17,8 +17,6 @@ use std::time::Duration;
 use dosql::{Code, Connection, Database, Error, Result, Statement, ToSql, Value};
 use serde_json::{Map, Value as Json, json};
 
-use crate::output;
-
 /// The longest line that is read, in bytes.
 const MAX_LINE: usize = 256 << 20;
 
@@ -133,7 +131,7 @@ fn run_one(connection: &Connection, statement: &mut Statement, parameters: &Json
             if class.is_none() && !value.is_null() {
                 *class = Some(value.type_name());
             }
-            cells.push(output::json(value));
+            cells.push(dosql::feed::value_to_json(value));
         }
         rows.push(Json::Array(cells));
     }

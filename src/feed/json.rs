@@ -13,7 +13,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use dosql_base::Timestamp;
-use dosql_sql::value::{Text, Value};
+use dosql_sql::value::{Text, Value, ValueRef};
 use serde_json::{Map, Value as Json, json};
 
 use super::change::{Change, Column, Event, Op};
@@ -190,28 +190,28 @@ fn pairs(names: &[Text], values: &[Value], convert: fn(&Value) -> Json) -> Json 
 }
 
 fn own_value(value: &Value) -> Json {
-    match value {
-        Value::Blob(bytes) => blob(bytes),
-        other => plain(other),
-    }
+    value_to_json(value.as_ref())
 }
 
 fn debezium_value(value: &Value) -> Json {
     match value {
         Value::Blob(bytes) => STANDARD.encode(bytes).into(),
-        other => plain(other),
+        other => own_value(other),
     }
 }
 
-fn plain(value: &Value) -> Json {
+/// A value as JSON: integers exact, blobs `{"blob": "hex"}`, infinite reals `{"real": "inf"}`.
+#[must_use]
+pub fn value_to_json(value: ValueRef<'_>) -> Json {
     match value {
-        Value::Integer(n) => (*n).into(),
-        Value::Real(x) => match serde_json::Number::from_f64(*x) {
+        ValueRef::Null => Json::Null,
+        ValueRef::Integer(n) => n.into(),
+        ValueRef::Real(x) => match serde_json::Number::from_f64(x) {
             Some(number) => Json::Number(number),
-            None => json!({ "real": if *x > 0.0 { "inf" } else { "-inf" } }),
+            None => json!({ "real": if x > 0.0 { "inf" } else { "-inf" } }),
         },
-        Value::Text(text) => text.as_str().into(),
-        Value::Null | Value::Blob(_) => Json::Null,
+        ValueRef::Text(text) => text.into(),
+        ValueRef::Blob(bytes) => blob(bytes),
     }
 }
 

@@ -47,7 +47,7 @@ mod subscribers;
 pub use change::{Change, Column, EntryChange, Event, Object, Op, Position, RowChange, SchemaChange, Table};
 pub use filter::Feed;
 #[cfg(feature = "json")]
-pub use json::Format;
+pub use json::{Format, value_to_json};
 pub use slot::{FeedInfo, FeedStart, FeedState, NewFeed, Slot};
 pub use stream::Changes;
 pub(crate) use subscribers::Subscribers;

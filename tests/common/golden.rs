@@ -11,8 +11,8 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dosql::{
-    Connection, Database, Env, ErrorKind, ManualClock, Options, ReadTransaction, Result, SeededEntropy,
-    Statement, Timestamp, Value, params,
+    Connection, Database, Env, ErrorKind, ManualClock, NewBranch, Options, ReadTransaction, Result,
+    SeededEntropy, Statement, Timestamp, Value, params,
 };
 use dosql_wal::{CrashDirectory, Directory, Surviving};
 
@@ -35,6 +35,8 @@ pub struct Golden {
     /// Where the records of the last commits lie in the log, oldest first, where no mark says that they are durable.
     records: Vec<Range<u64>>,
     states: Vec<State>,
+    /// The state after which there are a tag, a feed, a branch and a table with a retention of its own, if there are.
+    named: Option<usize>,
 }
 
 /// The length of a record's header, of a log file's header and the places in it that say where the file's bytes lie in the log
@@ -77,9 +79,9 @@ impl Golden {
         Maker::new(1).commits(0..14).crash("log")
     }
 
-    /// Two checkpoints, with overflow pages, a table, its indexes, history runs, and an orderly end.
+    /// Two checkpoints, with overflow pages, a table, its indexes, history runs, a tag, a feed, a branch, and an orderly end.
     pub fn checkpointed() -> Golden {
-        Maker::new(2).commits(0..6).checkpoint().commits(6..10).close("checkpointed")
+        Maker::new(2).commits(0..6).names().checkpoint().commits(6..10).close("checkpointed")
     }
 
     /// Two checkpoints, then commits in the log; the process died.
@@ -138,6 +140,7 @@ impl Golden {
             before: Files::new(),
             records: Vec::new(),
             states: self.states[..states].to_vec(),
+            named: self.named,
         };
         let mut verdict = self.judge(files, 0);
         for states in (1..self.states.len()).rev() {
@@ -161,7 +164,10 @@ impl Golden {
             None => return Ok(Some(format!("the last commit, {last}, never was"))),
         };
         let states = &self.states[..=upto];
-        let found = read_pairs(&db, states)?.or(read_items(&db, states)?);
+        let mut found = read_pairs(&db, states)?.or(read_items(&db, states)?);
+        if let Some(named) = self.named.and_then(|named| states.get(named)) {
+            found = found.or(read_names(&db, states, named)?);
+        }
         if found.is_some() {
             return Ok(found);
         }
@@ -211,6 +217,35 @@ fn read_pairs(db: &Database, states: &[State]) -> Result<Option<String>> {
         }
     }
     Ok(None)
+}
+
+/// What the system tree names besides.
+fn read_names(db: &Database, states: &[State], named: &State) -> Result<Option<String>> {
+    let wrong = |what: &str| Ok(Some(format!("the {what} is not as it was")));
+    let tags = db.tags();
+    if tags.len() != 1 || tags[0].name != "early" || tags[0].at != states[2].at {
+        return wrong("tag");
+    }
+    let connection = db.connect()?;
+    let feeds = rows(&mut connection.prepare("SELECT name, confirmed_lsn, state FROM dosql_feeds")?, ())?;
+    let [feed] = feeds.as_slice() else { return wrong("feed") };
+    if feed[0] != Value::Text("lake".into()) || feed[2] != Value::Text("active".into()) {
+        return wrong("feed");
+    }
+    let kept = "SELECT count(*) FROM kept FOR SYSTEM_TIME AS OF LSN ?1";
+    if rows(&mut connection.prepare(kept)?, params![named.at])? != [[Value::Integer(1)]] {
+        return wrong("table that is kept longer");
+    }
+    let side = db.branch("side")?;
+    let space = side.keyspace("space")?;
+    let mut expected = named.pairs.clone();
+    expected.insert(b"side".to_vec(), b"of the branch".to_vec());
+    let found: Pairs = side.read()?.iter(&space)?.collect::<Result<_>>()?;
+    if found != expected {
+        return wrong("branch");
+    }
+    let items = side.connect()?.query_row("SELECT count(*) FROM item", (), |row| row.get::<i64>(0))?;
+    if items != named.items.len() as i64 { wrong("branch's table") } else { Ok(None) }
 }
 
 /// The table, now and as of each commit, and now through its indexes too.
@@ -281,6 +316,7 @@ struct Maker {
     states: Vec<State>,
     before: Files,
     records: Vec<Range<u64>>,
+    named: Option<usize>,
 }
 
 impl Maker {
@@ -289,7 +325,7 @@ impl Maker {
         let db = open_at(&directory, NOW / 2, seed).unwrap();
         let connection = db.connect().unwrap();
         let (now, states, before, records) = (State::default(), Vec::new(), Files::new(), Vec::new());
-        Maker { directory, db, connection, now, states, before, records }
+        Maker { directory, db, connection, now, states, before, records, named: None }
     }
 
     fn commits(mut self, numbers: Range<u32>) -> Maker {
@@ -305,6 +341,23 @@ impl Maker {
             self.states.push(self.now.clone());
             self.records.push(start..self.db.stats().log.end.get());
         }
+        self
+    }
+
+    /// A tag, a feed, a table with a retention of its own, and a branch that has changed something.
+    fn names(mut self) -> Maker {
+        let start = self.db.stats().log.end.get();
+        self.db.create_tag("early", Some(self.states[2].at)).unwrap();
+        let more = "CREATE FEED lake; CREATE TABLE kept (id INTEGER PRIMARY KEY) WITH SYSTEM VERSIONING RETAIN 10 YEARS;
+             INSERT INTO kept VALUES (1)";
+        self.connection.execute_batch(more).unwrap();
+        self.now.at = self.db.last_commit();
+        self.named = Some(self.states.len());
+        self.states.push(self.now.clone());
+        self.records.push(start..self.db.stats().log.end.get());
+        let side = self.db.create_branch("side", &NewBranch::default()).unwrap();
+        let space = side.keyspace("space").unwrap();
+        side.write(|tx| tx.put(&space, "side", "of the branch")).unwrap();
         self
     }
 
@@ -378,14 +431,16 @@ impl Maker {
     /// Ends the process without a word.
     fn crash(self, name: &'static str) -> Golden {
         let files = files_of(&self.directory);
-        Golden { name, files, before: self.before, records: self.records, states: self.states }
+        let Maker { before, records, states, named, .. } = self;
+        Golden { name, files, before, records, states, named }
     }
 
     /// Closes the database: a checkpoint, and a mark at the end of the log.
     fn close(self, name: &'static str) -> Golden {
         self.db.close().unwrap();
         let files = files_of(&self.directory);
-        Golden { name, files, before: self.before, records: Vec::new(), states: self.states }
+        let Maker { before, states, named, .. } = self;
+        Golden { name, files, before, records: Vec::new(), states, named }
     }
 }
 

@@ -143,31 +143,20 @@ impl Planner<'_> {
         let rowid = [&theirs, &ours, &base].into_iter().flatten().next().map_or(0, |found| found.1);
         let cells = |found: &Found| found.as_ref().map(|(cells, _)| cells.clone());
         let (base, ours, theirs) = (cells(&base), cells(&ours), cells(&theirs));
-        let after = match merge(base.as_ref(), ours.as_ref(), theirs.as_ref(), &sides.adds) {
-            Outcome::Keep => return Ok(()),
-            Outcome::Take(after) => after,
-            Outcome::Conflict { ours: if_ours, theirs: if_theirs } => {
-                let json =
-                    |row: &Option<Cells>| row.as_ref().map(|row| stored::row_to_json(&sides.ours, row));
-                let any = [&theirs, &ours, &base].into_iter().flatten().next();
-                let conflict = MergeConflict {
-                    table: sides.ours.name.to_string(),
-                    key: stored::key_to_json(&sides.ours, any.map_or(&[][..], Vec::as_slice), rowid),
-                    base: json(&base),
-                    ours: json(&ours),
-                    theirs: json(&theirs),
-                };
-                let resolved =
-                    self.resolve(&conflict, |text| stored::row_of_json(&sides.ours, text, &if_ours))?;
-                self.plan.conflicts.push(conflict);
-                match resolved {
-                    None => return Ok(()),
-                    Some(Side::Ours) => if_ours,
-                    Some(Side::Theirs) => if_theirs,
-                    Some(Side::Written(row)) => Some(row),
-                }
+        let conflict = || {
+            let json = |row: &Option<Cells>| row.as_ref().map(|row| stored::row_to_json(&sides.ours, row));
+            let any = [&theirs, &ours, &base].into_iter().flatten().next();
+            MergeConflict {
+                table: sides.ours.name.to_string(),
+                key: stored::key_to_json(&sides.ours, any.map_or(&[][..], Vec::as_slice), rowid),
+                base: json(&base),
+                ours: json(&ours),
+                theirs: json(&theirs),
             }
         };
+        let outcome = merge(base.as_ref(), ours.as_ref(), theirs.as_ref(), &sides.adds);
+        let written = |text: &str, ours: &Option<Cells>| stored::row_of_json(&sides.ours, text, ours);
+        let Some(after) = self.settle(outcome, conflict, written)? else { return Ok(()) };
         if after != ours {
             let table = Arc::clone(&sides.ours);
             self.plan.writes.push(Write { table, rowid, before: ours, after });
@@ -184,30 +173,21 @@ impl Planner<'_> {
         let base = self.merging.base.read.get(&known, user_key)?;
         let ours = self.merging.connection.with_transaction(|ours| ours.get(&known, user_key))?;
         let row = |value: &Option<Bytes>| value.as_ref().map(|value| vec![stored::blob(value)]);
-        let after = match merge(row(&base).as_ref(), row(&ours).as_ref(), row(&theirs).as_ref(), &[]) {
-            Outcome::Keep => return Ok(()),
-            Outcome::Take(after) => after,
-            Outcome::Conflict { ours: if_ours, theirs: if_theirs } => {
-                let json = |value: &Option<Bytes>| value.as_ref().map(|value| stored::bytes_to_json(value));
-                let conflict = MergeConflict {
-                    table: name.clone(),
-                    key: stored::bytes_to_json(user_key),
-                    base: json(&base),
-                    ours: json(&ours),
-                    theirs: json(&theirs),
-                };
-                let resolved = self.resolve(&conflict, |_| {
-                    Err(Error::invalid("an entry of a keyspace is resolved by 'ours' or 'theirs'"))
-                })?;
-                self.plan.conflicts.push(conflict);
-                match resolved {
-                    None => return Ok(()),
-                    Some(Side::Ours) => if_ours,
-                    Some(Side::Theirs) => if_theirs,
-                    Some(Side::Written(row)) => Some(row),
-                }
+        let conflict = || {
+            let json = |value: &Option<Bytes>| value.as_ref().map(|value| stored::bytes_to_json(value));
+            MergeConflict {
+                table: name.clone(),
+                key: stored::bytes_to_json(user_key),
+                base: json(&base),
+                ours: json(&ours),
+                theirs: json(&theirs),
             }
         };
+        let outcome = merge(row(&base).as_ref(), row(&ours).as_ref(), row(&theirs).as_ref(), &[]);
+        let written = |_: &str, _: &Option<Cells>| {
+            Err(Error::invalid("an entry of a keyspace is resolved by 'ours' or 'theirs'"))
+        };
+        let Some(after) = self.settle(outcome, conflict, written)? else { return Ok(()) };
         let after = after.and_then(|mut row| match row.pop() {
             Some(Value::Blob(bytes)) => Some(bytes.to_vec()),
             _ => None,
@@ -216,6 +196,28 @@ impl Planner<'_> {
             self.plan.entries.push((name, user_key.to_vec(), after));
         }
         Ok(())
+    }
+
+    /// What a row is to be after the merge; `None` where it stays as it is, or the merge has to wait.
+    fn settle(
+        &mut self,
+        outcome: Outcome,
+        conflict: impl FnOnce() -> MergeConflict,
+        written: impl FnOnce(&str, &Option<Cells>) -> Result<Cells>,
+    ) -> Result<Option<Option<Cells>>> {
+        let (if_ours, if_theirs) = match outcome {
+            Outcome::Keep => return Ok(None),
+            Outcome::Take(after) => return Ok(Some(after)),
+            Outcome::Conflict { ours, theirs } => (ours, theirs),
+        };
+        let conflict = conflict();
+        let side = self.resolve(&conflict, |text| written(text, &if_ours))?;
+        self.plan.conflicts.push(conflict);
+        Ok(side.map(|side| match side {
+            Side::Ours => if_ours,
+            Side::Theirs => if_theirs,
+            Side::Written(row) => Some(row),
+        }))
     }
 
     /// Which side wins; `None` where nobody has said, so that the merge has to wait.

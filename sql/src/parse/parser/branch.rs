@@ -21,10 +21,7 @@ impl Parser<'_> {
     /// `BRANCH [IF EXISTS] name`, behind DROP.
     pub(super) fn drop_branch(&mut self) -> Result<Statement> {
         self.expect_word("BRANCH")?;
-        let if_exists = self.eat(Token::If);
-        if if_exists {
-            self.expect(Token::Exists)?;
-        }
+        let if_exists = self.if_exists()?;
         Ok(Statement::Branch(BranchStatement::Drop { if_exists, name: self.name()? }))
     }
 

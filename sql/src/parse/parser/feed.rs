@@ -94,10 +94,7 @@ impl Parser<'_> {
     /// `FEED [IF EXISTS] name`, behind DROP.
     pub(super) fn drop_feed(&mut self) -> Result<Statement> {
         self.expect_word("FEED")?;
-        let if_exists = self.eat(Token::If);
-        if if_exists {
-            self.expect(Token::Exists)?;
-        }
+        let if_exists = self.if_exists()?;
         Ok(Statement::Time(TimeStatement::DropFeed { if_exists, name: self.name()? }))
     }
 }

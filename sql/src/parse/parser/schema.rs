@@ -142,6 +142,15 @@ impl Parser<'_> {
         }
     }
 
+    /// `[IF EXISTS]`, behind what is dropped.
+    pub(super) fn if_exists(&mut self) -> Result<bool> {
+        let there = self.eat(Token::If);
+        if there {
+            self.expect(Token::Exists)?;
+        }
+        Ok(there)
+    }
+
     /// DROP ..
     pub(super) fn drop_object(&mut self) -> Result<Statement> {
         self.expect(Token::Drop)?;
@@ -162,10 +171,7 @@ impl Parser<'_> {
             _ => return Err(self.syntax_error()),
         };
         self.advance();
-        let if_exists = self.eat(Token::If);
-        if if_exists {
-            self.expect(Token::Exists)?;
-        }
+        let if_exists = self.if_exists()?;
         Ok(Statement::Drop { object, if_exists, name: self.qualified_name()? })
     }
 }

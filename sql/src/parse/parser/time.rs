@@ -166,10 +166,7 @@ impl Parser<'_> {
     /// `TAG [IF EXISTS] name`, behind DROP.
     pub(super) fn drop_tag(&mut self) -> Result<Statement> {
         self.expect_word("TAG")?;
-        let if_exists = self.eat(Token::If);
-        if if_exists {
-            self.expect(Token::Exists)?;
-        }
+        let if_exists = self.if_exists()?;
         Ok(Statement::Time(TimeStatement::DropTag { if_exists, name: self.name()? }))
     }
 

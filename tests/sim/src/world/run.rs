@@ -46,7 +46,8 @@ impl World {
             }
             Operation::Compact => {
                 let done = self.db()?.compact();
-                self.cut_in_doubt |= done.is_err();
+                // What one that was cut short left is given back by the next.
+                self.cut_in_doubt = done.is_err();
                 if self.allow(done, "giving space back")?.is_some() {
                     self.history.settle();
                 }

@@ -10,6 +10,7 @@ use crate::protocols::world::{Edits, SPACE, World, keys};
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario { name: "branch", settings: MERGING, live: branch, observe },
     Scenario { name: "branch-kept", settings: FORGETTING, live: branch_kept, observe },
+    Scenario { name: "branch-deep", settings: MERGING, live: branch_deep, observe: observe_deep },
 ];
 
 const MERGING: Settings = Settings { history_runs: 1, ..Settings::DEFAULT };
@@ -54,6 +55,46 @@ fn branch(world: &mut World) -> Result<()> {
     world.database().drop_branch("first")?;
     world.checkpoint()?;
     write_on(world, "second", &puts(9, [3], 60))
+}
+
+const CHAIN: [&str; 5] = ["main", "d1", "d2", "d3", "d4"];
+
+/// As [`observe`], of a longer chain, after so many reads that its layers are put together.
+fn observe_deep(database: &Database, at: Option<Timestamp>) -> Result<State> {
+    for name in CHAIN.into_iter().rev() {
+        match database.branch(name) {
+            Ok(branch) => {
+                let space = branch.keyspace(SPACE)?;
+                for _ in 0..20 {
+                    branch.read()?.get(&space, "not there")?;
+                }
+                return keys(&branch, at);
+            }
+            Err(error) if error.message().contains("no such branch") => {}
+            Err(error) => return Err(error),
+        }
+    }
+    keys(database, at)
+}
+
+/// Each branch changes and deletes a little of what lies beneath.
+fn branch_deep(world: &mut World) -> Result<()> {
+    world.open()?;
+    world.write(&puts(1, 0..8, 60))?;
+    for (n, pair) in CHAIN.windows(2).enumerate() {
+        let n = n as u32;
+        fork(world, pair[0], pair[1])?;
+        write_on(world, pair[1], &puts(2 + n, [n, 10 + n], 60))?;
+        write_on(world, pair[1], &deletes([7 - n]))?;
+        aside(world, pair[0], &puts(20 + n, 0..8, 60))?;
+        if n == 1 {
+            world.checkpoint()?;
+        }
+    }
+    world.reopen()?;
+    write_on(world, "d4", &puts(9, [3, 7], 60))?;
+    world.checkpoint()?;
+    write_on(world, "d4", &deletes([12]))
 }
 
 /// Makes a branch, which changes no row that is looked at.

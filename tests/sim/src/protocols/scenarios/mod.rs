@@ -8,6 +8,7 @@ mod history;
 mod log;
 mod pages;
 mod retention;
+mod slots;
 mod tables;
 
 use super::scenario::Scenario;
@@ -23,6 +24,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         retention::SCENARIOS,
         erase::SCENARIOS,
         branches::SCENARIOS,
+        slots::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
     ]
