@@ -9,21 +9,26 @@
 //! scrub           free pages, and the log before the checkpoint, are overwritten
 //! ```
 //!
+//! All of it is done on each branch, with the rows that match on it, and those that do where it forks off. Where a branch has changed a
+//! row that stays on the branch that it forks off, it says "deleted" of it from its beginning on ([`Cover`]): without that, the other's would
+//! show there instead.
+//!
 //! Transactions that were open before go on seeing what they saw, and keep those pages from being cleared until they end.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
-use dosql_base::{Error, Result, Timestamp};
+use dosql_base::{Result, Timestamp};
 use dosql_sql::KeyRange;
 use dosql_sql::catalog::layout::{index_row_id, row_id, space_range};
 use dosql_sql::catalog::schema::{Index, SpaceId};
 
+use crate::branch::Branch;
+use crate::branch::layers::Beneath;
 use crate::engine::Engine;
 use crate::history::kept::Deletion;
 use crate::long_keys::KeyForm;
-use crate::manifest::MAIN_BRANCH;
 
 /// Pages that are looked at while commits wait.
 const AT_ONCE: usize = 1024;
@@ -38,6 +43,38 @@ pub(crate) struct Erasure {
     pub(crate) indexes: Indexes,
     /// What ended up to here goes: the commit that deleted the rows.
     pub(crate) upto: Timestamp,
+    /// What lies beneath the branch, if anything does.
+    pub(crate) cover: Option<Cover>,
+}
+
+/// What shows on a branch where it says nothing.
+pub(crate) struct Cover {
+    beneath: Arc<Beneath>,
+    /// What is erased of the branches beneath.
+    erased: BTreeMap<u32, Arc<Erasure>>,
+}
+
+impl Cover {
+    /// The first moment of the branch above.
+    pub(crate) fn begins(&self) -> Timestamp {
+        self.beneath.begins().next()
+    }
+
+    /// Whether something shows under a stored key when all is erased. Of long keys it is enough that others of their group do.
+    fn shows(&self, stored: &[u8], is_long: bool) -> Result<bool> {
+        for layer in &self.beneath.layers {
+            let erased = self.erased.get(&layer.branch).filter(|_| !is_long);
+            if erased.is_some_and(|erased| erased.concerns(stored))
+                && erased.map_or(Ok(false), |it| it.erases(stored))?
+            {
+                continue;
+            }
+            if let Some(found) = layer.get(stored, Timestamp::MAX)? {
+                return Ok(found.is_some());
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// Indexes by their numbers; `None` where it is not known how the entries are made.
@@ -49,6 +86,8 @@ pub(crate) enum Fate {
     Goes,
     /// A bucket of long keys, of which some go.
     Becomes(Vec<u8>),
+    /// It goes, and has to say that there is nothing.
+    Hides,
 }
 
 impl Erasure {
@@ -59,7 +98,7 @@ impl Erasure {
             return Ok(Fate::Stays);
         }
         if !form.is_long(stored) {
-            return Ok(if self.erases(stored)? { Fate::Goes } else { Fate::Stays });
+            return if self.erases(stored)? { self.gone(stored, false) } else { Ok(Fate::Stays) };
         }
         let (mut bucket, mut left, mut changed) = (value.to_vec(), 0, false);
         for (key, _) in form.entries(stored, value)? {
@@ -72,9 +111,15 @@ impl Erasure {
         }
         Ok(match (changed, left) {
             (false, _) => Fate::Stays,
-            (true, 0) => Fate::Goes,
+            (true, 0) => return self.gone(stored, true),
             (true, _) => Fate::Becomes(bucket),
         })
+    }
+
+    /// What becomes of what is erased.
+    fn gone(&self, stored: &[u8], is_long: bool) -> Result<Fate> {
+        let shows = self.cover.as_ref().map_or(Ok(false), |cover| cover.shows(stored, is_long))?;
+        Ok(if shows && !weakened("erased-row-shows-what-lies-beneath") { Fate::Hides } else { Fate::Goes })
     }
 
     fn concerns(&self, key: &[u8]) -> bool {
@@ -100,38 +145,69 @@ impl Erasure {
 }
 
 impl Engine {
-    /// Fails where rows can't be erased.
-    pub(crate) fn check_erasable(&self, branch: u32) -> Result<()> {
-        self.check_writable()?;
-        if branch != MAIN_BRANCH || self.committer.lock().branches.len() > 1 {
-            let message = "rows can't be erased while there are branches, which may hold them too; merge or drop those first";
-            return Err(Error::unsupported(message));
-        }
-        Ok(())
+    /// All branches, parents before their children; dropped ones that others need, too.
+    pub(crate) fn all_branches(&self) -> Vec<Arc<Branch>> {
+        self.committer.lock().branches.values().cloned().collect()
     }
 
-    /// Erases the versions of rows that a commit has deleted; durable when it returns. The format knows no older reader of what that leaves.
-    pub(crate) fn erase(&self, erasure: Erasure) -> Result<()> {
+    /// The branches beneath one, and up to when each is seen; the nearest first.
+    pub(crate) fn ancestors(&self, branch: &Branch) -> Vec<(u32, Timestamp)> {
+        let committer = self.committer.lock();
+        let (mut all, mut fork) = (Vec::new(), branch.tip.lock().row.fork);
+        while let Some((parent, at)) = fork {
+            let upto = all.last().map_or(at, |(_, upto): &(u32, Timestamp)| at.min(*upto));
+            all.push((parent, upto));
+            fork = committer.branches.get(&parent).and_then(|parent| parent.tip.lock().row.fork);
+        }
+        all
+    }
+
+    /// What is erased of each branch, with what shows beneath it.
+    fn covered(&self, erasures: BTreeMap<u32, Erasure>) -> Vec<(Arc<Branch>, Arc<Erasure>)> {
+        let (mut erasures, mut covered) = (erasures, Vec::<(Arc<Branch>, Arc<Erasure>)>::new());
+        for branch in self.all_branches() {
+            let Some(mut erasure) = erasures.remove(&branch.number) else { continue };
+            let ancestors: Vec<u32> = self.ancestors(&branch).into_iter().map(|(number, _)| number).collect();
+            let erased = covered.iter().filter(|(other, _)| ancestors.contains(&other.number));
+            let erased = erased.map(|(other, erasure)| (other.number, Arc::clone(erasure))).collect();
+            let latest = branch.latest();
+            let cover = |beneath: &Arc<Beneath>| Cover { beneath: Arc::clone(beneath), erased };
+            erasure.cover = latest.beneath.as_ref().map(cover);
+            covered.push((branch, Arc::new(erasure)));
+        }
+        covered
+    }
+
+    /// Erases the versions of rows that commits have deleted, of branches by their numbers; durable when it returns. The format knows no
+    /// older reader of what that leaves.
+    pub(crate) fn erase(&self, erasures: BTreeMap<u32, Erasure>) -> Result<()> {
         self.upgrade_format()?;
-        let ranges = erasure.ranges();
         // A merge has written pages that are not free, and may hold the rows.
         let _no_merge = self.merging.lock();
         if let Some(merged) = self.merged.lock().take() {
             merged.forget(&self.tier);
         }
-        self.erase_live(&erasure, &ranges)?;
-        let deletion = Deletion::OfRows(Arc::new(erasure));
+        let erasures = self.covered(erasures);
+        for (branch, erasure) in &erasures {
+            self.erase_live(branch, erasure, &erasure.ranges())?;
+        }
+        let by_number = erasures.iter().map(|(branch, erasure)| (branch.number, Arc::clone(erasure)));
+        let deletion = Deletion::OfRows(Arc::new(by_number.collect()));
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         // From here on the log before is not theirs any more.
         self.subscribers.lose_all();
-        for range in &ranges {
-            let mut from = Some(range.start.clone());
-            while let Some(key) = from {
-                from = self.tidy(&key, &range.end)?;
+        for (branch, erasure) in &erasures {
+            for range in erasure.ranges() {
+                let mut from = Some(range.start.clone());
+                while let Some(key) = from {
+                    from = self.tidy(branch, &key, &range.end)?;
+                }
             }
         }
         self.delete(&deletion)?;
+        // They hold pages as they were.
+        drop((erasures, deletion));
         // What these free the next but one may use.
         self.force_checkpoint()?;
         self.force_checkpoint()?;
@@ -145,10 +221,10 @@ impl Engine {
         self.log.scrub(before).map_err(|error| self.poison(error))
     }
 
-    /// Clears the unused space of some pages of the tree of current rows; returns the key to go on from.
-    fn tidy(&self, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>> {
+    /// Clears the unused space of some pages of the tree of current rows of a branch; returns the key to go on from.
+    fn tidy(&self, branch: &Branch, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>> {
         let committer = &mut *self.committer.lock();
-        let mut tip = self.main.tip.lock();
+        let mut tip = branch.tip.lock();
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
@@ -158,7 +234,7 @@ impl Engine {
         drop(writer);
         (committer.last, tip.root) = (version, root);
         let timestamp = tip.latest.timestamp;
-        self.publish_view(committer, MAIN_BRANCH, &mut tip, timestamp);
+        self.publish_view(committer, branch.number, &mut tip, timestamp);
         Ok(next)
     }
 }

@@ -421,7 +421,7 @@ impl<'a> Replay<'a> {
             let (pages, history) = (self.pages.latest(), parent.history());
             let known = parent.last.unwrap_or(parent.row.head);
             let (root, live) = (parent.root, Arc::clone(&parent.live));
-            let layer = Layer { pages, root, history, live, fork, known };
+            let layer = Layer { branch: number, pages, root, history, live, fork, known };
             beneath = Some(Arc::new(Beneath::fork(span, layer, parent.beneath.as_deref())));
         }
         Ok(Replaying {

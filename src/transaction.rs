@@ -20,7 +20,7 @@ use dosql_sql::{CatalogStamp, Direction, KeyRange};
 
 use crate::branch::Branch;
 use crate::bytes::Bytes;
-use crate::commit::Validation;
+use crate::commit::{Purpose, Validation};
 use crate::engine::{Handle, busy};
 use crate::history::versions::VersionWalk;
 use crate::keyspace::FullKey;
@@ -52,8 +52,8 @@ pub struct Transaction {
     /// The schema was asked for, so that a transaction that is checked has noted that it read it.
     catalog_noted: Cell<bool>,
     pub(crate) end: RefCell<KnownEnd>,
-    /// The branch that it merges, and up to when.
-    pub(crate) merges: Option<(u32, Timestamp)>,
+    /// What its commit is for.
+    pub(crate) purpose: Purpose,
     /// The other branches that it reads, each as it was when it was first asked for.
     pub(crate) others: RefCell<Vec<(u32, Arc<Reader>)>>,
 }
@@ -152,6 +152,14 @@ impl Transaction {
         Ok(Self::with(engine, mode, view, Timestamp::MAX))
     }
 
+    /// One that erases, on whichever branch, also where nobody else may write. Answers `Busy` where the turn is not to be had for so long.
+    pub(crate) fn begin_erase(engine: &Handle, patience: Duration) -> Result<Self> {
+        let (mode, view) = Self::begin_write(engine, Some(patience))?;
+        let mut transaction = Self::with(engine, mode, view, Timestamp::MAX);
+        transaction.purpose = Purpose::Erasure;
+        Ok(transaction)
+    }
+
     fn with(engine: &Handle, mode: Mode, view: Arc<View>, at: Timestamp) -> Self {
         Transaction {
             engine: engine.clone(),
@@ -160,7 +168,7 @@ impl Transaction {
             catalog_noted: Cell::new(false),
             end: RefCell::default(),
             others: RefCell::default(),
-            merges: None,
+            purpose: Purpose::Writes,
             reader: engine.readers.add(view, at),
             mode,
             writes: Writes::default(),
@@ -513,11 +521,11 @@ impl Transaction {
                 let turn = engine.branch().turn.take_briefly(self.patience).ok_or_else(busy)?;
                 let set = reads.set.borrow();
                 let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
-                let committed = engine.commit(engine.branch(), &mut self.writes, Some(check), None);
+                let committed = engine.commit(engine.branch(), &mut self.writes, Some(check), self.purpose);
                 drop(turn);
                 committed
             }
-            _ => engine.commit(engine.branch(), &mut self.writes, None, self.merges),
+            _ => engine.commit(engine.branch(), &mut self.writes, None, self.purpose),
         };
         let committed = match committed {
             Ok(committed) => committed,

@@ -143,7 +143,7 @@ fn a_feed_that_was_not_told_must_begin_anew_and_one_that_was_goes_on() {
 }
 
 #[test]
-fn where_there_are_branches_or_a_foreign_key_forbids_it_nothing_is_erased() {
+fn where_a_foreign_key_or_somebody_else_forbids_it_nothing_is_erased() {
     let folder = tempfile::tempdir().unwrap();
     let db = open(&folder.path().join("db"));
     let sql = db.connect().unwrap();
@@ -160,9 +160,107 @@ fn where_there_are_branches_or_a_foreign_key_forbids_it_nothing_is_erased() {
     run(&sql, "BEGIN");
     assert!(sql.execute("ERASE FROM p WHERE id = 2", ()).is_err());
     run(&sql, "ROLLBACK");
-    db.create_branch("draft", &NewBranch::default()).unwrap();
-    assert_eq!(sql.execute("ERASE FROM p WHERE id = 2", ()).unwrap_err().kind(), ErrorKind::Unsupported);
+    // What a branch refuses is done on none.
+    let draft = db.create_branch("draft", &NewBranch::default()).unwrap().connect().unwrap();
+    run(&draft, "INSERT INTO c VALUES (2, 2)");
+    assert_eq!(sql.execute("ERASE FROM p WHERE id = 2", ()).unwrap_err().kind(), ErrorKind::Constraint);
     assert_eq!(cells(&sql, "SELECT count(*) FROM p").unwrap(), ["2"]);
+    run(&draft, "DELETE FROM c WHERE id = 2; BEGIN IMMEDIATE");
+    sql.busy_timeout(std::time::Duration::ZERO);
+    assert_eq!(sql.execute("ERASE FROM p WHERE id = 2", ()).unwrap_err().kind(), ErrorKind::Busy);
+    run(&draft, "COMMIT");
+    assert_eq!(sql.execute("ERASE FROM p WHERE id = 2", ()).unwrap(), 1);
+    assert_eq!(cells(&draft, "SELECT id FROM p").unwrap(), ["1"]);
+}
+
+/// Branches of [`people`], two of them off the first, one of these dropped.
+fn branches(db: &Database) -> dosql::Timestamp {
+    let on = |name: &str, sql: &str| run(&db.branch(name).unwrap().connect().unwrap(), sql);
+    on("main", "CREATE BRANCH one; CREATE BRANCH other");
+    on(
+        "one",
+        "INSERT INTO person VALUES (5000, 'ZORRO native', 'native@example', 'ZORRO of one');
+         UPDATE person SET name = 'ZORRO copy', note = 'ZORRO of one' WHERE id = 8888;
+         UPDATE person SET name = 'plain', note = '' WHERE id = 8888; DELETE FROM person WHERE id = 100",
+    );
+    let plain = db.branch("one").unwrap().last_commit();
+    db.checkpoint().unwrap();
+    on(
+        "one",
+        "UPDATE person SET note = 'x' WHERE id = 8888; CREATE BRANCH two FROM one; CREATE BRANCH three FROM one",
+    );
+    on(
+        "two",
+        "CREATE INDEX two_by_note ON person (note); UPDATE person SET note = 'of two' WHERE id IN (7, 7777, 8888);
+         INSERT INTO person VALUES (5001, 'of two', 'two@example', '')",
+    );
+    on("main", "ALTER BRANCH two SET (protected)");
+    on(
+        "three",
+        "INSERT INTO person VALUES (5002, 'ZORRO of three', 'three@example', ''); UPDATE person SET name = 'ZORRO!' WHERE id = 3;
+         CREATE BRANCH four FROM three",
+    );
+    on("four", "DELETE FROM person WHERE id = 5002; UPDATE person SET name = 'name 3' WHERE id = 3");
+    on("main", "DROP BRANCH three; UPDATE person SET note = 'after' WHERE id = 8888");
+    on("other", "DROP TABLE person");
+    plain
+}
+
+#[test]
+fn rows_are_erased_on_every_branch_that_has_them() {
+    for (from, forwards) in [("main", true), ("two", false)] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("db");
+        let mut db = open(&path);
+        drop(people(&db));
+        let plain = branches(&db);
+        if forwards {
+            db.checkpoint().unwrap();
+        }
+        assert!(!holding(&path, "ZORRO").is_empty());
+        let sql = db.branch(from).unwrap().connect().unwrap();
+        sql.execute("ERASE FROM person WHERE name LIKE ?1 || '%'", ["ZORRO"]).unwrap();
+        drop(sql);
+        for round in 0..3 {
+            assert_eq!(holding(&path, "ZORRO"), [""; 0], "from {from}, round {round}");
+            assert!(!holding(&path, "kept@example").is_empty(), "main has never had it so");
+            for (branch, ids, count) in [
+                ("main", vec!["8888"], "601"),
+                ("one", vec![], "599"),
+                ("two", vec!["5001"], "600"),
+                ("four", vec![], "598"),
+            ] {
+                let sql = db.branch(branch).unwrap().connect().unwrap();
+                let place = format!("{branch}, from {from}, round {round}");
+                let found = cells(&sql, "SELECT id FROM person WHERE id > 600").unwrap();
+                assert_eq!(found, ids, "{place}");
+                assert_eq!(cells(&sql, "SELECT count(*) FROM person").unwrap(), [count], "{place}");
+                assert_eq!(cells(&sql, "PRAGMA integrity_check").unwrap(), ["ok"], "{place}");
+                let named = "SELECT count(*) FROM person INDEXED BY by_name WHERE name > ''";
+                assert_eq!(cells(&sql, named).unwrap(), [count], "{place}");
+            }
+            let one = db.branch("one").unwrap().connect().unwrap();
+            let then = format!("SELECT count(*) FROM person FOR SYSTEM_TIME AS OF LSN {}", plain.as_micros());
+            // What it said of the row it says no more, and what lies beneath does not show in its place.
+            assert_eq!(cells(&one, &format!("{then} WHERE id = 8888")).unwrap(), ["0"], "round {round}");
+            assert_eq!(
+                cells(&one, &format!("{} WHERE id > 600 OR id = 100", then.replace("count(*)", "id")))
+                    .unwrap(),
+                [""; 0],
+                "round {round}"
+            );
+            assert_eq!(cells(&one, &then).unwrap(), ["599"], "round {round}");
+            drop(one);
+            assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+            match round {
+                0 => db.checkpoint().unwrap(),
+                _ => {
+                    drop(db);
+                    db = open(&path);
+                }
+            }
+        }
+    }
 }
 
 #[test]

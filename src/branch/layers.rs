@@ -52,6 +52,8 @@ pub(crate) struct Span {
 /// The rows of one branch as of a moment.
 #[derive(Clone)]
 pub(crate) struct Layer {
+    /// The branch.
+    pub(crate) branch: u32,
     pub(crate) pages: PageSnapshot,
     pub(crate) root: Root,
     pub(crate) history: History,
@@ -169,7 +171,7 @@ impl Beneath {
 impl Layer {
     /// What the layer says of a stored key: nothing, that it was deleted (`Some(None)`), or what it held.
     #[inline]
-    fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Option<Bytes>>> {
+    pub(crate) fn get(&self, key: &[u8], at: Timestamp) -> Result<Option<Option<Bytes>>> {
         let at = at.min(self.fork);
         match self.pages.get(self.root, key)? {
             Some(entry) if entry.version() <= at => Ok(Some(held(entry))),

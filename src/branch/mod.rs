@@ -200,6 +200,7 @@ impl Engine {
         let tip = parent.tip.lock();
         let span = Span { branch: parent.number, fork, floor: tip.floor, pins: Arc::clone(&tip.pins) };
         let layer = Layer {
+            branch: parent.number,
             pages: self.pages.latest(),
             root: tip.root,
             history: tip.history.clone(),

@@ -48,6 +48,7 @@ impl Engine {
             pins: Arc::clone(&view.pins),
         };
         let layer = Layer {
+            branch: view.branch,
             pages: view.pages.clone(),
             root: view.root,
             history: view.history.clone(),

@@ -1,5 +1,6 @@
 //! Which versions are kept: what is not goes when a run of history is written.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use dosql_base::Timestamp;
@@ -19,8 +20,8 @@ pub(crate) enum Deletion {
     Before(Timestamp),
     /// The same, of tables and indexes of main.
     OfTables(Vec<SpaceId>, Timestamp),
-    /// Those of rows, pinned or not.
-    OfRows(Arc<Erasure>),
+    /// Those of rows, pinned or not, of branches by their numbers.
+    OfRows(Arc<BTreeMap<u32, Arc<Erasure>>>),
 }
 
 /// Which versions anybody may still ask for.
@@ -100,15 +101,15 @@ impl Engine {
             retention => horizon(retention),
         };
         let mut kept = Kept { tables, ..Kept::all_from(most, pins) };
-        match deletion.filter(|_| view.branch == MAIN_BRANCH) {
-            Some(Deletion::OfTables(spaces, before)) => {
+        match deletion {
+            Some(Deletion::OfTables(spaces, before)) if view.branch == MAIN_BRANCH => {
                 for space in spaces {
                     let horizon = kept.dropped(*space).max((*before).min(view.timestamp));
                     kept.tables.set(*space, horizon);
                 }
                 kept.lowered.clone_from(spaces);
             }
-            Some(Deletion::OfRows(erasure)) => kept.erasure = Some(Arc::clone(erasure)),
+            Some(Deletion::OfRows(erasures)) => kept.erasure = erasures.get(&view.branch).cloned(),
             _ => {}
         }
         kept

@@ -122,7 +122,8 @@ fn fate(kept: &Kept, key: &[u8], start: Timestamp, source: &dyn Versions) -> Res
         Some(erasure) => erasure.fate(key, source.value()?, source.end())?,
         None => Fate::Stays,
     };
-    Ok((!matches!(fate, Fate::Goes)).then_some(fate))
+    // What hides something from then on stands in the tree.
+    Ok((!matches!(fate, Fate::Goes | Fate::Hides)).then_some(fate))
 }
 
 fn least(sources: &[Box<dyn Versions + '_>]) -> Option<usize> {

@@ -282,10 +282,15 @@ impl Core {
     pub(super) fn begin_merge(&mut self, transaction: Transaction) -> Result<()> {
         self.refuse_inside("merge")?;
         (self.session.settings.triggers, self.session.settings.foreign_keys) = (false, false);
+        self.go_on_in(transaction);
+        Ok(())
+    }
+
+    /// Goes on in this transaction.
+    pub(super) fn go_on_in(&mut self, transaction: Transaction) {
         let transaction = self.beside(transaction);
         self.session.begin_transaction();
         self.open = Some(Open { transaction, savepoints: Vec::new(), by_savepoint: false });
-        Ok(())
     }
 
     /// From here on it is as any connection.

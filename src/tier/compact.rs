@@ -20,9 +20,8 @@ use super::live::{Live, LiveSegment};
 use super::segment::{Segment, SegmentMaker};
 use crate::branch::Branch;
 use crate::engine::Engine;
-use crate::erase::{Erasure, Fate};
+use crate::erase::{Cover, Erasure, Fate};
 use crate::history::kept::Kept;
-use crate::manifest::MAIN_BRANCH;
 use crate::retention::space_of;
 use crate::trace::span;
 
@@ -212,10 +211,14 @@ impl Engine {
         Ok(())
     }
 
-    /// Writes the live segments of main anew that may hold versions of erased rows, without these; and takes what hid them out of the
+    /// Writes the live segments of a branch anew that may hold versions of erased rows, without these; and takes what hid them out of the
     /// tree. The caller holds `merging`, and not `checkpointing`.
-    pub(crate) fn erase_live(&self, erasure: &Erasure, ranges: &[KeyRange]) -> Result<()> {
-        let branch = Arc::clone(&self.main);
+    pub(crate) fn erase_live(
+        &self,
+        branch: &Arc<Branch>,
+        erasure: &Erasure,
+        ranges: &[KeyRange],
+    ) -> Result<()> {
         let (live, pages) = {
             let tip = branch.tip.lock();
             (Arc::clone(&tip.live), self.pages.latest())
@@ -223,7 +226,7 @@ impl Engine {
         let concerned =
             |it: &&LiveSegment| ranges.iter().any(|range| it.segment.overlaps(&range.start, &range.end));
         for live in live.segments().iter().filter(concerned) {
-            let mut erased = Vec::new();
+            let mut changed = false;
             let mut apart = self.pages.apart();
             let mut maker = SegmentMaker::new(&self.tier, &mut apart, usize::MAX);
             let mut cursor = live.segment.open(&pages)?.cursor();
@@ -232,36 +235,40 @@ impl Engine {
                 let (start, end) = (entry.start, entry.end);
                 // The commit that deleted the rows ended all that was there.
                 let ended = if start <= erasure.upto { end.min(erasure.upto) } else { end };
-                match erasure.fate(entry.key, entry.value, ended)? {
+                let fate = erasure.fate(entry.key, entry.value, ended)?;
+                changed |= !matches!(fate, Fate::Stays);
+                match fate {
                     Fate::Stays => maker.push(entry.key, (start, end), entry.kind, entry.value)?,
                     Fate::Becomes(bucket) => maker.push(entry.key, (start, end), entry.kind, &bucket)?,
-                    Fate::Goes => erased.push(entry.key.to_vec()),
+                    Fate::Hides => maker.push(entry.key, (start, end), Kind::Tombstone, &[])?,
+                    Fate::Goes => {}
                 }
                 here = cursor.next()?;
             }
             let new = maker.finish()?;
             let (old, number, level) = (vec![live.number], Some(live.number), live.level);
-            if !erased.is_empty() {
-                self.replace(&branch, Replacement { old, new, level, number, apart })?;
+            if changed {
+                self.replace(branch, Replacement { old, new, level, number, apart })?;
             }
         }
-        self.clear_tombstones(erasure, ranges)
+        self.clear_tombstones(branch, erasure, ranges)
     }
 
-    /// Takes the tombstones of erased rows out of the tree of main: they hide nothing any more.
-    fn clear_tombstones(&self, erasure: &Erasure, ranges: &[KeyRange]) -> Result<()> {
+    /// Takes the tombstones of erased rows out of the tree of a branch that hide nothing any more; the others hide from its beginning on.
+    fn clear_tombstones(&self, branch: &Branch, erasure: &Erasure, ranges: &[KeyRange]) -> Result<()> {
         let committer = &mut *self.committer.lock();
-        let mut tip = self.main.tip.lock();
+        let mut tip = branch.tip.lock();
         let (snapshot, mut keys) = (self.pages.latest(), Vec::new());
         let mut cursor = snapshot.cursor(tip.root);
         for range in ranges {
             let mut here = cursor.seek(&range.start)?;
             while here && cursor.key() < range.end.as_slice() {
-                let goes = cursor.is_tombstone()
-                    && cursor.version() <= erasure.upto
-                    && matches!(erasure.fate(cursor.key(), &[], erasure.upto)?, Fate::Goes);
-                if goes {
-                    keys.push(cursor.key().to_vec());
+                if cursor.is_tombstone() && cursor.version() <= erasure.upto {
+                    match erasure.fate(cursor.key(), &[], erasure.upto)? {
+                        Fate::Goes => keys.push((cursor.key().to_vec(), false)),
+                        Fate::Hides => keys.push((cursor.key().to_vec(), true)),
+                        Fate::Stays | Fate::Becomes(_) => {}
+                    }
                 }
                 here = cursor.next()?;
             }
@@ -273,14 +280,18 @@ impl Engine {
         let mut writer = self.pages.writer();
         writer.begin(version);
         let mut root = tip.root;
-        for key in &keys {
-            writer.remove(&mut root, key)?;
+        let begins = erasure.cover.as_ref().map_or(version, Cover::begins);
+        for (key, hides) in &keys {
+            match hides {
+                false => drop(writer.remove(&mut root, key)?),
+                true => drop(writer.put_tombstone(&mut root, key, begins)?),
+            }
         }
         writer.publish(version).map_err(|error| self.poison(error))?;
         drop(writer);
         (committer.last, tip.root) = (version, root);
         let timestamp = tip.latest.timestamp;
-        self.publish_view(committer, MAIN_BRANCH, &mut tip, timestamp);
+        self.publish_view(committer, branch.number, &mut tip, timestamp);
         Ok(())
     }
 }

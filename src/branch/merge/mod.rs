@@ -29,6 +29,7 @@ use dosql_sql::catalog::schema::{Catalog, Table};
 use dosql_sql::value::Value;
 
 use super::add_pin;
+use crate::commit::Purpose;
 use crate::database::Database;
 use crate::engine::Handle;
 use crate::limits::FIRST_KEYSPACE;
@@ -258,7 +259,7 @@ impl Merging {
         }
         let upto = (self.from.branch().number, self.theirs.snapshot());
         let wrote = self.connection.with_transaction(|ours| {
-            ours.merges = Some(upto);
+            ours.purpose = Purpose::Merge(upto.0, upto.1);
             Ok(ours.has_writes())
         })?;
         if wrote {

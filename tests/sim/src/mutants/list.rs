@@ -312,6 +312,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "that a slot was confirmed is said before it is durable",
         &["slot"],
     ),
+    mutant(
+        "erased-row-shows-what-lies-beneath",
+        "src/erase.rs",
+        "a branch shows what another has where its own row was erased",
+        &["erase-branch"],
+    ),
     mutant("erased-versions-kept", "src/erase.rs", "versions of erased rows stay", &["erase"]),
     mutant("erased-pages-left", "src/erase.rs", "what free places hold of erased rows stays", &["erase"]),
     mutant("past-not-reserved", "src/engine.rs", "a commit may take a moment that was read", &["as-of"]),

@@ -56,6 +56,7 @@ enum Feature {
     Tags,
     DeleteHistory,
     Restore,
+    Branches,
     Checkpoints,
     Reopen,
     Crash,
@@ -70,7 +71,7 @@ enum Feature {
     LazyDurability,
 }
 
-const FEATURES: [Feature; 20] = [
+const FEATURES: [Feature; 21] = [
     Feature::Transactions,
     Feature::Concurrent,
     Feature::Savepoints,
@@ -79,6 +80,7 @@ const FEATURES: [Feature; 20] = [
     Feature::Tags,
     Feature::DeleteHistory,
     Feature::Restore,
+    Feature::Branches,
     Feature::Checkpoints,
     Feature::Reopen,
     Feature::Crash,
@@ -296,6 +298,10 @@ impl Maker {
                 Operation::DeleteHistory { which: self.rng.usize(..) }
             }
             61 if self.has(Feature::Restore) => Operation::Restore { which: self.rng.usize(..) },
+            62..=63 if self.has(Feature::Branches) => {
+                let asks = (0..self.rng.usize(..8)).map(|_| self.ask()).collect();
+                Operation::Branch { asks, merge: self.rng.bool() }
+            }
             _ => Operation::Ask { client, ask: self.ask() },
         }
     }
@@ -325,7 +331,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations.len(), 26, "{operations:?}");
+        assert_eq!(operations.len(), 27, "{operations:?}");
         assert_eq!(asks.len(), ASKS.len());
         assert_eq!(faults.len(), 5);
     }

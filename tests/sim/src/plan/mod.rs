@@ -165,6 +165,11 @@ pub enum Operation {
     Restore {
         which: usize,
     },
+    /// A branch off the present is changed, then merged or forgotten.
+    Branch {
+        asks: Vec<Ask>,
+        merge: bool,
+    },
     Checkpoint,
     Maintain {
         budget: usize,

@@ -9,6 +9,7 @@
 //! Everything happens on one thread, one operation after the other: clients take turns as the plan says, so the same plan makes
 //! the same calls.
 
+mod branches;
 mod check;
 mod client;
 mod ending;
@@ -88,6 +89,8 @@ pub struct World {
     trouble: bool,
     /// Giving space back was cut short.
     cut_in_doubt: bool,
+    /// How many branches were made.
+    branches: u32,
     rng: Rng,
     figures: Figures,
     /// Whether to say what happens.
@@ -126,6 +129,7 @@ impl World {
             end: None,
             trouble: false,
             cut_in_doubt: false,
+            branches: 0,
             rng: Rng::with_seed(plan.seed),
             figures: Figures::default(),
             verbose,

@@ -31,6 +31,7 @@ impl World {
             Operation::DropTag { number } => self.tag(*number, false)?,
             Operation::DeleteHistory { which } => self.delete_history(*which)?,
             Operation::Restore { which } => self.restore(*which)?,
+            Operation::Branch { asks, merge } => self.branch(asks, *merge)?,
             Operation::Checkpoint => {
                 let done = self.db()?.checkpoint();
                 if self.allow(done, "a checkpoint")?.is_some() {
@@ -117,7 +118,7 @@ impl World {
     }
 
     /// The value of a call that may fail only where a fault explains it.
-    fn allow<T>(&self, result: dosql::Result<T>, what: &str) -> Lived<Option<T>> {
+    pub(super) fn allow<T>(&self, result: dosql::Result<T>, what: &str) -> Lived<Option<T>> {
         match result {
             Ok(value) => Ok(Some(value)),
             Err(error) if self.is_explained(&error) => {
@@ -231,7 +232,7 @@ impl World {
     }
 
     /// A commit was acknowledged.
-    fn committed(&mut self, at: Timestamp, state: State) -> Lived {
+    pub(super) fn committed(&mut self, at: Timestamp, state: State) -> Lived {
         self.figures.commits += 1;
         self.say(|| format!("commit {at}"));
         if at <= self.promised {
