@@ -15,11 +15,13 @@ impl World {
         let name = format!("b{}", self.branches);
         let made = db.create_branch(&name, &NewBranch::default());
         let Some(branch) = self.allow(made, "CREATE BRANCH")? else { return Ok(()) };
+        self.beyond = self.beyond.max(branch.last_commit());
         let (mut client, mut state) = (Client::default(), self.history.head().state.clone());
         for ask in asks {
             let Some(statement) = ask.resolve(&state, &self.shape) else { continue };
             self.say(|| format!("on {name}: {statement:?}"));
             let answer = client.ask(&branch, &statement);
+            self.beyond = self.beyond.max(branch.last_commit());
             let Some(answer) = self.allow(answer, &format!("on a branch: {statement:?}"))? else {
                 return Ok(());
             };
@@ -34,6 +36,8 @@ impl World {
             self.merge(&name, state)?;
         }
         let dropped = self.db()?.drop_branch(&name);
+        // That is a commit as well, which nobody sees.
+        self.beyond = self.beyond.next();
         self.allow(dropped, "DROP BRANCH").map(|_| ())
     }
 

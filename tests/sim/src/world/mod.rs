@@ -89,8 +89,9 @@ pub struct World {
     trouble: bool,
     /// Giving space back was cut short.
     cut_in_doubt: bool,
-    /// How many branches were made.
+    /// How many branches were made, and how far they have come.
     branches: u32,
+    beyond: Timestamp,
     rng: Rng,
     figures: Figures,
     /// Whether to say what happens.
@@ -130,6 +131,7 @@ impl World {
             trouble: false,
             cut_in_doubt: false,
             branches: 0,
+            beyond: Timestamp::ZERO,
             rng: Rng::with_seed(plan.seed),
             figures: Figures::default(),
             verbose,
