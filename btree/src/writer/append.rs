@@ -5,6 +5,8 @@
 //! leaf, at whose end the last entry was inserted | entries to come, all below its high fence
 //! the same entries, and as many more as fit | new leaf, full | .. | new leaf, up to the old high fence
 //! ```
+//!
+//! Where it was inserted between others, the leaf is split behind it first.
 
 use dosql_base::{Result, Timestamp};
 use zerocopy::byteorder::little_endian::U64;
@@ -44,8 +46,9 @@ struct Made {
 }
 
 impl PageWriter<'_> {
-    /// Sets keys that the tree does not hold, where the entry set last is new, is the last one of its leaf and comes right before them: as many of
-    /// `changes`, which ascend, as are put to the same place of the tree. Returns how many; 0 where it is not so, or not worth it.
+    /// Sets keys that the tree does not hold, where the entry set last is new and comes right before them: as many of `changes`, which ascend, as
+    /// are put between it and the next one of its leaf, or up to the end of the leaf's keys. Returns how many; 0 where it is not so, or not worth
+    /// it.
     ///
     /// # Errors
     /// As [`PageWriter::put`].
@@ -55,28 +58,44 @@ impl PageWriter<'_> {
         version: Timestamp,
         changes: impl Iterator<Item = (&'k [u8], Option<&'k [u8]>)>,
     ) -> Result<usize> {
-        if !self.state.inserted_last {
+        if self.state.short_run > 0 {
+            self.state.short_run -= 1;
             return Ok(0);
         }
         let (leaf, slot) = self.state.last_insert;
-        let here = self.state.path_root == root.page.get()
+        let here = self.state.inserted
+            && self.state.path_root == root.page.get()
             && self.state.path.last().is_some_and(|step| step.id == leaf && step.image.is_none());
-        if !here || self.node_at(self.last())?.count() != slot + 1 {
+        if !here {
             return Ok(0);
         }
         let node = self.node_at(self.last())?;
+        let mut changes = changes.peekable();
+        if changes.peek().is_none_or(|(key, _)| !node.is_gap(slot + 1, key)) {
+            return Ok(0);
+        }
+        let next = (slot + 1 < node.count()).then(|| node.key(slot + 1));
         let limits = self.pages.limits();
         let fits = |key: &[u8], value: &[u8]| {
             key.len() <= limits.max_key
                 && value.len() <= limits.max_inline_value
-                && node.high().is_none_or(|high| key < high)
+                && next.as_deref().or(node.high()).is_none_or(|end| key < end)
         };
         let entries: Vec<(&[u8], &[u8])> = changes
             .map_while(|(key, value)| value.filter(|value| fits(key, value)).map(|value| (key, value)))
             .collect();
-        if entries.len() < FEWEST {
+        let count = entries.len();
+        let Some(&(last, _)) = entries.last().filter(|_| count >= FEWEST) else {
+            self.state.short_run = count;
             return Ok(0);
+        };
+        let mut leaf = leaf;
+        if let Some(next) = next {
+            let fence = separator(last, &next).to_vec();
+            let Some(part) = self.part_at(root, slot + 1, &fence, entries[0].0)? else { return Ok(0) };
+            leaf = part;
         }
+        let node = self.node_at(self.last())?;
         let base = node.header.base.get();
         let size = |(key, value): &(&[u8], &[u8])| {
             let prelude = Prelude::new(base, version, Kind::Inline, value.len());
@@ -88,6 +107,23 @@ impl PageWriter<'_> {
         self.take_in(root, leaf, made)?;
         root.entries += entries.len() as u64;
         Ok(entries.len())
+    }
+
+    /// Splits the leaf at the end of the path before slot `at`, where both parts have room for the fence between them, and goes to where `key`
+    /// belongs, which is the end of the first; returns its number.
+    fn part_at(&mut self, root: &mut Root, at: usize, fence: &[u8], key: &[u8]) -> Result<Option<u64>> {
+        let d = self.last();
+        let node = self.node_at(d)?;
+        let size = |i: usize| SLOT + node.entry_size(i);
+        let (left, right): (usize, usize) = ((0..at).map(size).sum(), (at..node.count()).map(size).sum());
+        let most = self.pages.page_size - SLOTS_AT - fence.len();
+        if left + node.low().len() > most || right + node.high().map_or(0, <[u8]>::len) > most {
+            return Ok(None);
+        }
+        let new = self.split_at(d, at, fence)?;
+        self.add_separator(root, 1, fence, new)?;
+        self.locate(root, key, 0)?;
+        Ok(Some(self.state.path[self.last()].id))
     }
 
     /// The leaf anew with the first of the entries, and pages of all others.
@@ -272,6 +308,29 @@ mod tests {
             }
             assert!(appended > 0, "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_load_between_other_keys_fills_its_pages_too() {
+        let (pages, mut root, mut model) = (open(), Root::EMPTY, Model::new());
+        let edges: Model = (0..100u8).map(|n| (vec![n * 2, 9], vec![1; 50])).collect();
+        commit(&pages, &mut root, 1, &edges);
+        model.extend(edges);
+        let before = pages.stats().pages_used;
+        let mut appended = 0;
+        for version in 0..20u64 {
+            let entry = |n: u64| {
+                let key = [&[77][..], &(version * 1_000 + n).to_be_bytes()].concat();
+                (key, vec![7; 80])
+            };
+            let batch: Model = (0..1_000).map(entry).collect();
+            appended += commit(&pages, &mut root, version + 2, &batch);
+            model.extend(batch);
+        }
+        check(&pages, root, &model);
+        assert_eq!(appended, 20_000 - 20);
+        let bytes = 20_000 * (8 + 5 + 80);
+        assert!((pages.stats().pages_used - before) * 4096 < bytes * 105 / 100);
     }
 
     #[test]

@@ -80,8 +80,10 @@ pub(crate) struct WriterState {
     path_root: u64,
     /// Where the last insert went: leaf and slot, to notice ascending runs.
     last_insert: (u64, usize),
-    /// The last change was an insert, and what it inserted is the last entry of its leaf.
-    inserted_last: bool,
+    /// The last change was an insert.
+    inserted: bool,
+    /// So many changes to come were seen to be too few to be appended together.
+    short_run: usize,
     ahead: ahead::Ahead,
     key: Vec<u8>,
 }
@@ -101,7 +103,8 @@ impl WriterState {
             path: SmallVec::new(),
             path_root: 0,
             last_insert: (0, 0),
-            inserted_last: false,
+            inserted: false,
+            short_run: 0,
             ahead: ahead::Ahead::default(),
             key: Vec::new(),
         }
@@ -168,6 +171,7 @@ impl PageWriter<'_> {
     pub fn begin(&mut self, version: Timestamp) {
         debug_assert!(version > self.pages.published(), "versions rise from commit to commit");
         self.state.rollback();
+        self.state.short_run = 0;
         self.state.collect_released(self.pages);
     }
 

@@ -115,7 +115,7 @@ impl PageWriter<'_> {
     ) -> Result<Option<Was>> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
-        self.state.inserted_last = false;
+        self.state.inserted = false;
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
@@ -193,10 +193,10 @@ impl PageWriter<'_> {
         loop {
             let d = self.last();
             let mut leaf = self.private_at(d)?;
-            let (prefix, count) = (leaf.node().prefix_len(), leaf.node().count());
+            let prefix = leaf.node().prefix_len();
             if leaf.insert(slot, &key[prefix..], parts) {
                 self.state.last_insert = (self.state.path[d].id, slot);
-                self.state.inserted_last = slot == count;
+                self.state.inserted = true;
                 return Ok(());
             }
             self.split_leaf(root, key, slot, parts[0].len() + parts[1].len())?;

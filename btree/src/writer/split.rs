@@ -120,7 +120,7 @@ impl PageWriter<'_> {
     }
 
     /// Moves the entries from `at` on of the page at step `d` to a new page, whose id it returns.
-    fn split_at(&mut self, d: usize, at: usize, separator: &[u8]) -> Result<u64> {
+    pub(super) fn split_at(&mut self, d: usize, at: usize, separator: &[u8]) -> Result<u64> {
         let id = self.state.path[d].id;
         self.private_at(d)?;
         let right_id = self.take_id()?;
