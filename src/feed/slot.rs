@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dosql_base::codec::{Reader, put_bytes, put_varint};
-use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{PageSnapshot, Root};
 use dosql_sql::value::{Text, Value};
@@ -22,7 +21,7 @@ use crate::database::Database;
 use crate::engine::{Engine, Handle};
 use crate::limits::MAX_FEEDS;
 use crate::manifest::{MAIN_BRANCH, SystemChange};
-use crate::options::{DAY, Durability};
+use crate::options::DAY;
 use crate::pins::state_row;
 use crate::tags::check_name;
 use crate::view::View;
@@ -202,7 +201,7 @@ impl Engine {
     /// From when on versions are kept for the slots that are within their caps; `None` where there are none.
     pub(crate) fn kept_for_slots(&self, view: &View) -> Option<Timestamp> {
         let slots = Arc::clone(&self.slots.read());
-        if slots.is_empty() || view.branch != MAIN_BRANCH || weakened("slot-keeps-nothing") {
+        if slots.is_empty() || view.branch != MAIN_BRANCH {
             return None;
         }
         let kept = slots.iter().filter(|slot| self.state_of(slot, view).state != FeedState::Lost);
@@ -267,8 +266,7 @@ impl Engine {
             let change = SystemChange { key: SlotRow::key(name), value: row.map(SlotRow::encode) };
             self.commit_system(&mut committer, &self.main, &[change])?
         };
-        let durability = if weakened("slot-not-logged") { Durability::None } else { self.options.durability };
-        self.acknowledge(&self.main, &committed, durability)?;
+        self.acknowledge(&self.main, &committed, self.options.durability)?;
         Ok(true)
     }
 }

@@ -305,13 +305,6 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "what a branch has deleted shows again where layers are put together",
         &["branch-deep"],
     ),
-    mutant("slot-keeps-nothing", "src/feed/slot.rs", "what a slot's reader needs is not kept", &["slot"]),
-    mutant(
-        "slot-not-logged",
-        "src/feed/slot.rs",
-        "that a slot was confirmed is said before it is durable",
-        &["slot"],
-    ),
     mutant(
         "erased-row-shows-what-lies-beneath",
         "src/erase.rs",

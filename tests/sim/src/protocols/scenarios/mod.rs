@@ -8,7 +8,6 @@ mod history;
 mod log;
 mod pages;
 mod retention;
-mod slots;
 mod tables;
 
 use super::scenario::Scenario;
@@ -24,7 +23,6 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         retention::SCENARIOS,
         erase::SCENARIOS,
         branches::SCENARIOS,
-        slots::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
     ]
