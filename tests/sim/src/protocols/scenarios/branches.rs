@@ -77,10 +77,11 @@ fn observe_deep(database: &Database, at: Option<Timestamp>) -> Result<State> {
     keys(database, at)
 }
 
-/// Each branch changes and deletes a little of what lies beneath.
+/// Each branch changes and deletes a little of what lies beneath, which is too much to be put together with them.
 fn branch_deep(world: &mut World) -> Result<()> {
     world.open()?;
     world.write(&puts(1, 0..8, 60))?;
+    world.write(&puts(1, 20..52, 3000))?;
     for (n, pair) in CHAIN.windows(2).enumerate() {
         let n = n as u32;
         fork(world, pair[0], pair[1])?;
