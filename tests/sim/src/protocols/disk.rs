@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use dosql::stores::{FileLogStore, MemorySegmentStore};
+use dosql::stores::FileLogStore;
 use dosql::{Database, Result, Storage, Timestamp};
 use dosql_wal::{CrashDirectory, Directory, RawFile};
 use parking_lot::Mutex;
@@ -55,7 +55,7 @@ pub(crate) fn storage(directory: &CrashDirectory, page_size: usize, watch: &Arc<
     let pages = crash::pages(directory, page_size)?;
     let watched = Watched { directory: directory.clone(), watch: Arc::clone(watch) };
     let log = FileLogStore::open_in(Arc::new(watched), 0)?;
-    Ok(Storage::new(pages, Arc::new(log), Arc::new(MemorySegmentStore::new())))
+    Ok(Storage::new(pages, Arc::new(log), Arc::new(crash::CrashSegments(directory.clone()))))
 }
 
 struct Watched {

@@ -21,6 +21,7 @@ pub(crate) struct Settings {
     pub(crate) history_runs: usize,
     pub(crate) cache_bytes: usize,
     pub(crate) conflict_window_bytes: usize,
+    pub(crate) hot_budget: u64,
 }
 
 impl Settings {
@@ -30,6 +31,7 @@ impl Settings {
         history_runs: 8,
         cache_bytes: 1 << 20,
         conflict_window_bytes: 1 << 20,
+        hot_budget: 0,
     };
 }
 

@@ -261,6 +261,12 @@ impl World {
         Ok(())
     }
 
+    pub(crate) fn publish(&mut self) -> Result<()> {
+        self.database().publish()?;
+        self.lived.all_durable();
+        Ok(())
+    }
+
     pub(crate) fn compact(&mut self) -> Result<u64> {
         let given_back = self.database().compact()?;
         self.lived.all_durable();
@@ -466,6 +472,8 @@ fn options(settings: &Settings, clock: Arc<ManualClock>, seed: u64) -> Options {
         cache_bytes: settings.cache_bytes,
         log_limit: settings.log_limit,
         retention: settings.retention,
+        hot_budget: settings.hot_budget,
+        segment_bytes: 4 << 10,
         env: Some(Env::new(clock, Arc::new(SeededEntropy::new(seed)))),
         limits: Limits {
             history_runs: settings.history_runs,

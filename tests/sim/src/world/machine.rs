@@ -24,9 +24,10 @@ pub struct Machine {
 impl Machine {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
+        let disk = CrashDirectory::new();
         Machine {
-            disk: CrashDirectory::new(),
-            segments: Segments::new(),
+            segments: Segments::on(&disk),
+            disk,
             clock: Arc::new(ManualClock::at(Timestamp::from_micros(plan.shape.clock))),
             page_size: plan.shape.page_size,
             seed: plan.seed,
@@ -36,9 +37,10 @@ impl Machine {
     /// A machine as a crash at this moment would leave this one, with a clock of its own.
     #[must_use]
     pub fn crashed(&self, surviving: Surviving) -> Machine {
+        let disk = self.disk.survivor(surviving);
         Machine {
-            disk: self.disk.survivor(surviving),
-            segments: self.segments.clone(),
+            segments: Segments::on(&disk),
+            disk,
             clock: Arc::new(ManualClock::at(self.now())),
             page_size: self.page_size,
             seed: self.seed,
@@ -67,6 +69,8 @@ impl Machine {
             maintenance: Maintenance::Caller,
             env: Some(Env::new(self.clock.clone(), Arc::new(entropy))),
             page_size: self.page_size,
+            hot_budget: hot_budget(self.seed),
+            segment_bytes: 8 << 10,
             limits: Limits {
                 read_set_bytes: settings.window_bytes,
                 history_runs: settings.history_runs,
@@ -86,5 +90,14 @@ impl Machine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+}
+
+/// What a life is lived with: half of them leave all rows in pages, some move all that they can into segments, the rest a part.
+fn hot_budget(seed: u64) -> u64 {
+    match seed % 4 {
+        1 => 1,
+        3 => 24 << 10,
+        _ => 0,
     }
 }

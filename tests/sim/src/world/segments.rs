@@ -1,29 +1,29 @@
-//! The simulated object store: lsm's store that fails on request, with a trace of every call. It outlives crashes: what was put is
-//! durable, and what lies on its way arrives whoever is alive.
+//! The simulated object store: files of the simulated disk, each put whole and synced, with a trace of every call. So a request may fail or be
+//! cut short like any other call of the disk, and what a crash leaves has the objects of that moment.
 
 use std::ops::Range;
 use std::sync::Arc;
 
 use dosql::Result;
-use dosql::stores::{MemorySegmentStore, SegmentStore};
+use dosql::stores::SegmentStore;
 use dosql_lsm::Wanted;
-use dosql_lsm::fault::FaultSegmentStore;
-use dosql_wal::Trace;
+use dosql_wal::{CrashDirectory, Trace};
 use parking_lot::Mutex;
+
+use crate::crash::CrashSegments;
 
 /// See above. Clones share it.
 #[derive(Clone)]
 pub struct Segments {
-    store: Arc<FaultSegmentStore>,
+    store: Arc<dyn SegmentStore>,
     trace: Arc<Mutex<Trace>>,
 }
 
 impl Segments {
-    /// An empty store, all of whose objects are at hand.
+    /// The objects on a disk.
     #[must_use]
-    pub fn new() -> Self {
-        let store = Arc::new(FaultSegmentStore::new(Arc::new(MemorySegmentStore::new())));
-        Segments { store, trace: Arc::default() }
+    pub fn on(disk: &CrashDirectory) -> Self {
+        Segments { store: Arc::new(CrashSegments(disk.clone())), trace: Arc::default() }
     }
 
     /// Every call so far.
@@ -74,7 +74,7 @@ mod tests {
     #[test]
     fn the_simulated_object_store_conforms() {
         check(&|| Subject {
-            store: Arc::new(Segments::new()),
+            store: Arc::new(Segments::on(&CrashDirectory::new())),
             fetch: Box::new(|_| panic!("a store at hand never blocks")),
         });
     }
@@ -82,7 +82,7 @@ mod tests {
     #[test]
     fn its_trace_tells_calls_arguments_and_results_apart() {
         let trace = |name: &str, bytes: &[u8], twice: bool| {
-            let store = Segments::new();
+            let store = Segments::on(&CrashDirectory::new());
             (0..1 + u8::from(twice)).for_each(|_| drop(store.put(name, bytes)));
             drop(store.read("a", 0..1));
             store.trace()

@@ -9,6 +9,7 @@ mod log;
 mod pages;
 mod retention;
 mod tables;
+mod tiering;
 
 use super::scenario::Scenario;
 use super::world::Edits;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         branches::SCENARIOS,
         conflicts::SCENARIOS,
         tables::SCENARIOS,
+        tiering::SCENARIOS,
     ]
     .into_iter()
     .flatten()
