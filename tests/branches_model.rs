@@ -64,6 +64,9 @@ fn options(seed: u64, retention: u64) -> Options {
         cache_bytes: 256 << 10,
         durability: Durability::None,
         retention,
+        // Of most lives all that can lie in segments does.
+        hot_budget: u64::from(seed % 3 != 0),
+        segment_bytes: 4 << 10,
         maintenance: Maintenance::Caller,
         env: Some(Env::new(clock, Arc::new(SeededEntropy::new(seed)))),
         limits: Limits { history_runs: 2, ..Limits::default() },

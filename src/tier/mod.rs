@@ -39,6 +39,8 @@ use segment::Segment;
 
 /// The part of the memory for pages that blocks of segments get where a database has a hot budget: one in so many.
 const BLOCKS_SHARE: usize = 4;
+/// Parts the numbers of one opening of a database from those of the next: an odd number, the golden ratio of 2^64.
+const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// Bytes of blocks that are kept where there is none.
 const FEW_BLOCKS: usize = 1 << 20;
 
@@ -103,8 +105,10 @@ impl Tier {
     pub(crate) fn new_name(&self) -> (u64, String) {
         let mut random = [0; 8];
         self.env.random(&mut random);
-        let id = u64::from_le_bytes(random);
-        (id, format!("{}{:08x}-{id:016x}", self.prefix, self.generation.load(Ordering::Relaxed)))
+        let generation = self.generation.load(Ordering::Relaxed);
+        // Where randomness repeats itself from one opening to the next, as in tests, numbers do not.
+        let id = u64::from_le_bytes(random).wrapping_add(u64::from(generation).wrapping_mul(SPREAD));
+        (id, format!("{}{generation:08x}-{id:016x}", self.prefix))
     }
 
     /// What the names of all objects of this database begin with.
