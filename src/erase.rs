@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! the statement   finds the rows that match now or ever did, and deletes those that are there, in a commit
+//! published       points that may show them are taken back
 //! segments        live ones that may hold them are written anew without them
 //! tidy            unused space of the pages that they may have been on is cleared, in the table's range and its indexes'
 //! checkpoint      every history run is written anew without their versions
@@ -182,6 +183,8 @@ impl Engine {
     /// older reader of what that leaves.
     pub(crate) fn erase(&self, erasures: BTreeMap<u32, Erasure>) -> Result<()> {
         self.upgrade_format()?;
+        let _no_point = self.publishing.lock();
+        self.forget_all_published()?;
         // A merge has written pages that are not free, and may hold the rows.
         let _no_merge = self.merging.lock();
         if let Some(merged) = self.merged.lock().take() {
@@ -208,9 +211,12 @@ impl Engine {
         self.delete(&deletion)?;
         // They hold pages as they were.
         drop((erasures, deletion));
+        // The rows of segments tell their first and last keys.
+        self.tidy_system()?;
         // What these free the next but one may use.
-        self.force_checkpoint()?;
-        self.force_checkpoint()?;
+        for _ in 0..3 {
+            self.force_checkpoint()?;
+        }
         let (free, unused) = self.pages.writer().free_pages_now();
         let before = self.committer.lock().log_start;
         if weakened("erased-pages-left") {
@@ -219,6 +225,22 @@ impl Engine {
         self.delete_unneeded()?;
         self.pages.store().scrub(&free, unused).map_err(|error| self.poison(error))?;
         self.log.scrub(before).map_err(|error| self.poison(error))
+    }
+
+    /// Clears the unused space of the pages of the system tree.
+    fn tidy_system(&self) -> Result<()> {
+        let committer = &mut *self.committer.lock();
+        let version = committer.last.next();
+        let mut writer = self.pages.writer();
+        writer.begin(version);
+        let (mut system, mut from) = (committer.system, Some(Vec::new()));
+        while let Some(key) = from {
+            from = writer.tidy(&mut system, &key, &[0xFF; 4], AT_ONCE)?;
+        }
+        writer.publish(version).map_err(|error| self.poison(error))?;
+        drop(writer);
+        (committer.last, committer.system) = (version, system);
+        Ok(())
     }
 
     /// Clears the unused space of some pages of the tree of current rows of a branch; returns the key to go on from.

@@ -50,8 +50,14 @@ fn state(connection: &Connection) -> State {
 }
 
 fn live(seed: u64, retention: u64, keyed: &str) {
-    let options =
-        Options { retention, page_size: 4096, maintenance: Maintenance::Caller, ..Options::default() };
+    let options = Options {
+        retention,
+        page_size: 4096,
+        maintenance: Maintenance::Caller,
+        hot_budget: u64::from(seed % 2 == 1),
+        segment_bytes: 4 << 10,
+        ..Options::default()
+    };
     let storage = Storage::memory_with(&options);
     let mut db = Database::open(storage.share(), options.clone()).unwrap();
     let mut rng = fastrand::Rng::with_seed(seed);

@@ -90,6 +90,12 @@ fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Fo
     for memtable in view.history.memtables() {
         find_versions(MemtableCursor::new(memtable.clone()), &mut found)?;
     }
+    if let Some(beneath) = &view.beneath {
+        beneath.own.changed_since(&view.pages, after, &mut |key, start, end| {
+            found.note(start, key);
+            found.note(end, key);
+        })?;
+    }
     Ok(found)
 }
 

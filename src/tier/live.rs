@@ -148,6 +148,27 @@ impl Live {
         segments.map(|segments| SegmentVersions::new(segments, pages.clone())).collect()
     }
 
+    /// Shows the versions that began or ended after `since`: key, begin and end. Reads the segments that have any.
+    pub(crate) fn changed_since(
+        &self,
+        pages: &PageSnapshot,
+        since: Timestamp,
+        show: &mut dyn FnMut(&[u8], Timestamp, Timestamp),
+    ) -> Result<()> {
+        let changed = |it: &&LiveSegment| it.segment.max_start > since || it.segment.last_end > since;
+        for LiveSegment { segment, .. } in self.segments.iter().filter(changed) {
+            let mut cursor = segment.open(pages)?.cursor();
+            let mut here = cursor.first()?;
+            while here && let Some(entry) = cursor.entry() {
+                if entry.start > since || (entry.end < Timestamp::MAX && entry.end > since) {
+                    show(entry.key, entry.start, entry.end);
+                }
+                here = cursor.next()?;
+            }
+        }
+        Ok(())
+    }
+
     /// About how many rows it has in the range.
     pub(crate) fn estimate(&self, range: &KeyRange) -> u64 {
         let count = |it: &LiveSegment| {

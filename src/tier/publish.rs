@@ -235,6 +235,21 @@ impl Engine {
         let oldest = self.env.now().as_micros().saturating_sub(self.options.retention);
         let is_old = |(number, it): &(&u64, &Published)| **number < last && it.at.as_micros() < oldest;
         let old: Vec<u64> = self.published.lock().iter().filter(is_old).map(|(number, _)| *number).collect();
+        self.forget_points(&old)
+    }
+
+    /// Takes all published points back. Their numbers are not used again.
+    pub(crate) fn forget_all_published(&self) -> Result<()> {
+        let all: Vec<u64> = self.published.lock().keys().copied().collect();
+        let shown = self.published.lock().values().any(|point| !point.images.is_empty());
+        if let Some(last) = all.last().filter(|_| shown) {
+            self.note_published(last + 1, Published::default())?;
+            self.forget_points(&all)?;
+        }
+        Ok(())
+    }
+
+    fn forget_points(&self, old: &[u64]) -> Result<()> {
         if old.is_empty() {
             return Ok(());
         }
@@ -242,7 +257,7 @@ impl Engine {
         self.tier.store.delete(&names.iter().map(String::as_str).collect::<Vec<_>>())?;
         let mut images = Vec::new();
         self.change_published(|all| {
-            for number in &old {
+            for number in old {
                 images.extend(all.remove(number).map(|gone| gone.images).unwrap_or_default());
             }
         })?;

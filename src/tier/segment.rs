@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! id u64 LE | varint length, name | bytes | raw bytes | entries | tombstones | varint length, least key | varint length, greatest key
-//! | least start | greatest start | greatest end | tail root 32
+//! | least start | greatest start | greatest end | greatest end of one that is not current | tail root 32
 //! ```
 //!
 //! The tail is a tree with one entry, whose key is empty and whose value is the end of the object: its filters and indexes.
@@ -36,6 +36,8 @@ pub(crate) struct Segment {
     pub(crate) min_start: Timestamp,
     pub(crate) max_start: Timestamp,
     pub(crate) max_end: Timestamp,
+    /// The greatest end of a version that has one; zero where all are current.
+    pub(crate) last_end: Timestamp,
     /// Its filters and indexes.
     pub(crate) tail: Root,
 }
@@ -55,7 +57,7 @@ impl Segment {
         }
         put_bytes(out, &self.min_key);
         put_bytes(out, &self.max_key);
-        for field in [self.min_start, self.max_start, self.max_end] {
+        for field in [self.min_start, self.max_start, self.max_end, self.last_end] {
             put_varint(out, field.as_micros());
         }
         out.extend_from_slice(&self.tail.to_bytes());
@@ -76,6 +78,7 @@ impl Segment {
             min_start: Timestamp::from_micros(reader.varint()?),
             max_start: Timestamp::from_micros(reader.varint()?),
             max_end: Timestamp::from_micros(reader.varint()?),
+            last_end: Timestamp::from_micros(reader.varint()?),
             tail: Root::from_bytes(reader.take(Root::LEN)?)?,
         })
     }
@@ -133,7 +136,7 @@ impl Segment {
 
     /// The same with its tail in another place.
     pub(crate) fn with_tail(&self, tail: Root) -> Segment {
-        let Segment { id, bytes, raw_bytes, entries, tombstones, min_start, max_start, max_end, .. } = *self;
+        let Segment { id, bytes, raw_bytes, entries, tombstones, min_start, max_start, .. } = *self;
         Segment {
             tier: Arc::clone(&self.tier),
             held: Arc::clone(&self.held),
@@ -147,7 +150,8 @@ impl Segment {
             tombstones,
             min_start,
             max_start,
-            max_end,
+            max_end: self.max_end,
+            last_end: self.last_end,
             tail,
         }
     }
@@ -162,13 +166,16 @@ pub(crate) struct SegmentMaker<'m, M: PageMaker> {
     target: usize,
     current: Option<(u64, String, SegmentWriter)>,
     last_key: Vec<u8>,
+    /// See [`Segment::last_end`], of the segment under way.
+    last_end: Timestamp,
     made: Vec<Arc<Segment>>,
 }
 
 impl<'m, M: PageMaker> SegmentMaker<'m, M> {
     pub(crate) fn new(tier: &Arc<Tier>, maker: &'m mut M, target: usize) -> Self {
         let (current, last_key, made) = (None, Vec::new(), Vec::new());
-        SegmentMaker { tier: Arc::clone(tier), maker, target, current, last_key, made }
+        let last_end = Timestamp::ZERO;
+        SegmentMaker { tier: Arc::clone(tier), maker, target, current, last_key, last_end, made }
     }
 
     /// Adds a version; see [`SegmentWriter::add`].
@@ -188,6 +195,9 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
             (id, name, SegmentWriter::new(WriteOptions::new(id)))
         });
         writer.add(key, start, end, kind, value)?;
+        if end < Timestamp::MAX {
+            self.last_end = self.last_end.max(end);
+        }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         Ok(())
@@ -220,6 +230,7 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
             min_start: held.min_start,
             max_start: held.max_start,
             max_end: held.max_end,
+            last_end: std::mem::replace(&mut self.last_end, Timestamp::ZERO),
             tail,
         }));
         Ok(())

@@ -9,7 +9,7 @@ use crate::bytes::Bytes;
 use crate::engine::Handle;
 use crate::history::cursor::{MemtableCursor, RunCursor, Versions};
 use crate::history::{History, key};
-use crate::tier::live::{Live, LiveSegment};
+use crate::tier::live::Live;
 use crate::transaction::{Begin, Transaction};
 use crate::view::View;
 
@@ -170,24 +170,18 @@ fn note_changes(
     Ok(())
 }
 
-/// The same of rows that have moved into the segment store since.
+/// The same of rows in the segment store.
 fn note_moved(
     live: &Live,
     pages: &PageSnapshot,
     since: Timestamp,
     changed: &mut BTreeSet<Vec<u8>>,
 ) -> Result<()> {
-    for LiveSegment { segment, .. } in live.segments().iter().filter(|it| it.segment.max_start > since) {
-        let mut cursor = segment.open(pages)?.cursor();
-        let mut here = cursor.first()?;
-        while here && let Some(entry) = cursor.entry() {
-            if entry.start > since && !changed.contains(entry.key) {
-                changed.insert(entry.key.to_vec());
-            }
-            here = cursor.next()?;
+    live.changed_since(pages, since, &mut |key, _, _| {
+        if !changed.contains(key) {
+            changed.insert(key.to_vec());
         }
-    }
-    Ok(())
+    })
 }
 
 fn note_versions(
