@@ -90,7 +90,7 @@ impl Base {
             return false;
         }
         let tip = into.branch().tip.lock();
-        let untouched = tip.root.is_empty() && tip.history.is_empty();
+        let untouched = tip.root.is_empty() && tip.history.is_empty() && tip.live.is_empty();
         let forked = tip.row.fork.is_some_and(|fork| fork == (self.branch, self.at));
         (self.branch == into.branch().number && tip.changed <= self.at) || (untouched && forked)
     }
