@@ -27,7 +27,7 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 }
 
 /// Waits a turn, then fetches. Not `Send`: nothing asks for that.
-struct Bucket(Arc<BlockingSegmentStore>, Rc<()>);
+struct Bucket(Arc<BlockingSegmentStore>, #[allow(dead_code, reason = "only its being here counts")] Rc<()>);
 
 impl Fetch for Bucket {
     async fn fetch(&self, wanted: Vec<Wanted>) -> Result<()> {

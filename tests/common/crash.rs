@@ -82,8 +82,10 @@ impl SegmentStore for CrashSegments {
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
-        let missing = |_| Error::corrupt("a segment is missing", name);
-        let file = self.0.open_file(name).map_err(missing)?;
+        if !self.0.list()?.iter().any(|it| it == name) {
+            return Err(Error::corrupt("a segment is missing", name));
+        }
+        let file = self.0.open_file(name)?;
         if range.end > file.size()? {
             return Err(Error::corrupt("a segment is too short", name));
         }

@@ -6,16 +6,18 @@ use dosql::{
     Clock, Database, Env, Limits, Maintenance, ManualClock, Options, Result, SeededEntropy, Storage,
     Timestamp,
 };
-use dosql_wal::{CrashDirectory, Surviving};
+use dosql_wal::{CrashDirectory, Surviving, Trace};
+use parking_lot::Mutex;
 
 use super::segments::Segments;
 use crate::crash;
 use crate::plan::{Plan, Settings};
 
-/// See above. Its clock and its object store outlive a crash, its disk as far as it survives.
+/// See above. Its clock outlives a crash, its disk, objects too, as far as it survives.
 pub struct Machine {
     pub disk: CrashDirectory,
-    pub segments: Segments,
+    /// Every call of the object store so far.
+    pub objects: Arc<Mutex<Trace>>,
     pub clock: Arc<ManualClock>,
     page_size: usize,
     seed: u64,
@@ -24,10 +26,9 @@ pub struct Machine {
 impl Machine {
     #[must_use]
     pub fn new(plan: &Plan) -> Self {
-        let disk = CrashDirectory::new();
         Machine {
-            segments: Segments::on(&disk),
-            disk,
+            disk: CrashDirectory::new(),
+            objects: Arc::default(),
             clock: Arc::new(ManualClock::at(Timestamp::from_micros(plan.shape.clock))),
             page_size: plan.shape.page_size,
             seed: plan.seed,
@@ -37,10 +38,9 @@ impl Machine {
     /// A machine as a crash at this moment would leave this one, with a clock of its own.
     #[must_use]
     pub fn crashed(&self, surviving: Surviving) -> Machine {
-        let disk = self.disk.survivor(surviving);
         Machine {
-            segments: Segments::on(&disk),
-            disk,
+            disk: self.disk.survivor(surviving),
+            objects: Arc::default(),
             clock: Arc::new(ManualClock::at(self.now())),
             page_size: self.page_size,
             seed: self.seed,
@@ -53,7 +53,8 @@ impl Machine {
     }
 
     fn storage(&self, settings: &Settings) -> Result<Storage> {
-        crash::storage_with(&self.disk, self.page_size, Arc::new(self.segments.clone()), settings.log_segment)
+        let segments = Segments::on(&self.disk, &self.objects);
+        crash::storage_with(&self.disk, self.page_size, Arc::new(segments), settings.log_segment)
     }
 
     fn options(&self, settings: &Settings) -> Options {

@@ -141,7 +141,7 @@ impl World {
     fn go(mut self, operations: &[Operation]) -> Outcome {
         let violation = self.live_through(operations).err();
         self.let_go();
-        let (mut trace, objects) = (self.machine.disk.trace(), self.machine.segments.trace());
+        let (mut trace, objects) = (self.machine.disk.trace(), *self.machine.objects.lock());
         self.figures.plans = 1;
         self.figures.calls = trace.calls + objects.calls;
         trace.number(objects.hash);

@@ -20,16 +20,10 @@ pub struct Segments {
 }
 
 impl Segments {
-    /// The objects on a disk.
+    /// The objects on a disk, with the trace of calls to go on with.
     #[must_use]
-    pub fn on(disk: &CrashDirectory) -> Self {
-        Segments { store: Arc::new(CrashSegments(disk.clone())), trace: Arc::default() }
-    }
-
-    /// Every call so far.
-    #[must_use]
-    pub fn trace(&self) -> Trace {
-        *self.trace.lock()
+    pub fn on(disk: &CrashDirectory, trace: &Arc<Mutex<Trace>>) -> Self {
+        Segments { store: Arc::new(CrashSegments(disk.clone())), trace: Arc::clone(trace) }
     }
 
     fn noted<T>(&self, kind: u8, text: &[u8], numbers: &[u64], result: Result<T>) -> Result<T> {
@@ -74,7 +68,7 @@ mod tests {
     #[test]
     fn the_simulated_object_store_conforms() {
         check(&|| Subject {
-            store: Arc::new(Segments::on(&CrashDirectory::new())),
+            store: Arc::new(Segments::on(&CrashDirectory::new(), &Arc::default())),
             fetch: Box::new(|_| panic!("a store at hand never blocks")),
         });
     }
@@ -82,7 +76,7 @@ mod tests {
     #[test]
     fn its_trace_tells_calls_arguments_and_results_apart() {
         let trace = |name: &str, bytes: &[u8], twice: bool| {
-            let store = Segments::on(&CrashDirectory::new());
+            let store = Segments::on(&CrashDirectory::new(), &Arc::default());
             (0..1 + u8::from(twice)).for_each(|_| drop(store.put(name, bytes)));
             drop(store.read("a", 0..1));
             store.trace()
