@@ -223,8 +223,10 @@ impl Pages {
                 self.gauges.hits.count();
                 Ok(image)
             }
-            Found::Image(_) | Found::TooNew => Err(foreign(id, version)),
-            Found::Absent => self.load(id, epoch, version, touch),
+            Found::TooNew => Err(foreign(id, version)),
+            // An image that an older snapshot holds may be of another page, whose number was given again; the new one may be in the
+            // store alone, written ahead.
+            Found::Image(_) | Found::Absent => self.load(id, epoch, version, touch),
         }
     }
 

@@ -300,6 +300,24 @@ mod tests {
     }
 
     #[test]
+    fn a_merged_run_is_read_where_an_older_reader_holds_what_was_on_its_pages() {
+        let mut subject = Subject::new();
+        let mut readers = Vec::new();
+        for round in 0..12 {
+            readers.push(subject.db.read().unwrap());
+            for _ in 0..2 {
+                subject.live();
+                subject.db.0.merge_history().unwrap();
+            }
+            subject.live();
+            subject.check();
+            if round % 4 == 3 {
+                readers.remove(0);
+            }
+        }
+    }
+
+    #[test]
     fn checkpoints_go_on_while_runs_are_merged() {
         let mut subject = Subject::new();
         let chosen = subject.db.0.choose_runs().unwrap();
