@@ -71,10 +71,11 @@ impl Table {
         let mut clashes = Vec::new();
         for index in self.indexes.values().filter(|index| index.unique) {
             let places: Vec<usize> = index.columns.iter().filter_map(|column| self.place(column)).collect();
-            if places.iter().any(|&place| row[place] == Value::Null) {
+            // A row that was made before a column has nothing there.
+            if places.iter().any(|&place| row.get(place).is_none_or(|value| *value == Value::Null)) {
                 continue;
             }
-            let same = |other: &Row| places.iter().all(|&place| other[place] == row[place]);
+            let same = |other: &Row| places.iter().all(|&place| other.get(place) == row.get(place));
             clashes
                 .extend(self.rows.iter().filter(|(id, other)| **id != but && same(other)).map(|(id, _)| *id));
         }
