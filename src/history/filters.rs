@@ -98,15 +98,21 @@ mod tests {
             entries: 1000,
             bytes: 0,
         };
-        let filters = Filters::default().of(&[run.clone()], keys.filter().map(|filter| (3, filter)));
-        assert!((0..1000u32).all(|n| filters.are_likely(&[run.clone()], &n.to_be_bytes(), at(5))));
+        let filters =
+            Filters::default().of(std::slice::from_ref(&run), keys.filter().map(|filter| (3, filter)));
+        assert!((0..1000u32).all(|n| filters.are_likely(
+            std::slice::from_ref(&run),
+            &n.to_be_bytes(),
+            at(5)
+        )));
         assert!(
-            !filters.are_likely(&[run.clone()], &7u32.to_be_bytes(), at(9)),
+            !filters.are_likely(std::slice::from_ref(&run), &7u32.to_be_bytes(), at(9)),
             "all of it had ended by then"
         );
-        assert!(!filters.are_likely(&[run.clone()], &7u32.to_be_bytes(), at(4)));
-        let wrong =
-            (1000..11_000u32).filter(|n| filters.are_likely(&[run.clone()], &n.to_be_bytes(), at(6))).count();
+        assert!(!filters.are_likely(std::slice::from_ref(&run), &7u32.to_be_bytes(), at(4)));
+        let wrong = (1000..11_000u32)
+            .filter(|n| filters.are_likely(std::slice::from_ref(&run), &n.to_be_bytes(), at(6)))
+            .count();
         assert!(wrong < 300, "{wrong} of 10000");
         assert!((1000..1100u32).any(|n| filters.exclude(&run, &n.to_be_bytes())));
         assert!(filters.of(&[], None).0.is_empty());
