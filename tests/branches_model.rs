@@ -65,7 +65,7 @@ fn options(seed: u64, retention: u64) -> Options {
         durability: Durability::None,
         retention,
         // Of most lives all that can lie in segments does.
-        hot_budget: u64::from(seed % 3 != 0),
+        hot_budget: u64::from(!seed.is_multiple_of(3)),
         segment_bytes: 4 << 10,
         maintenance: Maintenance::Caller,
         env: Some(Env::new(clock, Arc::new(SeededEntropy::new(seed)))),

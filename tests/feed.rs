@@ -452,7 +452,7 @@ fn a_snapshot_and_the_feed_up_to_a_moment_are_the_database_as_of_it() {
             log_limit: if seed % 2 == 0 { 2_000 } else { 1 << 20 },
             page_size: 4096,
             // Of some lives all that can lie in segments does.
-            hot_budget: u64::from(seed % 3 == 0),
+            hot_budget: u64::from(seed.is_multiple_of(3)),
             segment_bytes: 4 << 10,
             ..Options::default()
         };
