@@ -16,7 +16,6 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dosql_base::codec::ordered_u32;
-use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::{Apart, Cursor, PageSnapshot, Root};
 use dosql_lsm::Kind;
@@ -152,9 +151,7 @@ impl Engine {
         let source = {
             let mut tip = chosen.branch.tip.lock();
             let (live, parents) = (Arc::clone(&tip.live), tip.row.fork.is_some());
-            if !weakened("moving-rows-unmarked") {
-                tip.live = Arc::new(live.with_moving(chosen.ranges.clone()));
-            }
+            tip.live = Arc::new(live.with_moving(chosen.ranges.clone()));
             Source { pages: self.pages.latest(), root: tip.root, beneath: Hidden { live, parents } }
         };
         let views = self.renew_views(&mut committer);
@@ -263,7 +260,7 @@ impl Engine {
         for (key, moved) in rows {
             let now = writer.get(root, key)?;
             let same = now.is_some_and(|now| now.version() == *moved);
-            if same || weakened("changed-row-cleared") {
+            if same {
                 writer.remove(&mut root, key)?;
             }
         }

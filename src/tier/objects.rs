@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use dosql_base::Result;
-use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
 use dosql_lsm::SegmentStore;
 
@@ -96,9 +95,7 @@ impl Engine {
         }
         known.extend(self.published.lock().values().flat_map(|point| point.names().cloned()));
         known.extend(self.exit.lock().all().map(|it| it.name.clone()));
-        let orphan = |name: &String| {
-            self.tier.is_from_before(name) && (!known.contains(name) || weakened("needed-object-collected"))
-        };
+        let orphan = |name: &String| self.tier.is_from_before(name) && !known.contains(name);
         Ok(listed.into_iter().filter(orphan).collect())
     }
 

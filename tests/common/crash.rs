@@ -70,6 +70,7 @@ pub struct CrashSegments(pub CrashDirectory);
 
 impl SegmentStore for CrashSegments {
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        dosql_lsm::validate_name(name)?;
         if self.0.list()?.iter().any(|it| it == name) {
             return Err(Error::conflict("taken").at(name));
         }
@@ -82,6 +83,7 @@ impl SegmentStore for CrashSegments {
     }
 
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        dosql_lsm::validate_name(name)?;
         if !self.0.list()?.iter().any(|it| it == name) {
             return Err(Error::corrupt("a segment is missing", name));
         }
@@ -100,6 +102,7 @@ impl SegmentStore for CrashSegments {
     }
 
     fn delete(&self, names: &[&str]) -> Result<()> {
+        names.iter().try_for_each(|name| dosql_lsm::validate_name(name))?;
         let there = self.0.list()?;
         for name in names.iter().filter(|name| there.iter().any(|it| it == *name)) {
             self.0.remove(name)?;
@@ -108,6 +111,11 @@ impl SegmentStore for CrashSegments {
     }
 
     fn list(&self, prefix: &str) -> Result<Vec<String>> {
-        Ok(self.0.list()?.into_iter().filter(|name| name.starts_with(prefix)).collect())
+        Ok(self
+            .0
+            .list()?
+            .into_iter()
+            .filter(|name| name.starts_with(prefix) && !name.starts_with("making-"))
+            .collect())
     }
 }
