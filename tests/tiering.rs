@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
 
-use dosql::{Database, Keyspace, Maintenance, Options, Storage, Timestamp};
+use dosql::stores::SegmentStore;
+use dosql::{Database, Keyspace, Maintenance, NewBranch, Options, Result, Storage, Timestamp};
 
 type State = BTreeMap<Vec<u8>, Vec<u8>>;
 
@@ -104,4 +107,112 @@ fn rows_that_were_moved_out_are_read_as_before_at_every_moment() {
         }
         assert!(!subject.storage.segments.list("").unwrap().is_empty(), "nothing was moved");
     }
+}
+
+/// What is done once, in the middle of storing an object.
+type Meanwhile = Mutex<Option<Box<dyn FnOnce() + Send>>>;
+
+/// A store that lets something happen while an object is on its way.
+struct Slow(Arc<dyn SegmentStore>, Arc<Meanwhile>);
+
+impl SegmentStore for Slow {
+    fn put(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let meanwhile = self.1.lock().unwrap().take();
+        if let Some(meanwhile) = meanwhile {
+            meanwhile();
+        }
+        self.0.put(name, bytes)
+    }
+
+    fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
+        self.0.read(name, range)
+    }
+
+    fn delete(&self, names: &[&str]) -> Result<()> {
+        self.0.delete(names)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>> {
+        self.0.list(prefix)
+    }
+}
+
+/// A database with such a store, and 400 rows that have not moved yet.
+fn slow() -> (Database, Keyspace, Arc<Meanwhile>, Arc<dyn SegmentStore>) {
+    let options = Options {
+        page_size: 4096,
+        maintenance: Maintenance::Caller,
+        hot_budget: 8 << 10,
+        segment_bytes: 1 << 20,
+        ..Options::default()
+    };
+    let (memory, meanwhile) = (Storage::memory_with(&options), Arc::<Meanwhile>::default());
+    let inner = Arc::clone(&memory.segments);
+    let storage = memory.with_segments(Arc::new(Slow(Arc::clone(&inner), Arc::clone(&meanwhile))));
+    let db = Database::open(storage, options).unwrap();
+    let space = db.keyspace("space").unwrap();
+    let fill = |tx: &mut dosql::Transaction| {
+        (0..400u32).try_for_each(|key| tx.put(&space, key.to_be_bytes(), vec![key as u8; 100]))
+    };
+    db.write(fill).unwrap();
+    (db, space, meanwhile, inner)
+}
+
+#[test]
+fn what_is_changed_while_rows_move_is_read_as_it_was_changed() {
+    let (db, space, meanwhile, _) = slow();
+    let before = db.last_commit();
+    let (other, keys) = (db.clone(), space.clone());
+    *meanwhile.lock().unwrap() = Some(Box::new(move || {
+        let change = |tx: &mut dosql::Transaction| {
+            for key in (0..400u32).step_by(3) {
+                tx.delete(&keys, key.to_be_bytes())?;
+            }
+            (1..400u32).step_by(3).try_for_each(|key| tx.put(&keys, key.to_be_bytes(), b"changed"))
+        };
+        other.write(change).unwrap();
+        other.checkpoint().unwrap();
+    }));
+    while !db.maintain(1usize << 20).unwrap().done {}
+    assert!(meanwhile.lock().unwrap().is_none() && !db.segments().is_empty());
+    for round in 0..3 {
+        let (now, then) = (db.read().unwrap(), db.read_at(before).unwrap());
+        assert_eq!(now.iter(&space).unwrap().count(), 266, "round {round}");
+        assert_eq!(then.iter(&space).unwrap().count(), 400, "round {round}");
+        for key in 0..400u32 {
+            let whole = vec![key as u8; 100];
+            let expected = [None, Some(&b"changed"[..]), Some(&whole[..])][key as usize % 3];
+            assert_eq!(now.get(&space, key.to_be_bytes()).unwrap().as_deref(), expected, "round {round}");
+            assert_eq!(then.get(&space, key.to_be_bytes()).unwrap().as_deref(), Some(&whole[..]));
+        }
+        assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+        db.checkpoint().unwrap();
+        while !db.maintain(1usize << 20).unwrap().done {}
+    }
+}
+
+#[test]
+fn a_branch_that_is_dropped_while_its_rows_move_takes_nothing_with_it() {
+    let (db, space, meanwhile, store) = slow();
+    while !db.maintain(1usize << 20).unwrap().done {}
+    let draft = db.create_branch("draft", &NewBranch::default()).unwrap();
+    let fill = |tx: &mut dosql::Transaction| {
+        (400..900u32).try_for_each(|key| tx.put(&space, key.to_be_bytes(), vec![key as u8; 100]))
+    };
+    draft.write(fill).unwrap();
+    drop(draft);
+    let other = db.clone();
+    *meanwhile.lock().unwrap() = Some(Box::new(move || {
+        other.drop_branch("draft").unwrap();
+        other.checkpoint().unwrap();
+    }));
+    while !db.maintain(1usize << 20).unwrap().done {}
+    assert!(meanwhile.lock().unwrap().is_none(), "nothing moved");
+    for _ in 0..3 {
+        db.write(|tx| tx.put(&space, "more", "1")).unwrap();
+        db.checkpoint().unwrap();
+    }
+    assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
+    assert_eq!(db.read().unwrap().iter(&space).unwrap().count(), 401);
+    assert_eq!(store.list("").unwrap().len(), db.segments().len(), "what was stored in vain is gone");
 }

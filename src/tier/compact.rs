@@ -147,6 +147,9 @@ impl Engine {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let mut committer = self.committer.lock();
+        if !committer.branches.contains_key(&branch.number) {
+            return Ok(());
+        }
         let mut tip = branch.tip.lock();
         let mut segments = tip.live.segments().to_vec();
         let Some(place) = segments.iter_mut().find(|it| it.number == number) else { return Ok(()) };
@@ -168,11 +171,23 @@ impl Engine {
         Ok(())
     }
 
-    /// Puts segments in the place of others.
+    /// Puts segments in the place of others; forgets them where the branch is gone, or that fails.
     fn replace(&self, branch: &Arc<Branch>, with: Replacement) -> Result<()> {
+        let names: Vec<String> = with.new.iter().map(|segment| segment.name.clone()).collect();
+        let replaced = self.try_to_replace(branch, with);
+        if !matches!(replaced, Ok(true)) {
+            self.tier.abandon(names);
+        }
+        replaced.map(|_| ())
+    }
+
+    fn try_to_replace(&self, branch: &Arc<Branch>, with: Replacement) -> Result<bool> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let mut committer = self.committer.lock();
+        if !committer.branches.contains_key(&branch.number) {
+            return Ok(false);
+        }
         let mut tip = branch.tip.lock();
         let version = committer.last.next();
         let (snapshot, mut writer) = (self.pages.latest(), self.pages.writer());
@@ -208,7 +223,7 @@ impl Engine {
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
-        Ok(())
+        Ok(true)
     }
 
     /// Writes the live segments of a branch anew that may hold versions of erased rows, without these; and takes what hid them out of the

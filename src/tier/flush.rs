@@ -28,6 +28,7 @@ use crate::branch::Branch;
 use crate::engine::Engine;
 use crate::retention::space_of;
 use crate::trace::span;
+use crate::view::View;
 
 /// Rows that are taken out of the tree while commits wait.
 const AT_ONCE: usize = 256;
@@ -64,16 +65,28 @@ impl Hidden {
 }
 
 impl Engine {
-    /// Bytes of the leaves that current rows lie in, of all branches. Reads the inner pages above them.
-    pub(crate) fn hot_bytes(&self) -> Result<u64> {
-        let views = self.committer.lock().latest_views();
-        let mut leaves = 0u64;
-        for view in &views {
-            view.pages.leaf_ages(view.root, &first_key(), &mut |_| {
-                leaves += 1;
+    /// The branches whose rows may move, as they are now. What was dropped stays as it is until it goes.
+    fn movable(&self) -> Vec<(Arc<Branch>, Arc<View>)> {
+        let committer = self.committer.lock();
+        let movable = committer.branches.values().filter(|branch| !branch.tip.lock().row.dropped);
+        movable.map(|branch| (Arc::clone(branch), branch.latest())).collect()
+    }
+
+    /// How many leaves there are of each age. Reads the inner pages above them.
+    fn leaves_by_age(&self, of: &[(Arc<Branch>, Arc<View>)]) -> Result<BTreeMap<u64, u64>> {
+        let mut ages: BTreeMap<u64, u64> = BTreeMap::new();
+        for (_, view) in of {
+            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
+                *ages.entry(leaf.epoch).or_default() += 1;
                 ControlFlow::Continue(())
             })?;
         }
+        Ok(ages)
+    }
+
+    /// Bytes of the leaves that current rows lie in.
+    pub(crate) fn hot_bytes(&self) -> Result<u64> {
+        let leaves: u64 = self.leaves_by_age(&self.movable())?.values().sum();
         Ok(leaves * self.pages.page_size() as u64)
     }
 
@@ -87,33 +100,28 @@ impl Engine {
     /// Moves cold rows of about `most` bytes, if current rows take more than they may; returns of how many bytes. Nothing moves while
     /// somebody else moves rows or merges.
     pub(crate) fn flush_step(&self, most: u64) -> Result<u64> {
-        let Some(_one) = self.merging.try_lock() else { return Ok(0) };
-        if !self.flush_is_due() {
+        if self.options.hot_budget == 0 || self.options.read_only {
             return Ok(0);
         }
-        let budget = self.options.hot_budget;
-        let excess = self.hot_bytes()?.saturating_sub(budget - budget / SPARE);
-        match self.choose_cold(excess.min(most))? {
+        let Some(_one) = self.merging.try_lock() else { return Ok(0) };
+        match self.choose_cold(most)? {
             Some(chosen) => self.move_rows(&chosen),
             None => Ok(0),
         }
     }
 
-    /// The coldest leaves of all branches, of about so many bytes but of one branch.
-    fn choose_cold(&self, bytes: u64) -> Result<Option<Chosen>> {
-        let views = self.committer.lock().latest_views();
-        let (pages, size) = (self.pages.latest(), self.pages.page_size() as u64);
-        let wanted = bytes.div_ceil(size).max(1);
-        let mut ages: BTreeMap<u64, u64> = BTreeMap::new();
-        for view in &views {
-            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
-                *ages.entry(leaf.epoch).or_default() += 1;
-                ControlFlow::Continue(())
-            })?;
+    /// The coldest leaves, of about so many bytes but of one branch, where there are more than there may be.
+    fn choose_cold(&self, most: u64) -> Result<Option<Chosen>> {
+        let (movable, size) = (self.movable(), self.pages.page_size() as u64);
+        let (ages, budget) = (self.leaves_by_age(&movable)?, self.options.hot_budget);
+        let hot = ages.values().sum::<u64>() * size;
+        if hot <= budget {
+            return Ok(None);
         }
-        drop(pages);
+        let excess = hot - (budget - budget / SPARE);
+        let wanted = excess.min(most).div_ceil(size).max(1);
         let Some(limit) = oldest(&ages, wanted) else { return Ok(None) };
-        for view in &views {
+        for (branch, view) in movable {
             let (mut ranges, mut leaves): (Vec<KeyRange>, u64) = (Vec::new(), 0);
             view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
                 if leaf.epoch <= limit {
@@ -123,9 +131,7 @@ impl Engine {
                 if leaves < wanted { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
             })?;
             if leaves > 0 {
-                let committer = self.committer.lock();
-                let branch = committer.branches.get(&view.branch).cloned();
-                return Ok(branch.map(|branch| Chosen { branch, ranges, bytes: leaves * size }));
+                return Ok(Some(Chosen { branch, ranges, bytes: leaves * size }));
             }
         }
         Ok(None)
@@ -135,8 +141,14 @@ impl Engine {
         span!("flush");
         let source = self.mark(chosen)?;
         let moved = self.build(chosen, &source).and_then(|(made, apart)| {
-            self.name(chosen, made, apart)?;
-            self.clear(chosen, &source)
+            let names: Vec<String> = made.iter().map(|segment| segment.name.clone()).collect();
+            match self.name(chosen, made, apart) {
+                Ok(true) => self.clear(chosen, &source),
+                unnamed => {
+                    self.tier.abandon(names);
+                    unnamed.map(|_| 0)
+                }
+            }
         });
         // What was not moved is not on its way any more.
         self.unmark(&chosen.branch);
@@ -195,11 +207,14 @@ impl Engine {
         Ok((made, apart))
     }
 
-    /// Puts the segments beneath the tree.
-    fn name(&self, chosen: &Chosen, made: Vec<Arc<Segment>>, apart: Apart) -> Result<()> {
+    /// Puts the segments beneath the tree; false where the branch was dropped meanwhile.
+    fn name(&self, chosen: &Chosen, made: Vec<Arc<Segment>>, apart: Apart) -> Result<bool> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let mut committer = self.committer.lock();
+        if chosen.branch.tip.lock().row.dropped {
+            return Ok(false);
+        }
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
@@ -228,7 +243,7 @@ impl Engine {
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
-        Ok(())
+        Ok(true)
     }
 
     /// Takes the rows out of the tree that are what they were when the move began; returns how many there were.
@@ -249,10 +264,14 @@ impl Engine {
         Ok(moved)
     }
 
-    fn clear_some(&self, branch: &Branch, rows: &[(Vec<u8>, Timestamp)]) -> Result<()> {
+    fn clear_some(&self, branch: &Arc<Branch>, rows: &[(Vec<u8>, Timestamp)]) -> Result<()> {
         self.check_usable()?;
         let committer = &mut *self.committer.lock();
         let mut tip = branch.tip.lock();
+        if tip.row.dropped {
+            // The checkpoint under way may be giving back the pages of its tree.
+            return Ok(());
+        }
         let version = committer.last.next();
         let mut writer = self.pages.writer();
         writer.begin(version);
@@ -270,7 +289,7 @@ impl Engine {
         let timestamp = tip.latest.timestamp;
         let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
         drop(tip);
-        self.show_again(&[(Arc::clone(&committer.branches[&branch.number]), view)]);
+        self.show_again(&[(Arc::clone(branch), view)]);
         Ok(())
     }
 }
