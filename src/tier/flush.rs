@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use dosql_base::codec::ordered_u32;
 use dosql_base::{Error, Result, Timestamp};
-use dosql_btree::{Apart, Cursor, PageSnapshot, Root};
+use dosql_btree::{Apart, Cursor, LeafAge, PageSnapshot, Root};
 use dosql_lsm::Kind;
 use dosql_sql::KeyRange;
 use dosql_sql::catalog::store::CATALOG_SPACE;
@@ -76,7 +76,7 @@ impl Engine {
     fn leaves_by_age(&self, of: &[(Arc<Branch>, Arc<View>)]) -> Result<BTreeMap<u64, u64>> {
         let mut ages: BTreeMap<u64, u64> = BTreeMap::new();
         for (_, view) in of {
-            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
+            movable_leaves(view, &mut |leaf| {
                 *ages.entry(leaf.epoch).or_default() += 1;
                 ControlFlow::Continue(())
             })?;
@@ -123,7 +123,7 @@ impl Engine {
         let Some(limit) = oldest(&ages, wanted) else { return Ok(None) };
         for (branch, view) in movable {
             let (mut ranges, mut leaves): (Vec<KeyRange>, u64) = (Vec::new(), 0);
-            view.pages.leaf_ages(view.root, &first_key(), &mut |leaf| {
+            movable_leaves(&view, &mut |leaf| {
                 if leaf.epoch <= limit {
                     add(&mut ranges, leaf.low, leaf.high);
                     leaves += 1;
@@ -152,7 +152,6 @@ impl Engine {
         });
         // What was not moved is not on its way any more.
         self.unmark(&chosen.branch);
-        // What is left in the leaves of catalogs never moves.
         Ok(if moved? > 0 { chosen.bytes } else { 0 })
     }
 
@@ -298,6 +297,20 @@ impl Engine {
 fn first_key() -> Vec<u8> {
     let (bytes, len) = ordered_u32(CATALOG_SPACE + 1);
     bytes[..len].to_vec()
+}
+
+/// Shows the leaves that hold rows that may move, until `show` breaks off. Reads the inner pages above them, and one leaf.
+fn movable_leaves(view: &View, show: &mut dyn FnMut(LeafAge<'_>) -> ControlFlow<()>) -> Result<()> {
+    let first = first_key();
+    let mut cursor = view.pages.cursor(view.root);
+    if !cursor.seek(&first)? {
+        return Ok(());
+    }
+    view.pages.leaf_ages(view.root, &first, &mut |leaf| {
+        // The one that the catalogs end in may hold nothing else.
+        let empty = leaf.high.is_some_and(|high| high <= cursor.key());
+        if empty { ControlFlow::Continue(()) } else { show(leaf) }
+    })
 }
 
 /// The least age such that leaves of that or before are so many; `None` where there are no leaves.
