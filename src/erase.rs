@@ -229,34 +229,21 @@ impl Engine {
 
     /// Clears the unused space of the pages of the system tree.
     fn tidy_system(&self) -> Result<()> {
-        let committer = &mut *self.committer.lock();
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        let (mut system, mut from) = (committer.system, Some(Vec::new()));
-        while let Some(key) = from {
-            from = writer.tidy(&mut system, &key, &[0xFF; 4], AT_ONCE)?;
-        }
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
-        (committer.last, committer.system) = (version, system);
-        Ok(())
+        self.rearrange(&mut self.committer.lock(), |writer, _, system| {
+            let mut from = Some(Vec::new());
+            while let Some(key) = from {
+                from = writer.tidy(system, &key, &[0xFF; 4], AT_ONCE)?;
+            }
+            Ok(())
+        })
     }
 
     /// Clears the unused space of some pages of the tree of current rows of a branch; returns the key to go on from.
     fn tidy(&self, branch: &Branch, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>> {
-        let committer = &mut *self.committer.lock();
-        let mut tip = branch.tip.lock();
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        let mut root = tip.root;
-        let next = writer.tidy(&mut root, from, to, AT_ONCE)?;
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
-        (committer.last, tip.root) = (version, root);
-        let timestamp = tip.latest.timestamp;
-        self.publish_view(committer, branch.number, &mut tip, timestamp);
-        Ok(next)
+        let (committer, mut tip) = (&mut *self.committer.lock(), branch.tip.lock());
+        let tidied = self.rearrange_rows(committer, branch, &mut tip, |writer, _, root| {
+            writer.tidy(root, from, to, AT_ONCE)
+        });
+        Ok(tidied?.0)
     }
 }

@@ -56,6 +56,7 @@ mod pins;
 mod read;
 mod read_set;
 mod readers;
+mod rearrange;
 mod recovery;
 mod replay_queue;
 mod retention;

@@ -126,39 +126,34 @@ impl Engine {
         let mut committer = self.committer.lock();
         let now = trees(&committer);
         let Some((before, owner)) = now.get(tree) else { return Ok(0) };
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
         let (mut root, mut taken) = (*before, 0);
-        for misplaced in found {
-            if writer.room_below(limit) < misplaced.pages {
-                break;
-            }
-            writer.relocate(&mut root, misplaced)?;
-            taken += misplaced.pages;
-        }
-        let mut system = committer.system;
         let (mut moved_run, mut moved_live) = (None, None);
-        match owner {
-            Owner::System => system = root,
-            Owner::Run(branch, run, n) if root != *before => {
-                let run = run.with_root(*n, root);
-                writer.set(&mut system, &Run::key(branch.number, run.number), version, &run.encode())?;
-                moved_run = Some(run);
+        self.rearrange(&mut committer, |writer, version, system| {
+            for misplaced in found {
+                if writer.room_below(limit) < misplaced.pages {
+                    break;
+                }
+                writer.relocate(&mut root, misplaced)?;
+                taken += misplaced.pages;
             }
-            Owner::Live(branch, live) if root != *before => {
-                let segment = Arc::new(live.segment.with_tail(root));
-                let live = LiveSegment { segment, ..live.clone() };
-                let key = LiveSegment::key(branch.number, live.number);
-                writer.set(&mut system, &key, version, &live.encode())?;
-                moved_live = Some(live);
+            match owner {
+                Owner::System => *system = root,
+                Owner::Run(branch, run, n) if root != *before => {
+                    let run = run.with_root(*n, root);
+                    writer.set(system, &Run::key(branch.number, run.number), version, &run.encode())?;
+                    moved_run = Some(run);
+                }
+                Owner::Live(branch, live) if root != *before => {
+                    let segment = Arc::new(live.segment.with_tail(root));
+                    let live = LiveSegment { segment, ..live.clone() };
+                    let key = LiveSegment::key(branch.number, live.number);
+                    writer.set(system, &key, version, &live.encode())?;
+                    moved_live = Some(live);
+                }
+                Owner::Rows(_) | Owner::Run(..) | Owner::Live(..) => {}
             }
-            Owner::Rows(_) | Owner::Run(..) | Owner::Live(..) => {}
-        }
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
-        committer.last = version;
-        committer.system = system;
+            Ok(())
+        })?;
         let (Owner::Rows(branch) | Owner::Run(branch, ..) | Owner::Live(branch, _)) = owner else {
             return Ok(taken);
         };

@@ -155,16 +155,11 @@ impl Engine {
         let Some(place) = segments.iter_mut().find(|it| it.number == number) else { return Ok(()) };
         place.level = level;
         let (key, row) = (LiveSegment::key(branch.number, number), place.encode());
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        let mut system = committer.system;
-        writer.set(&mut system, &key, version, &row)?;
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
+        self.rearrange(&mut committer, |writer, version, system| {
+            writer.set(system, &key, version, &row).map(|_| ())
+        })?;
         tip.live = Arc::new(Live::new(segments, tip.live.moving().to_vec()));
         drop(tip);
-        (committer.last, committer.system) = (version, system);
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
@@ -189,37 +184,33 @@ impl Engine {
             return Ok(false);
         }
         let mut tip = branch.tip.lock();
-        let version = committer.last.next();
-        let (snapshot, mut writer) = (self.pages.latest(), self.pages.writer());
-        writer.begin(version);
-        writer.adopt(with.apart);
-        let mut system = committer.system;
-        let (mut left, mut gone) = (Vec::new(), Vec::new());
-        for live in tip.live.segments() {
-            if with.old.contains(&live.number) {
-                writer.remove(&mut system, &LiveSegment::key(branch.number, live.number))?;
+        let now = tip.live.segments().iter().cloned();
+        let (gone, mut left): (Vec<LiveSegment>, Vec<LiveSegment>) =
+            now.partition(|live| with.old.contains(&live.number));
+        let mut numbers = with.number.into_iter().chain(tip.next_segment..);
+        let new: Vec<LiveSegment> = with
+            .new
+            .into_iter()
+            .zip(numbers.by_ref())
+            .map(|(segment, number)| LiveSegment { number, level: with.level, segment })
+            .collect();
+        let snapshot = self.pages.latest();
+        self.rearrange(&mut committer, |writer, version, system| {
+            writer.adopt(with.apart);
+            for live in &gone {
+                writer.remove(system, &LiveSegment::key(branch.number, live.number))?;
                 writer.free_pages(snapshot.pages_of(live.segment.tail)?);
-                gone.push(Arc::clone(&live.segment));
-            } else {
-                left.push(live.clone());
             }
-        }
-        let mut number = with.number;
-        for segment in with.new {
-            let number = number.take().unwrap_or_else(|| {
-                tip.next_segment += 1;
-                tip.next_segment - 1
-            });
-            let live = LiveSegment { number, level: with.level, segment };
-            writer.set(&mut system, &LiveSegment::key(branch.number, number), version, &live.encode())?;
-            left.push(live);
-        }
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
+            for live in &new {
+                writer.set(system, &LiveSegment::key(branch.number, live.number), version, &live.encode())?;
+            }
+            Ok(())
+        })?;
+        tip.next_segment = new.iter().map(|live| live.number + 1).fold(tip.next_segment, u64::max);
+        left.extend(new);
         tip.live = Arc::new(Live::new(left, tip.live.moving().to_vec()));
         drop(tip);
-        (committer.last, committer.system) = (version, system);
-        self.exit.lock().add(gone);
+        self.exit.lock().add(gone.into_iter().map(|live| live.segment));
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
@@ -291,23 +282,17 @@ impl Engine {
         if keys.is_empty() {
             return Ok(());
         }
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        let mut root = tip.root;
-        let begins = erasure.cover.as_ref().map_or(version, Cover::begins);
-        for (key, hides) in &keys {
-            match hides {
-                false => drop(writer.remove(&mut root, key)?),
-                true => drop(writer.put_tombstone(&mut root, key, begins)?),
+        self.rearrange_rows(committer, branch, &mut tip, |writer, version, root| {
+            let begins = erasure.cover.as_ref().map_or(version, Cover::begins);
+            for (key, hides) in &keys {
+                match hides {
+                    false => drop(writer.remove(root, key)?),
+                    true => drop(writer.put_tombstone(root, key, begins)?),
+                }
             }
-        }
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
-        (committer.last, tip.root) = (version, root);
-        let timestamp = tip.latest.timestamp;
-        self.publish_view(committer, branch.number, &mut tip, timestamp);
-        Ok(())
+            Ok(())
+        })
+        .map(|_| ())
     }
 }
 

@@ -214,31 +214,25 @@ impl Engine {
         if chosen.branch.tip.lock().row.dropped {
             return Ok(false);
         }
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        writer.adopt(apart);
-        let mut system = committer.system;
         {
             let mut tip = chosen.branch.tip.lock();
-            let (mut segments, mut next) = (tip.live.segments().to_vec(), tip.next_segment);
-            for segment in made {
-                let live = LiveSegment { number: next, level: 0, segment };
-                writer.set(
-                    &mut system,
-                    &LiveSegment::key(chosen.branch.number, next),
-                    version,
-                    &live.encode(),
-                )?;
-                next += 1;
-                segments.push(live);
-            }
-            writer.publish(version).map_err(|error| self.poison(error))?;
+            let made: Vec<LiveSegment> = made
+                .into_iter()
+                .zip(tip.next_segment..)
+                .map(|(segment, number)| LiveSegment { number, level: 0, segment })
+                .collect();
+            self.rearrange(&mut committer, |writer, version, system| {
+                writer.adopt(apart);
+                for live in &made {
+                    let key = LiveSegment::key(chosen.branch.number, live.number);
+                    writer.set(system, &key, version, &live.encode())?;
+                }
+                Ok(())
+            })?;
+            tip.next_segment += made.len() as u64;
+            let segments = tip.live.segments().iter().cloned().chain(made).collect();
             tip.live = Arc::new(Live::new(segments, chosen.ranges.clone()));
-            tip.next_segment = next;
         }
-        drop(writer);
-        (committer.last, committer.system) = (version, system);
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
@@ -271,22 +265,15 @@ impl Engine {
             // The checkpoint under way may be giving back the pages of its tree.
             return Ok(());
         }
-        let version = committer.last.next();
-        let mut writer = self.pages.writer();
-        writer.begin(version);
-        let mut root = tip.root;
-        for (key, moved) in rows {
-            let now = writer.get(root, key)?;
-            let same = now.is_some_and(|now| now.version() == *moved);
-            if same {
-                writer.remove(&mut root, key)?;
+        let ((), view) = self.rearrange_rows(committer, branch, &mut tip, |writer, _, root| {
+            for (key, moved) in rows {
+                let now = writer.get(*root, key)?;
+                if now.is_some_and(|now| now.version() == *moved) {
+                    writer.remove(root, key)?;
+                }
             }
-        }
-        writer.publish(version).map_err(|error| self.poison(error))?;
-        drop(writer);
-        (committer.last, tip.root) = (version, root);
-        let timestamp = tip.latest.timestamp;
-        let view = self.publish_view(committer, branch.number, &mut tip, timestamp);
+            Ok(())
+        })?;
         drop(tip);
         self.show_again(&[(Arc::clone(branch), view)]);
         Ok(())

@@ -270,21 +270,19 @@ impl Engine {
     fn change_published(&self, change: impl FnOnce(&mut AllPublished)) -> Result<()> {
         {
             let mut committer = self.committer.lock();
-            let mut published = self.published.lock();
-            let before = published.clone();
-            change(&mut published);
-            let version = committer.last.next();
-            let mut writer = self.pages.writer();
-            writer.begin(version);
-            let mut system = committer.system;
-            for number in before.keys().filter(|number| !published.contains_key(number)) {
-                writer.remove(&mut system, &Published::key(*number))?;
-            }
-            for (number, row) in published.iter().filter(|(number, _)| !before.contains_key(number)) {
-                writer.set(&mut system, &Published::key(*number), version, &row.encode())?;
-            }
-            writer.publish(version).map_err(|error| self.poison(error))?;
-            (committer.last, committer.system) = (version, system);
+            let before = self.published.lock().clone();
+            let mut after = before.clone();
+            change(&mut after);
+            self.rearrange(&mut committer, |writer, version, system| {
+                for number in before.keys().filter(|number| !after.contains_key(number)) {
+                    writer.remove(system, &Published::key(*number))?;
+                }
+                for (number, row) in after.iter().filter(|(number, _)| !before.contains_key(number)) {
+                    writer.set(system, &Published::key(*number), version, &row.encode())?;
+                }
+                Ok(())
+            })?;
+            *self.published.lock() = after;
         }
         let _one = self.checkpointing.lock();
         self.force_checkpoint()
