@@ -373,11 +373,12 @@ fn apply_stored(
     displaced: &mut Displaced,
 ) -> Result<()> {
     let Applying { timestamp, keep, .. } = how;
-    let covered = how.beneath.is_some_and(|beneath| beneath.covers(key));
+    // Whether a deletion has to be remembered; only a deletion asks.
+    let covered = || how.beneath.is_some_and(|beneath| beneath.covers(key));
     if !keep.keeps(key) {
         match value {
             Some(value) => writer.set(root, key, timestamp, value)?,
-            None if covered => writer.put_tombstone(root, key, timestamp)?.is_some(),
+            None if covered() => writer.put_tombstone(root, key, timestamp)?.is_some(),
             None => writer.remove(root, key)?,
         };
         return Ok(());
@@ -386,7 +387,7 @@ fn apply_stored(
     let begun = displaced.begin(end);
     let before: Option<Was> = match value {
         Some(value) => writer.put_keeping(root, key, timestamp, value, begun)?,
-        None if covered => {
+        None if covered() => {
             let before = writer.put_tombstone(root, key, timestamp)?;
             before.map(|before| {
                 begun.extend_from_slice(&before.value);
@@ -406,7 +407,7 @@ fn apply_stored(
             Some(_) if how.beneath.is_some() && !weakened("deletion-on-branch-forgotten") => {
                 displaced.keep_tombstone(key, before.version);
             }
-            None if covered => {
+            None if covered() => {
                 writer.put_tombstone(root, key, before.version)?;
                 displaced.drop_begun();
             }

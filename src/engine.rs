@@ -4,7 +4,7 @@
 //! turn*          who may write: held by a write transaction from its begin, by an optimistic one only while it commits
 //! record*        the record of the commit under way, by whoever has the turn
 //! publishing     who publishes
-//! merging        who merges runs of history, or keeps others from it
+//! merging        who merges runs of history or segments or moves rows, or keeps others from it
 //! checkpointing  who makes a checkpoint: held from its first step to its last
 //! committer      the short critical section: check, Timestamp, log record, tree, history; some steps of a checkpoint
 //! tip*           where a branch has come to; changed under the committer only
@@ -49,6 +49,7 @@ use crate::shrink::Sweep;
 use crate::storage::Lock;
 use crate::tags::Tags;
 use crate::tier::Tier;
+use crate::tier::compact::UnderWay;
 use crate::tier::objects::Exit;
 use crate::tier::publish::AllPublished;
 use crate::turn::TurnGuard;
@@ -66,6 +67,8 @@ pub(crate) struct Engine {
     pub(crate) tier: Arc<Tier>,
     /// Segments on their way out of it.
     pub(crate) exit: Exit,
+    /// Whether what a crash before the start left in the segment store was looked for.
+    pub(crate) collected: AtomicBool,
     /// Held by who publishes.
     pub(crate) publishing: Mutex<()>,
     /// The points that were published; changed under the committer only.
@@ -79,8 +82,8 @@ pub(crate) struct Engine {
     /// Whether checkpoints that fall due are made by a thread.
     pub(crate) background: bool,
     pub(crate) worker: Worker,
-    /// Held by who merges runs of history.
-    pub(crate) merging: Mutex<()>,
+    /// Held by who merges runs of history or live segments, or moves rows: the merge of live segments that was left under way.
+    pub(crate) merging: Mutex<Option<UnderWay>>,
     /// What was merged, for the next checkpoint.
     pub(crate) merged: Mutex<Option<MergedRun>>,
     pub(crate) room: LogRoom,

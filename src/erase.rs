@@ -186,7 +186,8 @@ impl Engine {
         let _no_point = self.publishing.lock();
         self.forget_all_published()?;
         // A merge has written pages that are not free, and may hold the rows.
-        let _no_merge = self.merging.lock();
+        let mut no_merge = self.merging.lock();
+        drop(no_merge.take());
         if let Some(merged) = self.merged.lock().take() {
             merged.forget(&self.tier);
         }

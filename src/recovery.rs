@@ -107,6 +107,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         log,
         tier,
         exit: Exit::default(),
+        collected: AtomicBool::new(false),
         publishing: Mutex::default(),
         published: Mutex::new(published),
         main,

@@ -159,7 +159,7 @@ impl Engine {
         };
         if let Some(moved) = moved_live {
             let mut tip = branch.tip.lock();
-            tip.live = Arc::new(tip.live.with_moved(moved));
+            tip.live = Arc::new(tip.live.with_moved(&moved));
             drop(tip);
             self.renew_views(&mut committer);
             return Ok(taken);

@@ -264,6 +264,22 @@ impl Transaction {
     /// The values of complete keys, in the order of the keys.
     pub(crate) fn raw_get_many(&self, keys: impl Iterator<Item = FullKey>) -> Result<Vec<Option<Bytes>>> {
         self.check_open()?;
+        if self.reader.sight().view.beneath.is_some() {
+            let keys: Vec<FullKey> = keys.collect();
+            self.load(&keys)?;
+            return self.get_each(keys.into_iter());
+        }
+        self.get_each(keys)
+    }
+
+    /// Brings near what look-ups of these keys read of segments, with few requests.
+    fn load(&self, keys: &[FullKey]) -> Result<()> {
+        let sight = self.reader.sight();
+        let elsewhere = keys.iter().map(|key| &**key).filter(|key| self.writes.get(key).is_none());
+        sight.view.load(elsewhere, sight.at)
+    }
+
+    fn get_each(&self, keys: impl Iterator<Item = FullKey>) -> Result<Vec<Option<Bytes>>> {
         let (mut near, mut generation) = (Near::default(), 0);
         let mut get = |key: &[u8]| {
             if let Some(change) = self.writes.get(key) {

@@ -101,9 +101,9 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
             if runs != Some(&view.history.runs[..]) {
                 report.problem("the system rows name other history runs than those in use".to_owned());
             }
-            let listed = manifest.branches.get(&view.branch).map(|branch| branch.live.segments());
-            let used = view.beneath.as_ref().map(|beneath| beneath.own.segments());
-            if listed.unwrap_or_default() != used.unwrap_or_default() {
+            let listed = manifest.branches.get(&view.branch).into_iter().flat_map(|it| it.live.segments());
+            let used = view.beneath.iter().flat_map(|beneath| beneath.own.segments());
+            if !listed.eq(used) {
                 report.problem("the system rows name other live segments than those in use".to_owned());
             }
         }

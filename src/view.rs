@@ -136,6 +136,21 @@ impl View {
         Ok(form.find(&bucket, key)?.map(|value| Bytes::shared(value.into())))
     }
 
+    /// Brings near what look-ups of these keys as of `at` read of the branch's own segments.
+    pub(crate) fn load<'k>(&self, keys: impl Iterator<Item = &'k [u8]>, at: Timestamp) -> Result<()> {
+        let Some(beneath) = &self.beneath else { return Ok(()) };
+        let form = self.key_form();
+        let mut cold: Vec<Vec<u8>> = Vec::new();
+        for key in keys {
+            let stored = form.stored(key).into_owned();
+            if beneath.own.covers(&stored) && self.pages.get(self.root, &stored)?.is_none() {
+                cold.push(stored);
+            }
+        }
+        let cold: Vec<&[u8]> = cold.iter().map(Vec::as_slice).collect();
+        if cold.is_empty() { Ok(()) } else { beneath.own.load(&self.pages, &cold, at) }
+    }
+
     /// What is stored under a stored key.
     pub(crate) fn get_as_stored(&self, key: &[u8], at: Timestamp) -> Result<Option<Bytes>> {
         self.get_stored(key, at, |key| self.pages.get(self.root, key))

@@ -8,9 +8,8 @@ use dosql_base::{Error, ErrorKind, Result, Timestamp};
 
 use crate::cache::Access;
 use crate::frame::{FrameKind, Handle};
-use crate::pick::SegmentMeta;
 use crate::reader::{SegmentReader, annotate};
-use crate::set::{Open, SegmentSet};
+use crate::set::{Open, Placed, SegmentSet};
 
 impl SegmentReader {
     /// Brings the blocks that look-ups of these keys at `at` will read into the cache, as far as it has room. Keys that the filter does not know cost
@@ -40,20 +39,20 @@ impl SegmentReader {
     }
 }
 
-impl SegmentSet {
+impl<S: Placed> SegmentSet<S> {
     /// Live rows: brings near what [`SegmentSet::newest`] will read for these keys, as far as filters tell: of each key the block of the first
     /// segment that may hold it.
-    pub fn load(&self, keys: &[&[u8]], at: Timestamp, open: Open<'_>) -> Result<()> {
+    pub fn load(&self, keys: &[&[u8]], at: Timestamp, open: Open<'_, S>) -> Result<()> {
         let at = at.min(Timestamp::MAX.previous());
-        let mut asked: BTreeMap<u64, (&SegmentMeta, Vec<&[u8]>)> = BTreeMap::new();
+        let mut asked: BTreeMap<u64, (&S, Vec<&[u8]>)> = BTreeMap::new();
         let mut waits = Waits(None);
         for key in keys {
-            for segment in self.holding(key).filter(|segment| segment.min_start <= at) {
+            for segment in self.holding(key).filter(|segment| segment.min_start() <= at) {
                 let may = open(segment)?.probe(key, at, |_| Ok(Some(())));
                 match waits.note(may)? {
                     Some(None) => {}
                     Some(Some(())) => {
-                        asked.entry(segment.id).or_insert_with(|| (segment, Vec::new())).1.push(key);
+                        asked.entry(segment.number()).or_insert_with(|| (segment, Vec::new())).1.push(key);
                         break;
                     }
                     None => break,

@@ -53,6 +53,8 @@ pub struct CompactionOptions {
     pub segment_bytes: usize,
     /// How outputs are written; each gets a number of its own.
     pub write: WriteOptions,
+    /// Live rows: superseded versions that somebody may still ask for stay beside what superseded them, and do not become history (default no).
+    pub beside: bool,
     /// Where outputs of some size are cut too: a table that grows at its end then meets none of another.
     pub boundary: Option<Boundary>,
 }
@@ -66,6 +68,7 @@ impl CompactionOptions {
             bottom,
             segment_bytes: 64 << 20,
             write: WriteOptions::new(0),
+            beside: false,
             boundary: None,
         }
     }
@@ -229,7 +232,7 @@ impl Compaction {
         let wanted = || retain.keep(entry.key, entry.start, end) && !weakened("retained-version-dropped");
         let kept = !hides_nothing && (current || (entry.start < end && wanted()));
         if kept {
-            let building = if current { &mut self.live } else { &mut self.history };
+            let building = if current || options.beside { &mut self.live } else { &mut self.history };
             building.add(entry, end, options, &mut self.outputs, new_id)?;
         }
         self.last_start = entry.start;

@@ -81,7 +81,7 @@ pub use pick::{BOTTOM_LEVEL, Contents, Job, Policy, SegmentMeta, expired_share, 
 pub use properties::SegmentProperties;
 pub use ranges::{COALESCE_GAP, COALESCE_MAX, Coalesced, coalesce};
 pub use reader::{Found, ReadOptions, SegmentReader};
-pub use set::{Open, SegmentSet};
+pub use set::{Open, Placed, SegmentSet};
 pub use store::{MAX_NAME_BYTES, SegmentStore, Wanted, put_idempotent, validate_name};
 pub use version::{Entry, Kind};
 pub use writer::{MAX_ENTRY_BYTES, Segment, SegmentWriter, WriteOptions};

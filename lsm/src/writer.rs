@@ -44,6 +44,8 @@ pub struct Segment {
     pub bytes: Vec<u8>,
     /// What it holds.
     pub properties: SegmentProperties,
+    /// The greatest end of a version that is not current; [`Timestamp::ZERO`] where all are.
+    pub last_end: Timestamp,
     tail: usize,
 }
 
@@ -66,6 +68,7 @@ pub struct SegmentWriter {
     span: Span,
     hashes: Vec<u64>,
     last_start: Timestamp,
+    last_end: Timestamp,
     pending: Option<Pending>,
     partition: BlockBuilder,
     partition_hashes: Vec<u64>,
@@ -105,6 +108,7 @@ impl SegmentWriter {
             span: Span::EMPTY,
             hashes: Vec::new(),
             last_start: Timestamp::MAX,
+            last_end: Timestamp::ZERO,
             pending: None,
             partition: BlockBuilder::default(),
             partition_hashes: Vec::new(),
@@ -157,6 +161,9 @@ impl SegmentWriter {
             self.min_key = key.to_vec();
         }
         self.last_start = start;
+        if end < Timestamp::MAX {
+            self.last_end = self.last_end.max(end);
+        }
         Ok(())
     }
 
@@ -265,7 +272,7 @@ impl SegmentWriter {
         properties.bytes = (self.out.len() + FOOTER_BYTES) as u64;
         let footer = Footer { tail, top, properties: stored, id, length: properties.bytes };
         self.out.extend_from_slice(&footer.encode());
-        Ok(Segment { bytes: self.out, properties, tail: tail as usize })
+        Ok(Segment { bytes: self.out, properties, last_end: self.last_end, tail: tail as usize })
     }
 
     fn properties(&mut self) -> SegmentProperties {

@@ -146,6 +146,6 @@ fn a_range_asks_the_segments_that_overlap_it() {
     assert_eq!(ids(Bound::Excluded(299), Bound::Unbounded), [0u64; 0]);
     assert_eq!(set.holding(&155u64.to_be_bytes()).map(|meta| meta.id).collect::<Vec<_>>(), [4, 2]);
     assert_eq!(set.segments().count(), 4);
-    assert!(!set.is_empty() && SegmentSet::default().is_empty());
+    assert!(!set.is_empty() && SegmentSet::<SegmentMeta>::default().is_empty());
     assert!(SegmentSet::default().newest(b"k", at(1), &mut |meta| open.open(meta)).unwrap().is_none());
 }

@@ -88,7 +88,8 @@ impl Engine {
     pub(crate) fn merge_and_move(&self) -> Result<()> {
         self.merge_history()?;
         while self.flush_step(self.options.segment_bytes as u64)? > 0 {}
-        while self.compact_step(u64::MAX)? > 0 {}
+        while !self.worker.is_leaving() && self.compact_step(self.options.segment_bytes as u64)? > 0 {}
+        self.collect_what_was_left()?;
         Ok(())
     }
 

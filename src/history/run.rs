@@ -62,7 +62,7 @@ impl<'m, M: PageMaker> Sink<'m, M> {
     fn finish(self) -> Result<Place> {
         Ok(match self {
             Sink::Pages(loader) => Place::Tree(loader.finish()?),
-            Sink::Segments(maker) => Place::Segments(maker.finish()?.into()),
+            Sink::Segments(maker) => Place::Segments(maker.finish()?.named().into()),
         })
     }
 }

@@ -69,6 +69,7 @@ impl Engine {
                 moved => moved,
             };
             if moved == 0 {
+                self.collect_what_was_left()?;
                 progress.done = true;
                 break;
             }

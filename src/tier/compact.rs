@@ -2,25 +2,26 @@
 //!
 //! ```text
 //! choose   (committer, a moment)  the most useful merge, by a pure choice ([`dosql_lsm::pick`])
-//! build    (no lock)              new segments: stored, and seen by nobody
+//! build    (no lock)              new segments, step by step: stored, and seen by nobody
 //! replace  (committer, short)     they take the place of the old ones, which leave ([`super::objects`])
 //! ```
 //!
 //! A row that a newer one hides stays as long as somebody may ask for it, and ends when the newer one begins. Whoever asks for a moment
 //! between, at which the key held something else or nothing, is told so by history, which is asked first.
+//!
+//! A merge goes on where the step before ended, also after one that had to wait for a far store. It is begun anew where a segment of it
+//! is gone or moved, or more is to be kept than when it began.
 
 use std::sync::Arc;
 
-use dosql_base::{Error, Result, Timestamp};
-use dosql_btree::{Apart, PageSnapshot};
-use dosql_lsm::{Contents, Job, Kind, MergeCursor, Policy, SegmentMeta, Versions, pick};
-use dosql_sql::KeyRange;
+use dosql_base::{ErrorKind, Result, Timestamp};
+use dosql_btree::Apart;
+use dosql_lsm::{Compaction, CompactionOptions, Contents, Job, Policy, SegmentMeta, pick};
 
 use super::live::{Live, LiveSegment};
-use super::segment::{Segment, SegmentMaker};
+use super::segment::{Segment, Unnamed};
 use crate::branch::Branch;
-use crate::engine::Engine;
-use crate::erase::{Cover, Erasure, Fate};
+use crate::engine::{Committer, Engine};
 use crate::history::kept::Kept;
 use crate::retention::space_of;
 use crate::trace::span;
@@ -31,115 +32,141 @@ struct Chosen {
     job: Job,
     live: Arc<Live>,
     kept: Kept,
-    pages: PageSnapshot,
 }
 
-/// What takes the place of segments.
-struct Replacement {
-    /// The numbers of those that go.
-    old: Vec<u64>,
-    new: Vec<Arc<Segment>>,
+/// A merge under way.
+pub(crate) struct UnderWay {
+    branch: Arc<Branch>,
+    /// Its inputs.
+    old: Vec<LiveSegment>,
+    kept: Kept,
     level: u8,
-    /// The number of the first new one, where it keeps that of an old one.
-    number: Option<u64>,
+    compaction: Compaction,
+    made: Unnamed,
     apart: Apart,
 }
 
+/// What takes the place of segments.
+pub(super) struct Replacement {
+    /// The numbers of those that go.
+    pub(super) old: Vec<u64>,
+    pub(super) new: Unnamed,
+    pub(super) level: u8,
+    /// The number of the first new one, where it keeps that of an old one.
+    pub(super) number: Option<u64>,
+    pub(super) apart: Apart,
+}
+
 impl Engine {
-    /// Makes the most useful merge of live segments, of about `most` bytes, if there is any; returns the bytes that it read, or at least 1.
-    /// Nothing happens while somebody else moves rows or merges.
+    /// Makes a step of the most useful merge of live segments, if there is any; returns the bytes that it went through, or at least 1. Nothing
+    /// happens while somebody else moves rows or merges.
     pub(crate) fn compact_step(&self, most: u64) -> Result<u64> {
-        let Some(_one) = self.merging.try_lock() else { return Ok(0) };
-        let Some(chosen) = self.choose_merge(most) else { return Ok(0) };
+        let Some(mut merging) = self.merging.try_lock() else { return Ok(0) };
         span!("compact");
-        match &chosen.job {
-            Job::Move { segment, level } => {
-                self.move_down(&chosen.branch, *segment, *level as u8)?;
-                Ok(1)
+        let going_on = merging.take().filter(|it| self.is_still_right(it));
+        let mut under_way = match going_on {
+            Some(under_way) => under_way,
+            None => match self.begin_merge()? {
+                Begun::Nothing => return Ok(0),
+                Begun::Done => return Ok(1),
+                Begun::Merge(under_way) => *under_way,
+            },
+        };
+        match self.go_on(&mut under_way, most) {
+            Ok((bytes, false)) => {
+                *merging = Some(under_way);
+                Ok(bytes.max(1))
             }
-            Job::Drop { segments } => {
-                let (old, apart) = (segments.clone(), self.pages.apart());
-                let nothing = Replacement { old, new: Vec::new(), level: 0, number: None, apart };
-                self.replace(&chosen.branch, nothing)?;
-                Ok(1)
+            Ok((bytes, true)) => {
+                self.replace(&under_way.branch.clone(), under_way.into())?;
+                Ok(bytes.max(1))
             }
-            Job::Merge { segments, level, bottom } => {
-                let inputs: Vec<&LiveSegment> =
-                    chosen.live.segments().iter().filter(|it| segments.contains(&it.number)).collect();
-                let bytes = inputs.iter().map(|it| it.segment.bytes).sum::<u64>().max(1);
-                let (new, apart) = self.merge_live(&chosen, &inputs, *bottom)?;
-                let (old, level) = (segments.clone(), *level as u8);
-                self.replace(&chosen.branch, Replacement { old, new, level, number: None, apart })?;
-                Ok(bytes)
+            Err(error) => {
+                if error.kind() == ErrorKind::WouldBlock {
+                    *merging = Some(under_way);
+                }
+                Err(error)
             }
         }
     }
 
     /// Whether there is a merge of live segments to make.
     pub(crate) fn compaction_is_due(&self) -> bool {
-        !self.options.read_only && self.choose_merge(u64::MAX).is_some()
+        !self.options.read_only && self.choose_merge().is_some()
     }
 
-    fn choose_merge(&self, most: u64) -> Option<Chosen> {
+    fn choose_merge(&self) -> Option<Chosen> {
         let committer = self.committer.lock();
         let gone = self.unneeded(&committer);
         committer.branches.values().filter(|branch| !gone.contains(&branch.number)).find_map(|branch| {
             let tip = branch.tip.lock();
-            if tip.live.segments().is_empty() {
-                return None;
-            }
-            let meta: Vec<SegmentMeta> = tip.live.segments().iter().map(meta).collect();
+            let meta: Vec<SegmentMeta> = tip.live.segments().map(meta).collect();
             let size = self.options.segment_bytes as u64;
             let policy = Policy {
                 parent: tip.row.fork.is_some(),
                 segment_bytes: size,
                 base_bytes: size.saturating_mul(4),
-                max_job_bytes: size.saturating_mul(16).min(most),
+                max_job_bytes: size.saturating_mul(16),
                 ..Policy::new(Contents::Live)
             };
             let job = pick(&meta, &policy)?;
             let kept = self.kept(&tip.latest, Arc::clone(&tip.pins), None);
-            let (branch, live) = (Arc::clone(branch), Arc::clone(&tip.live));
-            Some(Chosen { branch, job, live, kept, pages: self.pages.latest() })
+            Some(Chosen { branch: Arc::clone(branch), job, live: Arc::clone(&tip.live), kept })
         })
     }
 
-    fn merge_live(
-        &self,
-        chosen: &Chosen,
-        inputs: &[&LiveSegment],
-        bottom: bool,
-    ) -> Result<(Vec<Arc<Segment>>, Apart)> {
-        let mut apart = self.pages.apart();
-        let mut maker = SegmentMaker::new(&self.tier, &mut apart, self.options.segment_bytes);
-        let open = |it: &&LiveSegment| it.segment.open(&chosen.pages);
-        let readers = inputs.iter().map(open).collect::<Result<Vec<_>>>()?;
-        let mut cursor = MergeCursor::new(readers, Versions::All);
-        // The key that it came to last, and when the version of it began that was seen last.
-        let (mut last, mut newer): (Option<Vec<u8>>, Timestamp) = (None, Timestamp::MAX);
-        let mut here = cursor.first()?;
-        while here && let Some(entry) = cursor.entry() {
-            if self.worker.is_leaving() {
-                return Err(Error::closed("the database is being closed"));
+    /// Chooses a merge and opens what it reads; what only changes rows of segments is done at once.
+    fn begin_merge(&self) -> Result<Begun> {
+        let Some(Chosen { branch, job, live, kept }) = self.choose_merge() else { return Ok(Begun::Nothing) };
+        let (segments, level, bottom) = match job {
+            Job::Move { segment, level } => {
+                self.move_down(&branch, segment, level as u8)?;
+                return Ok(Begun::Done);
             }
-            let newest = last.as_deref() != Some(entry.key);
-            let end = if newest { entry.end } else { entry.end.min(newer) };
-            newer = entry.start;
-            if newest {
-                let space = last.as_deref().map(space_of);
-                if space.is_some_and(|space| space != space_of(entry.key)) {
-                    maker.cut()?;
-                }
-                last = Some(entry.key.to_vec());
-            }
-            let hides_nothing = bottom && entry.kind == Kind::Tombstone;
-            let needed = newest || chosen.kept.keeps(entry.key, entry.start, end);
-            if needed && !hides_nothing {
-                maker.push(entry.key, (entry.start, end), entry.kind, entry.value)?;
-            }
-            here = cursor.next()?;
+            Job::Drop { segments } => (segments, 0, true),
+            Job::Merge { segments, level, bottom } => (segments, level as u8, bottom),
+        };
+        let old: Vec<LiveSegment> =
+            live.segments().filter(|it| segments.contains(&it.number)).cloned().collect();
+        let pages = self.pages.latest();
+        let readers = old.iter().map(|it| it.segment.open(&pages)).collect::<Result<Vec<_>>>()?;
+        let options = CompactionOptions {
+            segment_bytes: self.options.segment_bytes,
+            beside: true,
+            boundary: Some(|a, b| space_of(a) != space_of(b)),
+            ..CompactionOptions::new(Contents::Live, bottom)
+        };
+        let compaction = Compaction::new(readers, options);
+        let (made, apart) = (Unnamed::new(&self.tier), self.pages.apart());
+        Ok(Begun::Merge(Box::new(UnderWay { branch, old, kept, level, compaction, made, apart })))
+    }
+
+    /// Whether a merge under way may still take the place of what it reads.
+    fn is_still_right(&self, under_way: &UnderWay) -> bool {
+        let committer = self.committer.lock();
+        if !committer.branches.contains_key(&under_way.branch.number) {
+            return false;
         }
-        Ok((maker.finish()?, apart))
+        let tip = under_way.branch.tip.lock();
+        let there = |old: &LiveSegment| {
+            tip.live.segments().any(|it| {
+                (it.number, it.level, &it.segment.name) == (old.number, old.level, &old.segment.name)
+            })
+        };
+        let kept = self.kept(&tip.latest, Arc::clone(&tip.pins), None);
+        under_way.old.iter().all(there) && kept.is_within(&under_way.kept)
+    }
+
+    /// Goes through about so many bytes, and stores the segments that are complete; whether that was all.
+    fn go_on(&self, under_way: &mut UnderWay, most: u64) -> Result<(u64, bool)> {
+        let UnderWay { kept, compaction, made, apart, .. } = under_way;
+        let retain = |key: &[u8], start: Timestamp, end: Timestamp| kept.keeps(key, start, end);
+        let progress = compaction.step(most, &retain, &mut || self.tier.new_id())?;
+        for output in compaction.take_outputs() {
+            let id = output.segment.properties.id;
+            made.push(Segment::store(&self.tier, id, &output.segment, apart)?);
+        }
+        Ok((progress.bytes, progress.finished))
     }
 
     /// Gives a segment another level.
@@ -151,49 +178,32 @@ impl Engine {
             return Ok(());
         }
         let mut tip = branch.tip.lock();
-        let mut segments = tip.live.segments().to_vec();
-        let Some(place) = segments.iter_mut().find(|it| it.number == number) else { return Ok(()) };
-        place.level = level;
-        let (key, row) = (LiveSegment::key(branch.number, number), place.encode());
+        let Some(moved) = tip.live.segments().find(|it| it.number == number).cloned() else { return Ok(()) };
+        let moved = LiveSegment { level, ..moved };
         self.rearrange(&mut committer, |writer, version, system| {
-            writer.set(system, &key, version, &row).map(|_| ())
+            let key = LiveSegment::key(branch.number, number);
+            writer.set(system, &key, version, &moved.encode()).map(|_| ())
         })?;
-        tip.live = Arc::new(Live::new(segments, tip.live.moving().to_vec()));
+        tip.live = Arc::new(tip.live.with_moved(&moved));
         drop(tip);
-        let views = self.renew_views(&mut committer);
-        drop(committer);
-        self.show_again(&views);
+        self.show_segments(committer);
         Ok(())
     }
 
     /// Puts segments in the place of others; forgets them where the branch is gone, or that fails.
-    fn replace(&self, branch: &Arc<Branch>, with: Replacement) -> Result<()> {
-        let names: Vec<String> = with.new.iter().map(|segment| segment.name.clone()).collect();
-        let replaced = self.try_to_replace(branch, with);
-        if !matches!(replaced, Ok(true)) {
-            self.tier.abandon(names);
-        }
-        replaced.map(|_| ())
-    }
-
-    fn try_to_replace(&self, branch: &Arc<Branch>, with: Replacement) -> Result<bool> {
+    pub(super) fn replace(&self, branch: &Branch, with: Replacement) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let mut committer = self.committer.lock();
         if !committer.branches.contains_key(&branch.number) {
-            return Ok(false);
+            return Ok(());
         }
         let mut tip = branch.tip.lock();
-        let now = tip.live.segments().iter().cloned();
-        let (gone, mut left): (Vec<LiveSegment>, Vec<LiveSegment>) =
+        let now = tip.live.segments().cloned();
+        let (gone, left): (Vec<LiveSegment>, Vec<LiveSegment>) =
             now.partition(|live| with.old.contains(&live.number));
-        let mut numbers = with.number.into_iter().chain(tip.next_segment..);
-        let new: Vec<LiveSegment> = with
-            .new
-            .into_iter()
-            .zip(numbers.by_ref())
-            .map(|(segment, number)| LiveSegment { number, level: with.level, segment })
-            .collect();
+        let numbers = with.number.into_iter().chain(tip.next_segment..);
+        let new = LiveSegment::numbered(with.new.segments(), with.level, numbers);
         let snapshot = self.pages.latest();
         self.rearrange(&mut committer, |writer, version, system| {
             writer.adopt(with.apart);
@@ -206,93 +216,37 @@ impl Engine {
             }
             Ok(())
         })?;
+        with.new.named();
         tip.next_segment = new.iter().map(|live| live.number + 1).fold(tip.next_segment, u64::max);
-        left.extend(new);
-        tip.live = Arc::new(Live::new(left, tip.live.moving().to_vec()));
+        tip.live = Arc::new(Live::new(left.into_iter().chain(new), tip.live.moving().to_vec()));
         drop(tip);
         self.exit.lock().add(gone.into_iter().map(|live| live.segment));
+        self.show_segments(committer);
+        Ok(())
+    }
+
+    /// Lets readers that begin from now on see the segments as they are now.
+    pub(super) fn show_segments(&self, mut committer: impl std::ops::DerefMut<Target = Committer>) {
         let views = self.renew_views(&mut committer);
         drop(committer);
         self.show_again(&views);
-        Ok(true)
     }
+}
 
-    /// Writes the live segments of a branch anew that may hold versions of erased rows, without these; and takes what hid them out of the
-    /// tree. The caller holds `merging`, and not `checkpointing`.
-    pub(crate) fn erase_live(
-        &self,
-        branch: &Arc<Branch>,
-        erasure: &Erasure,
-        ranges: &[KeyRange],
-    ) -> Result<()> {
-        let (live, pages) = {
-            let tip = branch.tip.lock();
-            (Arc::clone(&tip.live), self.pages.latest())
-        };
-        let concerned =
-            |it: &&LiveSegment| ranges.iter().any(|range| it.segment.overlaps(&range.start, &range.end));
-        for live in live.segments().iter().filter(concerned) {
-            let mut changed = false;
-            let mut apart = self.pages.apart();
-            let mut maker = SegmentMaker::new(&self.tier, &mut apart, usize::MAX);
-            let mut cursor = live.segment.open(&pages)?.cursor();
-            let mut here = cursor.first()?;
-            while here && let Some(entry) = cursor.entry() {
-                let (start, end) = (entry.start, entry.end);
-                // The commit that deleted the rows ended all that was there.
-                let ended = if start <= erasure.upto { end.min(erasure.upto) } else { end };
-                let fate = erasure.fate(entry.key, entry.value, ended)?;
-                changed |= !matches!(fate, Fate::Stays);
-                match fate {
-                    Fate::Stays => maker.push(entry.key, (start, end), entry.kind, entry.value)?,
-                    Fate::Becomes(bucket) => maker.push(entry.key, (start, end), entry.kind, &bucket)?,
-                    Fate::Hides => maker.push(entry.key, (start, end), Kind::Tombstone, &[])?,
-                    Fate::Goes => {}
-                }
-                here = cursor.next()?;
-            }
-            let new = maker.finish()?;
-            let (old, number, level) = (vec![live.number], Some(live.number), live.level);
-            if changed {
-                self.replace(branch, Replacement { old, new, level, number, apart })?;
-            }
-        }
-        self.clear_tombstones(branch, erasure, ranges)
-    }
+/// What became of a choice.
+enum Begun {
+    /// There was nothing to do.
+    Nothing,
+    /// It was done at once.
+    Done,
+    Merge(Box<UnderWay>),
+}
 
-    /// Takes the tombstones of erased rows out of the tree of a branch that hide nothing any more; the others hide from its beginning on.
-    fn clear_tombstones(&self, branch: &Branch, erasure: &Erasure, ranges: &[KeyRange]) -> Result<()> {
-        let committer = &mut *self.committer.lock();
-        let mut tip = branch.tip.lock();
-        let (snapshot, mut keys) = (self.pages.latest(), Vec::new());
-        let mut cursor = snapshot.cursor(tip.root);
-        for range in ranges {
-            let mut here = cursor.seek(&range.start)?;
-            while here && cursor.key() < range.end.as_slice() {
-                if cursor.is_tombstone() && cursor.version() <= erasure.upto {
-                    match erasure.fate(cursor.key(), &[], erasure.upto)? {
-                        Fate::Goes => keys.push((cursor.key().to_vec(), false)),
-                        Fate::Hides => keys.push((cursor.key().to_vec(), true)),
-                        Fate::Stays | Fate::Becomes(_) => {}
-                    }
-                }
-                here = cursor.next()?;
-            }
-        }
-        if keys.is_empty() {
-            return Ok(());
-        }
-        self.rearrange_rows(committer, branch, &mut tip, |writer, version, root| {
-            let begins = erasure.cover.as_ref().map_or(version, Cover::begins);
-            for (key, hides) in &keys {
-                match hides {
-                    false => drop(writer.remove(root, key)?),
-                    true => drop(writer.put_tombstone(root, key, begins)?),
-                }
-            }
-            Ok(())
-        })
-        .map(|_| ())
+impl From<UnderWay> for Replacement {
+    fn from(done: UnderWay) -> Replacement {
+        let UnderWay { old, level, made, apart, .. } = done;
+        let old = old.iter().map(|live| live.number).collect();
+        Replacement { old, new: made, level, number: None, apart }
     }
 }
 

@@ -23,7 +23,7 @@ use dosql_sql::KeyRange;
 use dosql_sql::catalog::store::CATALOG_SPACE;
 
 use super::live::{Live, LiveSegment};
-use super::segment::{Segment, SegmentMaker};
+use super::segment::{SegmentMaker, Unnamed};
 use crate::branch::Branch;
 use crate::engine::Engine;
 use crate::retention::space_of;
@@ -141,14 +141,8 @@ impl Engine {
         span!("flush");
         let source = self.mark(chosen)?;
         let moved = self.build(chosen, &source).and_then(|(made, apart)| {
-            let names: Vec<String> = made.iter().map(|segment| segment.name.clone()).collect();
-            match self.name(chosen, made, apart) {
-                Ok(true) => self.clear(chosen, &source),
-                unnamed => {
-                    self.tier.abandon(names);
-                    unnamed.map(|_| 0)
-                }
-            }
+            let named = self.name(chosen, made, apart)?;
+            if named { self.clear(chosen, &source) } else { Ok(0) }
         });
         // What was not moved is not on its way any more.
         self.unmark(&chosen.branch);
@@ -158,31 +152,27 @@ impl Engine {
     /// From here on what is deleted in the ranges is remembered.
     fn mark(&self, chosen: &Chosen) -> Result<Source> {
         self.check_writable()?;
-        let mut committer = self.committer.lock();
+        let committer = self.committer.lock();
         let source = {
             let mut tip = chosen.branch.tip.lock();
             let (live, parents) = (Arc::clone(&tip.live), tip.row.fork.is_some());
             tip.live = Arc::new(live.with_moving(chosen.ranges.clone()));
             Source { pages: self.pages.latest(), root: tip.root, beneath: Hidden { live, parents } }
         };
-        let views = self.renew_views(&mut committer);
-        drop(committer);
-        self.show_again(&views);
+        self.show_segments(committer);
         Ok(source)
     }
 
     fn unmark(&self, branch: &Branch) {
-        let mut committer = self.committer.lock();
+        let committer = self.committer.lock();
         {
             let mut tip = branch.tip.lock();
             tip.live = Arc::new(tip.live.with_moving(Vec::new()));
         }
-        let views = self.renew_views(&mut committer);
-        drop(committer);
-        self.show_again(&views);
+        self.show_segments(committer);
     }
 
-    fn build(&self, chosen: &Chosen, source: &Source) -> Result<(Vec<Arc<Segment>>, Apart)> {
+    fn build(&self, chosen: &Chosen, source: &Source) -> Result<(Unnamed, Apart)> {
         let mut apart = self.pages.apart();
         let mut maker = SegmentMaker::new(&self.tier, &mut apart, self.options.segment_bytes);
         let mut space = None;
@@ -207,7 +197,7 @@ impl Engine {
     }
 
     /// Puts the segments beneath the tree; false where the branch was dropped meanwhile.
-    fn name(&self, chosen: &Chosen, made: Vec<Arc<Segment>>, apart: Apart) -> Result<bool> {
+    fn name(&self, chosen: &Chosen, unnamed: Unnamed, apart: Apart) -> Result<bool> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let mut committer = self.committer.lock();
@@ -216,11 +206,7 @@ impl Engine {
         }
         {
             let mut tip = chosen.branch.tip.lock();
-            let made: Vec<LiveSegment> = made
-                .into_iter()
-                .zip(tip.next_segment..)
-                .map(|(segment, number)| LiveSegment { number, level: 0, segment })
-                .collect();
+            let made = LiveSegment::numbered(unnamed.segments(), 0, tip.next_segment..);
             self.rearrange(&mut committer, |writer, version, system| {
                 writer.adopt(apart);
                 for live in &made {
@@ -229,13 +215,12 @@ impl Engine {
                 }
                 Ok(())
             })?;
+            unnamed.named();
             tip.next_segment += made.len() as u64;
-            let segments = tip.live.segments().iter().cloned().chain(made).collect();
+            let segments = tip.live.segments().cloned().chain(made);
             tip.live = Arc::new(Live::new(segments, chosen.ranges.clone()));
         }
-        let views = self.renew_views(&mut committer);
-        drop(committer);
-        self.show_again(&views);
+        self.show_segments(committer);
         Ok(true)
     }
 

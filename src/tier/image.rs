@@ -67,7 +67,7 @@ impl ImageWriter {
         if !in_turn {
             return Err(Error::unsupported("an image takes pages in the order of their numbers"));
         }
-        let (_, name) = self.tier.new_name();
+        let name = self.tier.name_of(self.tier.new_id());
         let bytes: Vec<u8> = puts.iter().flat_map(|(_, page)| page.iter().copied()).collect();
         if let Err(error) = put_idempotent(&*self.tier.store, &name, &bytes) {
             self.tier.abandon([name]);

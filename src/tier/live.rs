@@ -8,12 +8,13 @@
 //! Of a key the newest version is the one in the lowest level and in that under the greatest number. What is found there holds as of a
 //! moment unless the tree or history of the branch says something else about that moment.
 
+use std::ops::Bound;
 use std::sync::Arc;
 
 use dosql_base::codec::Reader;
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::PageSnapshot;
-use dosql_lsm::Kind;
+use dosql_lsm::{Kind, Placed, SegmentSet};
 use dosql_sql::KeyRange;
 
 use super::Tier;
@@ -24,8 +25,7 @@ use crate::bytes::Bytes;
 /// See the module's description. Immutable: a change makes another.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Live {
-    /// In the order in which they are asked: levels upwards, in level 0 the greatest number first, in others by key.
-    segments: Vec<LiveSegment>,
+    segments: SegmentSet<LiveSegment>,
     /// Ranges of which rows are on their way: deletions there leave tombstones already.
     moving: Vec<KeyRange>,
 }
@@ -38,7 +38,46 @@ pub(crate) struct LiveSegment {
     pub(crate) segment: Arc<Segment>,
 }
 
+impl Placed for LiveSegment {
+    fn number(&self) -> u64 {
+        self.number
+    }
+
+    fn level(&self) -> u32 {
+        u32::from(self.level)
+    }
+
+    fn min_key(&self) -> &[u8] {
+        &self.segment.min_key
+    }
+
+    fn max_key(&self) -> &[u8] {
+        &self.segment.max_key
+    }
+
+    fn min_start(&self) -> Timestamp {
+        self.segment.min_start
+    }
+
+    fn max_end(&self) -> Timestamp {
+        self.segment.max_end
+    }
+}
+
 impl LiveSegment {
+    /// Segments at a level, with numbers in their order.
+    pub(crate) fn numbered(
+        segments: &[Arc<Segment>],
+        level: u8,
+        numbers: impl Iterator<Item = u64>,
+    ) -> Vec<LiveSegment> {
+        let placed = |(segment, number): (&Arc<Segment>, u64)| {
+            let segment = Arc::clone(segment);
+            LiveSegment { number, level, segment }
+        };
+        segments.iter().zip(numbers).map(placed).collect()
+    }
+
     pub(crate) fn prefix(branch: u32) -> Vec<u8> {
         let mut key = vec![b'l'];
         key.extend_from_slice(&branch.to_be_bytes());
@@ -70,14 +109,8 @@ impl LiveSegment {
 }
 
 impl Live {
-    pub(crate) fn new(mut segments: Vec<LiveSegment>, moving: Vec<KeyRange>) -> Live {
-        segments.sort_by(|a, b| {
-            a.level.cmp(&b.level).then_with(|| match a.level {
-                0 => b.number.cmp(&a.number),
-                _ => a.segment.min_key.cmp(&b.segment.min_key),
-            })
-        });
-        Live { segments, moving }
+    pub(crate) fn new(segments: impl IntoIterator<Item = LiveSegment>, moving: Vec<KeyRange>) -> Live {
+        Live { segments: SegmentSet::new(segments), moving }
     }
 
     /// The same, with rows of these ranges on their way too.
@@ -86,12 +119,9 @@ impl Live {
     }
 
     /// The same with one of the segments replaced, which has its number.
-    pub(crate) fn with_moved(&self, moved: LiveSegment) -> Live {
-        let mut live = self.clone();
-        if let Some(place) = live.segments.iter_mut().find(|it| it.number == moved.number) {
-            *place = moved;
-        }
-        live
+    pub(crate) fn with_moved(&self, moved: &LiveSegment) -> Live {
+        let replaced = |it: &LiveSegment| if it.number == moved.number { moved.clone() } else { it.clone() };
+        Live::new(self.segments().map(replaced), self.moving.clone())
     }
 
     /// The ranges of which rows are on their way.
@@ -99,8 +129,8 @@ impl Live {
         &self.moving
     }
 
-    pub(crate) fn segments(&self) -> &[LiveSegment] {
-        &self.segments
+    pub(crate) fn segments(&self) -> impl Iterator<Item = &LiveSegment> {
+        self.segments.segments()
     }
 
     /// Whether nothing lies here and nothing is about to.
@@ -111,12 +141,17 @@ impl Live {
     /// Whether it may hold `key`, now or soon.
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
         let moving = |range: &KeyRange| range.start.as_slice() <= key && key < range.end.as_slice();
-        self.moving.iter().any(moving) || self.segments.iter().any(|it| it.segment.spans(key))
+        self.moving.iter().any(moving) || self.segments.holding(key).next().is_some()
+    }
+
+    /// The segments that may have keys in the range, in the order in which they are asked.
+    pub(crate) fn overlapping<'a>(&'a self, range: &'a KeyRange) -> impl Iterator<Item = &'a LiveSegment> {
+        self.segments.overlapping(Bound::Included(&range.start), Bound::Excluded(&range.end))
     }
 
     /// Whether it holds nothing in the range.
     pub(crate) fn is_clear_of(&self, range: &KeyRange) -> bool {
-        !self.segments.iter().any(|it| it.segment.overlaps(&range.start, &range.end))
+        self.overlapping(range).next().is_none()
     }
 
     /// What it says of a stored key as of `at`: nothing, that it was deleted (`Some(None)`), or what it held.
@@ -126,23 +161,18 @@ impl Live {
         key: &[u8],
         at: Timestamp,
     ) -> Result<Option<Option<Bytes>>> {
-        let at = at.min(Timestamp::MAX.previous());
-        for LiveSegment { segment, .. } in &self.segments {
-            if !segment.spans(key) || segment.min_start > at {
-                continue;
-            }
-            if let Some(found) = segment.open(pages)?.get(key, at)? {
-                let held = || Bytes::shared(Arc::from(found.value()));
-                return Ok(Some((found.kind == Kind::Put).then(held)));
-            }
-        }
-        Ok(None)
+        let found = self.segments.newest(key, at, &mut |live| live.segment.open(pages))?;
+        Ok(found.map(|it| (it.kind == Kind::Put).then(|| Bytes::shared(Arc::from(it.value())))))
+    }
+
+    /// Brings near what [`Live::get`] will read for these keys, with few requests.
+    pub(crate) fn load(&self, pages: &PageSnapshot, keys: &[&[u8]], at: Timestamp) -> Result<()> {
+        self.segments.load(keys, at, &mut |live| live.segment.open(pages))
     }
 
     /// All versions with keys in the range, as sorted sequences, in the order in which they are asked.
     pub(crate) fn sequences(&self, pages: &PageSnapshot, range: &KeyRange) -> Vec<SegmentVersions> {
-        let here: Vec<&LiveSegment> =
-            self.segments.iter().filter(|it| it.segment.overlaps(&range.start, &range.end)).collect();
+        let here: Vec<&LiveSegment> = self.overlapping(range).collect();
         let apart = here.chunk_by(|a, b| a.level == b.level && a.level > 0);
         let segments = apart.map(|chunk| chunk.iter().map(|it| Arc::clone(&it.segment)).collect());
         segments.map(|segments| SegmentVersions::new(segments, pages.clone())).collect()
@@ -156,7 +186,7 @@ impl Live {
         show: &mut dyn FnMut(&[u8], Timestamp, Timestamp),
     ) -> Result<()> {
         let changed = |it: &&LiveSegment| it.segment.max_start > since || it.segment.last_end > since;
-        for LiveSegment { segment, .. } in self.segments.iter().filter(changed) {
+        for LiveSegment { segment, .. } in self.segments().filter(changed) {
             let mut cursor = segment.open(pages)?.cursor();
             let mut here = cursor.first()?;
             while here && let Some(entry) = cursor.entry() {
@@ -173,17 +203,14 @@ impl Live {
     pub(crate) fn estimate(&self, range: &KeyRange) -> u64 {
         let count = |it: &LiveSegment| {
             let segment = &it.segment;
-            if !segment.overlaps(&range.start, &range.end) {
-                return 0;
-            }
             let whole = range.start <= segment.min_key && segment.max_key < range.end;
             if whole { segment.entries } else { segment.entries.div_ceil(2) }
         };
-        self.segments.iter().map(count).fold(0, u64::saturating_add)
+        self.overlapping(range).map(count).fold(0, u64::saturating_add)
     }
 
     /// Rows in it, hidden ones and deletions included.
     pub(crate) fn entries(&self) -> u64 {
-        self.segments.iter().map(|it| it.segment.entries).sum()
+        self.segments().map(|it| it.segment.entries).sum()
     }
 }

@@ -15,6 +15,7 @@
 
 pub(crate) mod budget;
 pub(crate) mod compact;
+mod erase;
 pub(crate) mod flush;
 pub(crate) mod image;
 pub(crate) mod live;
@@ -101,14 +102,18 @@ impl Tier {
         })
     }
 
-    /// A number that no segment has, and the name that goes with it.
-    pub(crate) fn new_name(&self) -> (u64, String) {
+    /// A number that no segment has.
+    pub(crate) fn new_id(&self) -> u64 {
         let mut random = [0; 8];
         self.env.random(&mut random);
         let generation = self.generation.load(Ordering::Relaxed);
         // Where randomness repeats itself from one opening to the next, as in tests, numbers do not.
-        let id = u64::from_le_bytes(random).wrapping_add(u64::from(generation).wrapping_mul(SPREAD));
-        (id, format!("{}{generation:08x}-{id:016x}", self.prefix))
+        u64::from_le_bytes(random).wrapping_add(u64::from(generation).wrapping_mul(SPREAD))
+    }
+
+    /// The name of an object of this number that is made now.
+    pub(crate) fn name_of(&self, id: u64) -> String {
+        format!("{}{:08x}-{id:016x}", self.prefix, self.generation.load(Ordering::Relaxed))
     }
 
     /// What the names of all objects of this database begin with.

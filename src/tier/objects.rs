@@ -5,8 +5,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use dosql_base::Result;
 use dosql_base::sync::Mutex;
+use dosql_base::sync::atomic::Ordering;
+use dosql_base::{ErrorKind, Result};
 use dosql_lsm::SegmentStore;
 
 use super::publish::AllPublished;
@@ -80,9 +81,12 @@ impl Engine {
     }
 
     /// The names of objects from before the database was opened that nothing names, neither a row nor a reader: left by a crash, or by an
-    /// answer that got lost. Those of a later owner of the store are not among them.
+    /// answer that got lost.
+    ///
+    /// Fails with `Fenced` where a later owner of the store has published: what it needs is not known here.
     pub(crate) fn orphans(&self) -> Result<Vec<String>> {
         let listed = self.tier.store.list(self.tier.prefix())?;
+        self.check_not_fenced(&listed)?;
         let mut known: BTreeSet<String> = BTreeSet::new();
         {
             let committer = self.committer.lock();
@@ -90,11 +94,11 @@ impl Engine {
                 let tip = branch.tip.lock();
                 known
                     .extend(tip.history.runs.iter().flat_map(|run| run.segments()).map(|it| it.name.clone()));
-                known.extend(tip.live.segments().iter().map(|it| it.segment.name.clone()));
+                known.extend(tip.live.segments().map(|it| it.segment.name.clone()));
             }
+            known.extend(self.published.lock().values().flat_map(|point| point.names().cloned()));
+            known.extend(self.exit.lock().all().map(|it| it.name.clone()));
         }
-        known.extend(self.published.lock().values().flat_map(|point| point.names().cloned()));
-        known.extend(self.exit.lock().all().map(|it| it.name.clone()));
         let orphan = |name: &String| self.tier.is_from_before(name) && !known.contains(name);
         Ok(listed.into_iter().filter(orphan).collect())
     }
@@ -108,5 +112,21 @@ impl Engine {
             self.tier.store.delete(&names)?;
         }
         Ok(names.len())
+    }
+
+    /// Deletes, once after each start, what a crash before it left.
+    pub(crate) fn collect_what_was_left(&self) -> Result<()> {
+        if self.options.hot_budget == 0 || self.collected.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        match self.collect_orphans() {
+            // Who is fenced off collects nothing; publishing tells so.
+            Err(error) if error.kind() == ErrorKind::Fenced => Ok(()),
+            Err(error) => {
+                self.collected.store(false, Ordering::Release);
+                Err(error)
+            }
+            Ok(_) => Ok(()),
+        }
     }
 }

@@ -204,6 +204,7 @@ impl Engine {
         self.check_writable()?;
         self.upgrade_format()?;
         let _one = self.publishing.lock();
+        self.list_and_check_not_fenced()?;
         self.checkpoint()?;
         let views = self.visible_views();
         let at = views.iter().map(|(_, view)| view.timestamp).max().unwrap_or(Timestamp::ZERO);
@@ -220,9 +221,34 @@ impl Engine {
         let (page_size, database) = (self.pages.page_size(), self.database);
         let manifest = Manifest { page_size, number, at, database, meta, parts };
         put_idempotent(&*self.tier.store, &Manifest::name(&database, number), &manifest.encode())
-            .map_err(fenced)?;
+            .map_err(|error| if error.kind() == ErrorKind::Conflict { fenced() } else { error })?;
         self.forget_published(number)?;
         Ok(at)
+    }
+
+    /// Fails where somebody else has published this database since: the store lists a later point than we know, or our last number is taken.
+    pub(super) fn check_not_fenced(&self, listed: &[String]) -> Result<()> {
+        let number = |name: &String| -> Option<u64> {
+            name.strip_prefix(self.tier.prefix())?.strip_prefix(MANIFEST)?.parse().ok()
+        };
+        let last = self.published.lock().last_key_value().map(|(number, row)| (*number, row.clone()));
+        let (ours, row) = last.unwrap_or_default();
+        let latest = listed.iter().filter_map(number).max().unwrap_or(0);
+        // A number without images is where a restored database, or an erased one, goes on from.
+        if latest > ours || latest == ours && !row.images.is_empty() && !self.is_manifest_of(ours, &row)? {
+            return Err(fenced());
+        }
+        Ok(())
+    }
+
+    /// Whether the manifest of this number is of the point that `row` notes, not of another owner's.
+    fn is_manifest_of(&self, number: u64, row: &Published) -> Result<bool> {
+        let manifest = Manifest::read(&*self.tier.store, &Manifest::name(&self.database, number))?;
+        Ok(manifest.parts.iter().map(|part| &part.name).eq(&row.images))
+    }
+
+    fn list_and_check_not_fenced(&self) -> Result<()> {
+        self.check_not_fenced(&self.tier.store.list(self.tier.prefix())?)
     }
 
     /// Writes the row of a published point; durable when it returns.
@@ -243,6 +269,7 @@ impl Engine {
         let all: Vec<u64> = self.published.lock().keys().copied().collect();
         let shown = self.published.lock().values().any(|point| !point.images.is_empty());
         if let Some(last) = all.last().filter(|_| shown) {
+            self.list_and_check_not_fenced()?;
             self.note_published(last + 1, Published::default())?;
             self.forget_points(&all)?;
         }
@@ -300,10 +327,7 @@ fn named(views: &backup::Views) -> BTreeSet<String> {
     names
 }
 
-fn fenced(error: Error) -> Error {
-    if error.kind() != ErrorKind::Conflict {
-        return error;
-    }
+fn fenced() -> Error {
     let message = "another owner has published this database since; close it, and restore it from there if that is wanted";
     Error::new(ErrorKind::Fenced, Code::Fenced, message)
 }

@@ -54,7 +54,7 @@ impl Engine {
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
             let branch = &tip.row.name;
-            let live = tip.live.segments().iter();
+            let live = tip.live.segments();
             all.extend(live.map(|it| info(branch, Some(it.level), &it.segment)));
             let history = tip.history.runs.iter().flat_map(|run| run.segments());
             all.extend(history.map(|it| info(branch, None, it)));

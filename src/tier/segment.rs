@@ -120,7 +120,7 @@ impl Segment {
         maker: &mut M,
     ) -> Result<Segment> {
         let bytes = self.tier.store.read(&self.name, 0..self.bytes)?;
-        let (_, name) = to.new_name();
+        let name = to.name_of(to.new_id());
         put_idempotent(&*to.store, &name, &bytes)?;
         let copy = self.share(pages, maker)?;
         Ok(Segment { tier: Arc::clone(to), held: Arc::default(), name, ..copy })
@@ -157,25 +157,95 @@ impl Segment {
     }
 }
 
-/// Writes versions in order as segments that are cut at a size, never between the versions of a key. Each is stored, with its tail in
-/// pages of `maker`, before the next begins; nothing names them yet.
-pub(crate) struct SegmentMaker<'m, M: PageMaker> {
+impl Segment {
+    /// Stores a segment that was written under `id`, with its tail in pages of `maker`; nothing names it yet. What was stored in vain is
+    /// deleted later.
+    pub(crate) fn store<M: PageMaker>(
+        tier: &Arc<Tier>,
+        id: u64,
+        written: &dosql_lsm::Segment,
+        maker: &mut M,
+    ) -> Result<Arc<Segment>> {
+        let name = tier.name_of(id);
+        let held = &written.properties;
+        let stored = put_idempotent(&*tier.store, &name, &written.bytes).and_then(|()| {
+            let mut loader = maker.bulk();
+            loader.push(&[], held.max_start, written.tail())?;
+            loader.finish()
+        });
+        let tail = match stored {
+            Ok(tail) => tail,
+            Err(error) => {
+                // It may be there all the same.
+                tier.abandon([name]);
+                return Err(error);
+            }
+        };
+        Ok(Arc::new(Segment {
+            tier: Arc::clone(tier),
+            held: Arc::default(),
+            id,
+            name,
+            bytes: held.bytes,
+            raw_bytes: held.raw_bytes,
+            entries: held.entries,
+            tombstones: held.tombstones,
+            min_key: held.min_key.clone(),
+            max_key: held.max_key.clone(),
+            min_start: held.min_start,
+            max_start: held.max_start,
+            max_end: held.max_end,
+            last_end: written.last_end,
+            tail,
+        }))
+    }
+}
+
+/// Segments that are stored and that nothing names yet: they are deleted, unless they are [`Unnamed::named`].
+pub(crate) struct Unnamed {
     tier: Arc<Tier>,
+    segments: Vec<Arc<Segment>>,
+}
+
+impl Unnamed {
+    pub(crate) fn new(tier: &Arc<Tier>) -> Unnamed {
+        Unnamed { tier: Arc::clone(tier), segments: Vec::new() }
+    }
+
+    pub(crate) fn push(&mut self, segment: Arc<Segment>) {
+        self.segments.push(segment);
+    }
+
+    pub(crate) fn segments(&self) -> &[Arc<Segment>] {
+        &self.segments
+    }
+
+    /// From here on something names them.
+    pub(crate) fn named(mut self) -> Vec<Arc<Segment>> {
+        std::mem::take(&mut self.segments)
+    }
+}
+
+impl Drop for Unnamed {
+    fn drop(&mut self) {
+        self.tier.abandon(self.segments.iter().map(|segment| segment.name.clone()));
+    }
+}
+
+/// Writes versions in order as segments that are cut at a size, never between the versions of a key. Each is stored, with its tail in
+/// pages of `maker`, before the next begins.
+pub(crate) struct SegmentMaker<'m, M: PageMaker> {
     maker: &'m mut M,
     /// Bytes at which a segment is cut.
     target: usize,
-    current: Option<(u64, String, SegmentWriter)>,
+    current: Option<(u64, SegmentWriter)>,
     last_key: Vec<u8>,
-    /// See [`Segment::last_end`], of the segment under way.
-    last_end: Timestamp,
-    made: Vec<Arc<Segment>>,
+    made: Unnamed,
 }
 
 impl<'m, M: PageMaker> SegmentMaker<'m, M> {
     pub(crate) fn new(tier: &Arc<Tier>, maker: &'m mut M, target: usize) -> Self {
-        let (current, last_key, made) = (None, Vec::new(), Vec::new());
-        let last_end = Timestamp::ZERO;
-        SegmentMaker { tier: Arc::clone(tier), maker, target, current, last_key, last_end, made }
+        SegmentMaker { maker, target, current: None, last_key: Vec::new(), made: Unnamed::new(tier) }
     }
 
     /// Adds a version; see [`SegmentWriter::add`].
@@ -186,18 +256,16 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
         kind: Kind,
         value: &[u8],
     ) -> Result<()> {
-        let full = self.current.as_ref().is_some_and(|(_, _, writer)| writer.estimated_len() >= self.target);
+        let full = self.current.as_ref().is_some_and(|(_, writer)| writer.estimated_len() >= self.target);
         if full && key != self.last_key.as_slice() {
             self.cut()?;
         }
-        let (_, _, writer) = self.current.get_or_insert_with(|| {
-            let (id, name) = self.tier.new_name();
-            (id, name, SegmentWriter::new(WriteOptions::new(id)))
+        let tier = &self.made.tier;
+        let (_, writer) = self.current.get_or_insert_with(|| {
+            let id = tier.new_id();
+            (id, SegmentWriter::new(WriteOptions::new(id)))
         });
         writer.add(key, start, end, kind, value)?;
-        if end < Timestamp::MAX {
-            self.last_end = self.last_end.max(end);
-        }
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         Ok(())
@@ -205,46 +273,15 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
 
     /// Ends the segment under way; the next version begins another.
     pub(crate) fn cut(&mut self) -> Result<()> {
-        let Some((id, name, writer)) = self.current.take() else { return Ok(()) };
-        let written = writer.finish()?;
-        if let Err(error) = put_idempotent(&*self.tier.store, &name, &written.bytes) {
-            // It may be there all the same.
-            self.tier.abandon([name]);
-            return Err(error);
-        }
-        let mut loader = self.maker.bulk();
-        loader.push(&[], written.properties.max_start, written.tail())?;
-        let tail = loader.finish()?;
-        let held = written.properties;
-        self.made.push(Arc::new(Segment {
-            tier: Arc::clone(&self.tier),
-            held: Arc::default(),
-            id,
-            name,
-            bytes: held.bytes,
-            raw_bytes: held.raw_bytes,
-            entries: held.entries,
-            tombstones: held.tombstones,
-            min_key: held.min_key,
-            max_key: held.max_key,
-            min_start: held.min_start,
-            max_start: held.max_start,
-            max_end: held.max_end,
-            last_end: std::mem::replace(&mut self.last_end, Timestamp::ZERO),
-            tail,
-        }));
+        let Some((id, writer)) = self.current.take() else { return Ok(()) };
+        let stored = Segment::store(&self.made.tier, id, &writer.finish()?, self.maker)?;
+        self.made.push(stored);
         Ok(())
     }
 
     /// The segments, in the order of their keys.
-    pub(crate) fn finish(mut self) -> Result<Vec<Arc<Segment>>> {
+    pub(crate) fn finish(mut self) -> Result<Unnamed> {
         self.cut()?;
-        Ok(std::mem::take(&mut self.made))
-    }
-}
-
-impl<M: PageMaker> Drop for SegmentMaker<'_, M> {
-    fn drop(&mut self) {
-        self.tier.abandon(self.made.iter().map(|segment| segment.name.clone()));
+        Ok(self.made)
     }
 }

@@ -49,7 +49,14 @@ impl SegmentVersions {
             Some(cursor) => cursor.seek(key, at)?,
             None => return Ok(false),
         };
-        if found { Ok(true) } else { self.next_segment() }
+        if found {
+            return Ok(true);
+        }
+        // Should the versions of a key be parted, the next segment goes on with those that are older.
+        match self.enter(place + 1)? {
+            Some(cursor) => cursor.seek(key, at),
+            None => Ok(false),
+        }
     }
 
     /// To the last version of the last key below `key`.
