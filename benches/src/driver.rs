@@ -25,6 +25,12 @@ const KV_ENGINES: &[&str] = &[
     "sqlite",
 ];
 
+const TIER_ENGINES: &[&str] = &[
+    "dosql",
+    #[cfg(feature = "rocksdb")]
+    "rocksdb",
+];
+
 /// Measures the key-value workloads and prints the table.
 pub fn kv(arguments: &Arguments) -> Result<()> {
     interleave(arguments, KV_ENGINES, |table, column, engine, directory| {
@@ -48,6 +54,16 @@ pub fn sql(arguments: &Arguments) -> Result<()> {
 pub fn time(arguments: &Arguments) -> Result<()> {
     interleave(arguments, &["dosql"], |table, column, engine, directory| {
         gather(start("measure-time", engine, arguments.scale, directory, &[])?, table, column)
+    })
+}
+
+/// Measures what a hot budget costs and spares, beside engines that keep their data in an object store, and prints the table.
+pub fn tier(arguments: &Arguments) -> Result<()> {
+    interleave(arguments, TIER_ENGINES, |table, column, engine, directory| {
+        if engine == TIER_ENGINES[0] {
+            gather(start("measure-tier", engine, arguments.scale, directory, &[])?, table, column)?;
+        }
+        gather(start("measure-map", engine, arguments.scale, directory, &[])?, table, column)
     })
 }
 

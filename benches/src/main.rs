@@ -4,6 +4,7 @@
 //! cargo run --release -p dosql-bench -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--once sled] [--dir PATH]
 //! cargo run --release -p dosql-bench -- sql [--scale 0.1] [--rounds 3]
 //! cargo run --release -p dosql-bench -- time [--scale 0.1] [--rounds 3]
+//! cargo run --release -p dosql-bench -- tier [--scale 0.1] [--rounds 1]
 //! ```
 //!
 //! The driver starts a process for each engine and round, one after the other, in an order that moves on with the round, and
@@ -18,6 +19,7 @@ mod measure;
 mod reach;
 mod report;
 mod sql;
+mod tier;
 mod time;
 
 use std::path::PathBuf;
@@ -81,7 +83,7 @@ fn measure<E: Engine>(arguments: &Arguments, plan: &Plan) -> Result<()> {
         "look-after" => kv::look_after::<E>(plan, arguments.acknowledged, &mut sheet),
         "scarce" => kv::scarce::<E>(plan, &mut sheet),
         "small" => kv::many::<E>(plan, &mut sheet),
-        other => Err(format!("no such command: {other}; try kv, sql or time").into()),
+        other => Err(format!("no such command: {other}; try kv, sql, time or tier").into()),
     }
 }
 
@@ -91,12 +93,24 @@ fn main() -> Result<()> {
         "kv" => return driver::kv(&arguments),
         "sql" => return driver::sql(&arguments),
         "time" => return driver::time(&arguments),
+        "tier" => return driver::tier(&arguments),
         _ => {}
     }
     let directory = arguments.directory.clone().ok_or("a measuring process needs --dir")?;
     let plan = Plan { directory, scale: arguments.scale };
     if arguments.command == "measure-time" {
         return time::session(&plan, &mut Sheet::default());
+    }
+    match arguments.command.as_str() {
+        "measure-tier" => return tier::session(&plan, &mut Sheet::default()),
+        "measure-map" if arguments.engine == "dosql" => {
+            return tier::map::dosql(&plan, &mut Sheet::default());
+        }
+        #[cfg(feature = "rocksdb")]
+        "measure-map" if arguments.engine == "rocksdb" => {
+            return tier::map::rocksdb(&plan, &mut Sheet::default());
+        }
+        _ => {}
     }
     if arguments.command == "measure-sql" {
         let session: fn(&Plan, &mut Sheet) -> Result<()> = match arguments.engine.as_str() {

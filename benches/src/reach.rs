@@ -71,10 +71,34 @@ pub const TIME: &[(&str, Reach)] = &[
     ("10 merge of 1 000 and 1 000 changes, all rows [ms]", Reach::AtMost(20.0)),
 ];
 
+/// Every figure of cold rows that is.
+pub const TIER: &[(&str, Reach)] = &[
+    ("1 ingest with a hot budget against without [x]", Reach::AtLeast(0.5)),
+    ("1 ingest with a hot budget, slowest second, of the mean [x]", Reach::AtLeast(0.2)),
+    ("2 hot pages at most, against the hot budget [x]", Reach::AtMost(1.2)),
+    ("2 memory at most, own figures, with a hot budget, against cache_bytes [x]", Reach::AtMost(1.2)),
+    ("2 anonymous memory at most, with a hot budget, against cache_bytes [x]", Reach::AtMost(1.2)),
+    ("3 last day by sensor, with a hot budget against without [x]", Reach::AtMost(1.1)),
+    ("3 last day by id, with a hot budget against without [x]", Reach::AtMost(1.1)),
+    ("4 open with cold rows [GETs]", Reach::AtMost(0.0)),
+    ("4 cold point read [GETs]", Reach::AtMost(1.0)),
+    ("4 absent cold key [GETs]", Reach::AtMost(0.02)),
+    ("5 cold scan, of the store's bandwidth [x]", Reach::AtLeast(0.7)),
+    ("6 map: ingest [rows/s]", Reach::Peer("slatedb", 1.0)),
+    ("6 map: ingest until all lies in the store [rows/s]", Reach::Peer("slatedb", 1.0)),
+    ("6 map: PUTs a million rows", Reach::Peer("slatedb", 1.0)),
+    ("6 map: bytes put for a byte ingested [x]", Reach::Peer("slatedb", 1.0)),
+    ("6 map: cold read [GETs]", Reach::Peer("slatedb", 1.0)),
+    ("6 map: absent cold key [GETs]", Reach::Peer("slatedb", 1.0)),
+    ("7 map: stored bytes a row", Reach::Peer("rocksdb", 1.0)),
+    ("8 live rows stored over those required, worst of the last rounds [x]", Reach::AtMost(1.2)),
+    ("8 rows and history stored over those required, worst of the last rounds [x]", Reach::AtMost(1.2)),
+];
+
 impl Reach {
     /// What the figure of this name is to reach, if anything.
     pub fn of(what: &str) -> Option<Reach> {
-        KV.iter().chain(TIME).find(|(name, _)| *name == what).map(|(_, reach)| *reach)
+        KV.iter().chain(TIME).chain(TIER).find(|(name, _)| *name == what).map(|(_, reach)| *reach)
     }
 }
 
