@@ -181,7 +181,7 @@ fn what_is_changed_while_rows_move_is_read_as_it_was_changed() {
         assert_eq!(now.iter(&space).unwrap().count(), 266, "round {round}");
         assert_eq!(then.iter(&space).unwrap().count(), 400, "round {round}");
         for key in 0..400u32 {
-            let whole = vec![key as u8; 100];
+            let whole = [key as u8; 100];
             let expected = [None, Some(&b"changed"[..]), Some(&whole[..])][key as usize % 3];
             assert_eq!(now.get(&space, key.to_be_bytes()).unwrap().as_deref(), expected, "round {round}");
             assert_eq!(then.get(&space, key.to_be_bytes()).unwrap().as_deref(), Some(&whole[..]));
@@ -217,4 +217,33 @@ fn a_branch_that_is_dropped_while_its_rows_move_takes_nothing_with_it() {
     assert!(db.verify().unwrap().is_sound(), "{:?}", db.verify());
     assert_eq!(db.read().unwrap().iter(&space).unwrap().count(), 2);
     assert_eq!(store.list("").unwrap().len(), db.segments().len(), "what was stored in vain is gone");
+}
+
+#[test]
+fn many_cold_keys_are_read_with_few_requests() {
+    let mut subject = Subject::new(7);
+    for first in (0..20_000u32).step_by(1000) {
+        let put = |tx: &mut dosql::Transaction| {
+            let rows = first..first + 1000;
+            rows.into_iter().try_for_each(|key| tx.put(&subject.space, key.to_be_bytes(), [key as u8; 100]))
+        };
+        subject.db.write(put).unwrap();
+    }
+    subject.db.checkpoint().unwrap();
+    while !subject.db.maintain(1usize << 20).unwrap().done {}
+    subject.reopen();
+    // All of them in a range that was moved out first.
+    let keys: Vec<[u8; 4]> = (0..400u32).map(|key| (key * 5).to_be_bytes()).collect();
+    let snapshot = subject.db.read().unwrap();
+    let before = subject.db.stats().segments;
+    let values = snapshot.get_many(&subject.space, &keys).unwrap();
+    for (key, value) in keys.iter().zip(&values) {
+        assert_eq!(value.as_deref(), Some(&[u32::from_be_bytes(*key) as u8; 100][..]));
+    }
+    let gets = subject.db.stats().segments.gets - before.gets;
+    assert!(
+        (1..20).contains(&gets),
+        "{gets} requests for 400 keys in {} segments",
+        subject.db.segments().len()
+    );
 }

@@ -396,6 +396,31 @@ fn of_live_rows_the_newest_stays_and_what_it_superseded_becomes_history_while_so
 }
 
 #[test]
+fn superseded_live_rows_stay_beside_what_superseded_them_where_that_is_wanted() {
+    let parts = live(9);
+    let mut all = Model::new();
+    parts.iter().for_each(|part| all.extend(part.clone()));
+    let keep = |_: &[u8], start: Timestamp, end: Timestamp| start <= at(3_500) && at(3_500) < end;
+    let options = CompactionOptions { beside: true, ..small(Contents::Live, false) };
+    let outputs = merge(open(near(&parts), &parts, 0), options, 2_000, &keep, None);
+    assert!(contents(&outputs, Contents::History).is_empty());
+    let (newest, then) = (newest_at(&all, u64::MAX), newest_at(&all, 3_500));
+    let expected: Vec<_> = all
+        .iter()
+        .filter(|(place, _)| newest.contains_key(place) || then.contains_key(place))
+        .map(|((key, start), version)| (key.clone(), start.0, version))
+        .collect();
+    let found = contents(&outputs, Contents::Live);
+    assert!(found.len() > newest.len() && found.len() == expected.len());
+    for ((key, start, version), (k, s, expected)) in found.iter().zip(expected) {
+        assert_eq!((key, start, version.1, &version.2), (&k, &s, expected.1, &expected.2));
+        // It ends where the one that superseded it begins.
+        let next = all.range((k.clone(), Reverse(u64::MAX))..(k.clone(), Reverse(s))).next_back();
+        assert_eq!(version.0, next.map_or(u64::MAX, |((_, next), _)| next.0));
+    }
+}
+
+#[test]
 fn rows_of_a_dropped_table_become_history_while_somebody_may_ask_and_nothing_after() {
     let parts = live(10);
     let mut all = Model::new();
