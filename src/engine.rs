@@ -36,7 +36,7 @@ use smallvec::SmallVec;
 
 use crate::branch::Branch;
 use crate::feed::Subscribers;
-use crate::feed::slot::Slots;
+use crate::feed::slot_row::Slots;
 use crate::helper::Helper;
 use crate::history::merging::MergedRun;
 use crate::log_room::LogRoom;
@@ -529,6 +529,11 @@ impl Engine {
                 format!("{at} lies in the future: it is {now} now; ask for an earlier time"),
             ));
         }
+        self.reserve(branch, at)
+    }
+
+    /// As [`Engine::reserve_past`], of a moment that may be to come.
+    pub(crate) fn reserve(&self, branch: &Branch, at: Timestamp) -> Result<()> {
         let waits = {
             let mut committer = self.committer.lock();
             if !weakened("past-not-reserved") {

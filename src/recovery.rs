@@ -15,7 +15,7 @@ use crate::branch::layers::{Beneath, Layer, Span};
 use crate::branch::{Branch, Tip, pins};
 use crate::commit::{Applying, Keeping, apply};
 use crate::engine::{Committer, Counters, Engine};
-use crate::feed::{Subscribers, slot};
+use crate::feed::{Subscribers, slot_row};
 use crate::helper::Helper;
 use crate::history::History;
 use crate::history::displaced::Displaced;
@@ -78,7 +78,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     // What was replayed will be written by the next.
     let epoch = pages.writer().epoch() - 1;
     let published = Published::load(&pages.latest(), replayed.system)?;
-    let slots = slot::load(&pages.latest(), replayed.system)?;
+    let slots = slot_row::load(&pages.latest(), replayed.system)?;
     let branches = branches(&pages, &replayed, options.retention == 0)?;
     let Some(main) = branches.get(&MAIN_BRANCH).cloned() else { return Err(no_main()) };
     let named = branches.values().filter_map(|it| Some((it.key()?, Arc::clone(it)))).collect();

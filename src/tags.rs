@@ -12,7 +12,7 @@ use dosql_wal::RecordBuilder;
 use crate::branch::Branch;
 use crate::commit::Committed;
 use crate::engine::{Committer, Engine, Pending};
-use crate::feed::slot::{self, SlotRow};
+use crate::feed::slot_row::{self, SlotRow};
 use crate::limits::{MAX_TAG_NAME, MAX_TAGS};
 use crate::manifest::{SystemChange, TagRow};
 
@@ -187,7 +187,7 @@ impl Engine {
             committer.tags = load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
         }
         if changes.iter().any(|change| change.key.starts_with(SlotRow::PREFIX)) {
-            let slots = slot::load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
+            let slots = slot_row::load(&self.pages.latest(), system).map_err(|error| self.poison(error))?;
             *self.slots.write() = slots;
         }
         Ok(Committed { timestamp, end: appended.end })

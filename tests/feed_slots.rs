@@ -214,3 +214,55 @@ fn feeds_are_bounded_in_number() {
     let error = world.db().create_feed("more", &NewFeed::default()).unwrap_err();
     assert_eq!(error.kind(), dosql::ErrorKind::Limit);
 }
+
+#[test]
+fn a_slot_that_is_made_after_a_long_silence_tells_all_that_comes() {
+    for (from, set_back) in [("", 0), (" FROM SNAPSHOT", 0), ("", DAY), (" FROM SNAPSHOT", DAY)] {
+        let mut world = World::new();
+        world.run("INSERT INTO t VALUES (1, 'a', 0)");
+        // Longer than history is kept, and a checkpoint lets it go; then the clock may be set back.
+        world.clock.advance(DAY);
+        world.db().checkpoint().unwrap();
+        world.clock.set(common::at(40 * 365 * DAY + DAY - set_back));
+        world.run(&format!("CREATE FEED f{from}"));
+        world.reopen();
+        world.run("INSERT INTO t VALUES (2, 'b', 0)");
+        let mut slot = world.db().feed_slot("f").unwrap();
+        let expected = ["read - > 1,'a',0", "insert - > 2,'b',0"];
+        assert_eq!(told(&mut slot), expected[usize::from(from.is_empty())..], "{from}, {set_back} back");
+    }
+}
+
+#[test]
+fn a_slot_that_was_told_all_is_there_after_history_was_deleted() {
+    let world = World::new();
+    world.run("CREATE FEED f; INSERT INTO t VALUES (1, 'a', 0)");
+    let mut slot = world.db().feed_slot("f").unwrap();
+    told(&mut slot);
+    let seen = slot.position().clone();
+    slot.ack(seen).unwrap();
+    world.db().delete_history(None).unwrap();
+    assert_eq!(world.db().feeds()[0].state, FeedState::Active);
+    assert_eq!(told(&mut world.db().feed_slot("f").unwrap()), [""; 0]);
+    world.run("INSERT INTO t VALUES (2, 'b', 0)");
+    assert_eq!(told(&mut world.db().feed_slot("f").unwrap()), ["insert - > 2,'b',0"]);
+}
+
+#[test]
+fn to_confirm_what_is_known_is_no_commit() {
+    let world = World::new();
+    world.run("CREATE FEED f; INSERT INTO t VALUES (1, 'a', 0)");
+    let mut slot = world.db().feed_slot("f").unwrap();
+    told(&mut slot);
+    let seen = slot.position().clone();
+    slot.ack(seen).unwrap();
+    let last = world.db().last_commit();
+    for _ in 0..3 {
+        // It is told of its own confirmation, so to speak.
+        assert_eq!(told(&mut slot), [""; 0]);
+        let seen = slot.position().clone();
+        slot.ack(seen).unwrap();
+        slot = world.db().feed_slot("f").unwrap();
+    }
+    assert_eq!(world.db().last_commit(), last);
+}

@@ -27,7 +27,7 @@
 //!                                     |
 //!   schema.rs     which table a key belongs to, then      decode.rs   keys and values as rows
 //!   filter.rs     which of them are wanted                json.rs     rows as text
-//! subscribers.rs  who waits       slot.rs   named places that the database remembers
+//! subscribers.rs  who waits       slot.rs   named places that the database remembers, slot_row.rs their rows
 //! ```
 
 mod change;
@@ -40,6 +40,7 @@ mod past;
 mod raw;
 mod schema;
 pub(crate) mod slot;
+pub(crate) mod slot_row;
 mod snapshot;
 mod stream;
 mod subscribers;

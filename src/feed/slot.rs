@@ -7,14 +7,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
-use dosql_btree::{PageSnapshot, Root};
 use dosql_sql::value::{Text, Value};
 
 use super::change::{Change, Position};
 use super::filter::Wanted;
 use super::raw::check_history;
+use super::slot_row::SlotRow;
 use super::stream::Changes;
 use super::subscribers::KEPT;
 use crate::database::Database;
@@ -94,109 +93,6 @@ impl FeedState {
     }
 }
 
-/// The row of a slot.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct SlotRow {
-    pub(crate) name: String,
-    pub(crate) confirmed: Position,
-    /// Where the log ended when that was confirmed.
-    log: u64,
-    max_lag_bytes: u64,
-    max_age: u64,
-    tables: Vec<(String, Option<Vec<String>>)>,
-    /// Whether that was all that there was then.
-    caught_up: bool,
-    /// The commit that wrote the row: known from where it is stored.
-    written: Timestamp,
-}
-
-/// All slots, by the key of their rows.
-pub(crate) type Slots = Arc<[SlotRow]>;
-
-impl SlotRow {
-    pub(crate) const PREFIX: &[u8] = b"f";
-
-    pub(crate) fn key(name: &str) -> Vec<u8> {
-        [SlotRow::PREFIX, name.to_ascii_lowercase().as_bytes()].concat()
-    }
-
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::new();
-        put_bytes(&mut out, self.name.as_bytes());
-        put_varint(&mut out, self.confirmed.timestamp.as_micros());
-        match &self.confirmed.snapshot {
-            None => out.push(0),
-            Some(key) => {
-                out.push(1);
-                put_bytes(&mut out, key);
-            }
-        }
-        out.push(u8::from(self.caught_up));
-        for number in [self.log, self.max_lag_bytes, self.max_age, self.tables.len() as u64] {
-            put_varint(&mut out, number);
-        }
-        for (table, columns) in &self.tables {
-            put_bytes(&mut out, table.as_bytes());
-            put_varint(&mut out, columns.as_ref().map_or(0, |columns| columns.len() as u64 + 1));
-            columns.iter().flatten().for_each(|column| put_bytes(&mut out, column.as_bytes()));
-        }
-        out
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Result<SlotRow> {
-        let mut reader = Reader::new(bytes, "a row of a feed");
-        let name = reader.str()?.to_owned();
-        let timestamp = Timestamp::from_micros(reader.varint()?);
-        let snapshot = match reader.u8()? {
-            0 => None,
-            1 => Some(reader.bytes()?.to_vec()),
-            kind => {
-                return Err(Error::corrupt(
-                    format!("a row of a feed has position kind {kind}"),
-                    "system tree",
-                ));
-            }
-        };
-        let caught_up = reader.u8()? == 1;
-        let (log, max_lag_bytes, max_age) = (reader.varint()?, reader.varint()?, reader.varint()?);
-        let mut tables = Vec::new();
-        for _ in 0..reader.varint()? {
-            let table = reader.str()?.to_owned();
-            let mut columns = reader.varint()?.checked_sub(1).map(|count| (count, Vec::new()));
-            if let Some((count, columns)) = &mut columns {
-                for _ in 0..*count {
-                    columns.push(reader.str()?.to_owned());
-                }
-            }
-            tables.push((table, columns.map(|(_, columns)| columns)));
-        }
-        reader.finish()?;
-        let confirmed = Position { timestamp, snapshot };
-        let written = Timestamp::ZERO;
-        Ok(SlotRow { name, confirmed, log, max_lag_bytes, max_age, tables, caught_up, written })
-    }
-
-    fn is_named(&self, name: &str) -> bool {
-        self.name.eq_ignore_ascii_case(name)
-    }
-
-    fn wanted(&self) -> Wanted {
-        Wanted::of_tables(&self.tables)
-    }
-}
-
-/// Reads all slots.
-pub(crate) fn load(pages: &PageSnapshot, system: Root) -> Result<Slots> {
-    let mut slots = Vec::new();
-    let mut cursor = pages.cursor(system);
-    let mut found = cursor.seek(SlotRow::PREFIX)?;
-    while found && cursor.key().starts_with(SlotRow::PREFIX) {
-        slots.push(SlotRow { written: cursor.version(), ..SlotRow::decode(cursor.value()?)? });
-        found = cursor.next()?;
-    }
-    Ok(slots.into())
-}
-
 impl Engine {
     /// From when on versions are kept for the slots that are within their caps; `None` where there are none.
     pub(crate) fn kept_for_slots(&self, view: &View) -> Option<Timestamp> {
@@ -210,14 +106,12 @@ impl Engine {
 
     /// How a slot stands.
     fn state_of(&self, slot: &SlotRow, view: &View) -> FeedInfo {
-        let confirmed = slot.confirmed.timestamp;
-        // Confirming is a commit too, which is nothing to be told of.
-        let known = if slot.caught_up { confirmed.max(slot.written) } else { confirmed };
+        let (confirmed, known) = (slot.confirmed.timestamp, slot.known());
         let behind = view.timestamp > known;
         let lag = self.env.now().as_micros().saturating_sub(known.as_micros());
         let lag_bytes = self.log.end().0.get().saturating_sub(slot.log);
         let (lag, lag_bytes) = if behind { (lag, lag_bytes) } else { (0, 0) };
-        let gone = confirmed < view.floor && behind;
+        let gone = known < view.floor && behind;
         let over = lag > slot.max_age || lag_bytes > slot.max_lag_bytes;
         let near = lag > slot.max_age / 2 || lag_bytes > (slot.max_lag_bytes / 2).min(KEPT);
         let state = match () {
@@ -250,8 +144,8 @@ impl Engine {
         slots.iter().find(|slot| slot.is_named(name)).cloned().ok_or_else(|| no_such_feed(name))
     }
 
-    /// Changes a slot's row, durably.
-    fn put_slot(&self, name: &str, row: Option<&SlotRow>, fresh: bool) -> Result<bool> {
+    /// Changes a slot's row, durably. It may say that it knows all where nothing was committed to main after `seen`.
+    fn put_slot(&self, name: &str, row: Option<SlotRow>, fresh: bool, seen: Timestamp) -> Result<bool> {
         self.upgrade_format()?;
         let committed = {
             let mut committer = self.committer.lock();
@@ -263,7 +157,9 @@ impl Engine {
             if fresh && slots.len() >= MAX_FEEDS {
                 return Err(Error::limit(format!("there are {MAX_FEEDS} feeds already; drop some")));
             }
-            let change = SystemChange { key: SlotRow::key(name), value: row.map(SlotRow::encode) };
+            let all_seen = self.main.latest().timestamp <= seen;
+            let row = row.map(|row| SlotRow { caught_up: row.caught_up && all_seen, ..row });
+            let change = SystemChange { key: SlotRow::key(name), value: row.map(|row| row.encode()) };
             self.commit_system(&mut committer, &self.main, &[change])?
         };
         self.acknowledge(&self.main, &committed, self.options.durability)?;
@@ -299,17 +195,23 @@ impl Database {
         engine.upgrade_format()?;
         // A checkpoint under way has decided what to drop.
         let one = engine.checkpointing.lock();
+        engine.reserve(&engine.main, engine.view().floor)?;
         let latest = engine.view();
+        // Where nothing was committed for longer than is kept, history does not say any more what the last commit left; it does from here on.
+        let now = latest.timestamp.max(latest.floor);
         let (timestamp, snapshot) = match new.from {
-            FeedStart::Current => (latest.timestamp, None),
+            FeedStart::Current => (now, None),
             FeedStart::After(at) => (at, None),
-            FeedStart::Snapshot => (latest.timestamp, Some(Vec::new())),
+            FeedStart::Snapshot => (now, Some(Vec::new())),
         };
-        let view = engine.view_at(engine.branch(), timestamp)?;
-        engine.check_horizon_of_most(&view, timestamp)?;
-        let confirmed = Position { timestamp, snapshot };
+        if timestamp > now || timestamp < latest.timestamp {
+            let view = engine.view_at(engine.branch(), timestamp)?;
+            engine.check_horizon_of_most(&view, timestamp)?;
+        }
         // Whether the tables and columns are there.
-        drop(Changes::open(engine.clone(), Wanted::of_tables(&new.tables), None, confirmed.clone())?);
+        let begin = timestamp.min(latest.timestamp).into();
+        drop(Changes::open(engine.clone(), Wanted::of_tables(&new.tables), None, begin)?);
+        let confirmed = Position { timestamp, snapshot };
         let row = SlotRow {
             name: name.to_owned(),
             confirmed,
@@ -317,10 +219,10 @@ impl Database {
             max_lag_bytes: new.max_lag_bytes,
             max_age: new.max_age,
             tables: new.tables.clone(),
-            caught_up: new.from == FeedStart::Current,
+            caught_up: timestamp >= latest.timestamp && new.from != FeedStart::Snapshot,
             written: Timestamp::ZERO,
         };
-        let made = engine.put_slot(name, Some(&row), true);
+        let made = engine.put_slot(name, Some(row), true, latest.timestamp);
         drop(one);
         made
     }
@@ -334,7 +236,7 @@ impl Database {
 
     pub(crate) fn unmake_feed(&self, name: &str) -> Result<bool> {
         self.0.check_writable()?;
-        self.0.put_slot(name, None, false)
+        self.0.put_slot(name, None, false, Timestamp::ZERO)
     }
 
     /// All feed slots, by name.
@@ -355,7 +257,7 @@ impl Database {
         if engine.state_of(&row, &engine.view()).state == FeedState::Lost {
             return Err(lost(&row));
         }
-        let changes = Changes::open(engine.clone(), row.wanted(), None, row.confirmed.clone())?;
+        let changes = Changes::open(engine.clone(), row.wanted(), None, row.resume())?;
         Ok(Slot { engine, changes, name: row.name })
     }
 }
@@ -417,8 +319,15 @@ impl Slot {
         let view = self.engine.view();
         // Who has nothing new to confirm is there all the same.
         let idle = self.engine.now().as_micros().saturating_sub(row.written.as_micros()) > row.max_age / 4;
-        let same = position == row.confirmed && !(idle && row.caught_up && view.timestamp <= row.written);
-        if position.timestamp < row.confirmed.timestamp || same {
+        let nothing_new = match &row.confirmed.snapshot {
+            Some(known) => {
+                position.timestamp == row.confirmed.timestamp
+                    && position.snapshot.as_ref().is_some_and(|key| key <= known)
+            }
+            None => position.timestamp <= row.known(),
+        };
+        let tells_so = idle && row.caught_up && view.timestamp <= row.written;
+        if position.timestamp < row.confirmed.timestamp || nothing_new && !tells_so {
             return Ok(());
         }
         if self.engine.state_of(&row, &view).state == FeedState::Lost {
@@ -429,10 +338,10 @@ impl Slot {
             _ if position.timestamp >= view.timestamp => self.engine.log.end().0.get(),
             _ => row.log,
         };
-        let known = if row.caught_up { position.timestamp.max(row.written) } else { position.timestamp };
+        let known = position.timestamp.max(row.known());
         row.caught_up = known >= view.timestamp && position.snapshot.is_none();
         row.confirmed = position;
-        if self.engine.put_slot(&self.name, Some(&row), false)? {
+        if self.engine.put_slot(&self.name, Some(row), false, view.timestamp)? {
             Ok(())
         } else {
             Err(no_such_feed(&self.name))
@@ -451,31 +360,5 @@ impl Iterator for Slot {
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Slot").field("name", &self.name).field("changes", &self.changes).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_row_of_a_feed_is_these_bytes() {
-        let row = SlotRow {
-            name: "Lake".to_owned(),
-            confirmed: Position { timestamp: Timestamp::from_micros(300), snapshot: Some(vec![7]) },
-            log: 5,
-            max_lag_bytes: 6,
-            max_age: 7,
-            tables: vec![("t".to_owned(), None), ("u".to_owned(), Some(vec!["a".to_owned()]))],
-            caught_up: true,
-            written: Timestamp::ZERO,
-        };
-        let golden = b"\x04Lake\xAC\x02\x01\x01\x07\x01\x05\x06\x07\x02\x01t\x00\x01u\x02\x01a";
-        assert_eq!(row.encode(), golden);
-        assert_eq!(SlotRow::decode(golden).unwrap(), row);
-        assert_eq!(SlotRow::key("Lake"), b"flake");
-        for len in 0..golden.len() {
-            assert!(SlotRow::decode(&golden[..len]).is_err(), "{len} bytes");
-        }
     }
 }

@@ -237,6 +237,10 @@ impl Table {
 
     /// Inserts a row; answers how many that makes.
     fn insert(&mut self, row: &Row, conflict: &OnConflict) -> Result<u64, Answer> {
+        if row.len() != self.columns.len() {
+            // Asked before the table was changed.
+            return Err(Answer::Missing);
+        }
         let id = id_of(row);
         let replaced: Row;
         let row = match conflict {

@@ -7,16 +7,21 @@ use dosql::Timestamp;
 
 use super::State;
 
-/// Tags by number, and what each stands for.
-pub type Tags = Arc<BTreeMap<u32, Timestamp>>;
+/// What has a place in time and is no part of the state: no transaction sees it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Marks {
+    /// Tags by number, and what each stands for.
+    pub tags: BTreeMap<u32, Timestamp>,
+    /// Feed slots by number, and up to where each was confirmed.
+    pub feeds: BTreeMap<u32, Timestamp>,
+}
 
 /// A commit and the state that it led to.
 #[derive(Clone, Debug)]
 pub struct Commit {
     pub at: Timestamp,
     pub state: State,
-    /// No part of the state: no transaction sees them.
-    pub tags: Tags,
+    pub marks: Arc<Marks>,
 }
 
 /// The commits in order, the oldest an empty database.
@@ -26,17 +31,20 @@ pub struct History {
     /// How many of the commits no crash may take back.
     durable: usize,
     /// The state after a commit of which nobody knows whether it happened.
-    in_doubt: Option<(State, Tags)>,
+    in_doubt: Option<(State, Arc<Marks>)>,
     /// Reads at or after this moment must be answered.
     horizon: Timestamp,
+    /// What ended at or before this moment may be gone, whoever needs it.
+    let_go: Timestamp,
 }
 
 impl History {
     /// Before the first commit.
     #[must_use]
     pub fn new() -> Self {
-        let first = Commit { at: Timestamp::ZERO, state: State::default(), tags: Tags::default() };
-        History { commits: vec![first], durable: 1, in_doubt: None, horizon: Timestamp::ZERO }
+        let first = Commit { at: Timestamp::ZERO, state: State::default(), marks: Arc::default() };
+        let (horizon, let_go) = (Timestamp::ZERO, Timestamp::ZERO);
+        History { commits: vec![first], durable: 1, in_doubt: None, horizon, let_go }
     }
 
     #[must_use]
@@ -63,16 +71,16 @@ impl History {
         if at <= before {
             return Err(format!("commit {at} follows {before}: time went back"));
         }
-        let tags = Arc::clone(&self.head().tags);
-        self.commits.push(Commit { at, state, tags });
+        let marks = Arc::clone(&self.head().marks);
+        self.commits.push(Commit { at, state, marks });
         Ok(())
     }
 
-    /// Adds a commit that changes the tags alone.
-    pub fn commit_tags(&mut self, at: Timestamp, tags: Tags) -> Result<(), String> {
+    /// Adds a commit that changes the marks alone.
+    pub fn commit_marks(&mut self, at: Timestamp, marks: Marks) -> Result<(), String> {
         self.commit(at, self.head().state.clone())?;
         if let Some(head) = self.commits.last_mut() {
-            head.tags = tags;
+            head.marks = marks.into();
         }
         Ok(())
     }
@@ -80,17 +88,17 @@ impl History {
     /// Whether a tag stands for a moment.
     #[must_use]
     pub fn is_tagged(&self, at: Timestamp) -> bool {
-        self.head().tags.values().any(|tagged| *tagged == at)
+        self.head().marks.tags.values().any(|tagged| *tagged == at)
     }
 
     /// A commit failed in a way that may have left it there.
     pub fn doubt(&mut self, state: State) {
-        self.in_doubt = Some((state, Arc::clone(&self.head().tags)));
+        self.in_doubt = Some((state, Arc::clone(&self.head().marks)));
     }
 
-    /// A change of the tags failed in a way that may have left it there.
-    pub fn doubt_tags(&mut self, tags: Tags) {
-        self.in_doubt = Some((self.head().state.clone(), tags));
+    /// A change of the marks failed in a way that may have left it there.
+    pub fn doubt_marks(&mut self, marks: Marks) {
+        self.in_doubt = Some((self.head().state.clone(), marks.into()));
     }
 
     /// Everything so far is durable.
@@ -101,6 +109,18 @@ impl History {
     /// No read at or before `horizon` has to be answered any more.
     pub fn expire(&mut self, horizon: Timestamp) {
         self.horizon = self.horizon.max(horizon);
+    }
+
+    /// History up to `before` is let go, whatever pins it but for tags.
+    pub fn let_go(&mut self, before: Timestamp) {
+        self.expire(before);
+        self.let_go = self.let_go.max(before);
+    }
+
+    /// Whether what came after this moment may be gone even for those who had it kept.
+    #[must_use]
+    pub fn may_be_gone(&self, after: Timestamp) -> bool {
+        after < self.let_go
     }
 
     #[must_use]
@@ -116,10 +136,10 @@ impl History {
             self.commits[0].at = last;
         }
         let doubtful = self.in_doubt.take();
-        if let Some((state, tags)) = doubtful
+        if let Some((state, marks)) = doubtful
             && last > self.head().at
         {
-            self.commits.push(Commit { at: last, state, tags });
+            self.commits.push(Commit { at: last, state, marks });
             self.settle();
             return Ok(());
         }

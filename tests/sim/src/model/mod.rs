@@ -15,7 +15,7 @@ mod sql;
 mod statement;
 mod table;
 
-pub use history::{Commit, History};
+pub use history::{Commit, History, Marks};
 pub use sql::{AsOf, Text};
 pub use statement::{Answer, Filter, How, OnConflict, Set, Statement};
 pub use table::{Column, Index, Table, Type};

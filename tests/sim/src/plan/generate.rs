@@ -54,6 +54,7 @@ enum Feature {
     Snapshots,
     Past,
     Tags,
+    Feeds,
     DeleteHistory,
     Restore,
     Branches,
@@ -71,13 +72,14 @@ enum Feature {
     LazyDurability,
 }
 
-const FEATURES: [Feature; 21] = [
+const FEATURES: [Feature; 22] = [
     Feature::Transactions,
     Feature::Concurrent,
     Feature::Savepoints,
     Feature::Snapshots,
     Feature::Past,
     Feature::Tags,
+    Feature::Feeds,
     Feature::DeleteHistory,
     Feature::Restore,
     Feature::Branches,
@@ -302,7 +304,18 @@ impl Maker {
                 let asks = (0..self.rng.usize(..8)).map(|_| self.ask()).collect();
                 Operation::Branch { asks, merge: self.rng.bool() }
             }
+            64 if self.has(Feature::Feeds) => Operation::Feed { number: self.rng.u32(..3) },
+            65..=67 if self.has(Feature::Feeds) => self.follow(),
             _ => Operation::Ask { client, ask: self.ask() },
+        }
+    }
+
+    fn follow(&mut self) -> Operation {
+        let number = self.rng.u32(..3);
+        match self.rng.u8(..12) {
+            0 => Operation::DropFeed { number },
+            1..=4 => Operation::Follow { number, count: self.rng.usize(..30) },
+            _ => Operation::Follow { number, count: usize::MAX },
         }
     }
 }
@@ -331,7 +344,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(operations.len(), 27, "{operations:?}");
+        assert_eq!(operations.len(), 30, "{operations:?}");
         assert_eq!(asks.len(), ASKS.len());
         assert_eq!(faults.len(), 5);
     }

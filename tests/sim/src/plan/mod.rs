@@ -157,6 +157,18 @@ pub enum Operation {
     DropTag {
         number: u32,
     },
+    /// A slot in the feed of main is made, after the last commit.
+    Feed {
+        number: u32,
+    },
+    DropFeed {
+        number: u32,
+    },
+    /// A slot is resumed, so many changes are read, and what was read is confirmed.
+    Follow {
+        number: u32,
+        count: usize,
+    },
     /// What ended before about the commit of this number is let go.
     DeleteHistory {
         which: usize,

@@ -3,6 +3,7 @@
 //! ```text
 //! scenarios/  the lives            scenario.rs  what one is
 //! world.rs    disk, clock, open database      lived.rs  the model beside it      disk.rs  the stores, watched
+//! told.rs     feeds, judged
 //! sweep.rs    crashes and crashes of the recovery     faults.rs  faults     probes/  damage, openers, segments
 //! run.rs      the command
 //! ```
@@ -17,6 +18,7 @@ mod run;
 mod scenario;
 mod scenarios;
 mod sweep;
+mod told;
 mod world;
 
 pub(crate) use probes::PROBES;

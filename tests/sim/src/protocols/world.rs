@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use dosql::{
-    Code, Database, Durability, Env, Error, ErrorKind, Limits, ManualClock, Options, Result, SeededEntropy,
-    Timestamp,
-};
+use dosql::{Code, Database, Durability, Error, ErrorKind, ManualClock, Options, Result, Timestamp};
 use dosql_wal::{Calls, CrashDirectory, DiskFault, Surviving};
 
 use super::disk::{Watch, storage};
 use super::lived::{Lived, State};
-use super::scenario::{Scenario, Settings};
+use super::scenario::Scenario;
+use super::told::leads_on;
 
 const FIRST_MOMENT: u64 = 1_000_000;
 
@@ -195,7 +193,7 @@ impl World {
     // ---- the database
 
     pub(crate) fn options(&self) -> Options {
-        options(&self.scenario.settings, Arc::clone(&self.clock), self.seed)
+        self.scenario.settings.options(Arc::clone(&self.clock), self.seed)
     }
 
     /// Opens the database, which must be as some commit left it.
@@ -301,7 +299,11 @@ impl World {
 
     /// Writes `edits` to the keyspace.
     pub(crate) fn write_with(&mut self, durability: Durability, edits: &Edits) -> Result<()> {
-        let state = self.edited(edits);
+        self.write_as(durability, self.edited(edits), edits)
+    }
+
+    /// As `write_with`, where that brings the database to `state`.
+    pub(crate) fn write_as(&mut self, durability: Durability, state: State, edits: &Edits) -> Result<()> {
         self.commit(durability, state, |database| {
             let space = database.keyspace(SPACE)?;
             let mut tx = database.begin_write()?;
@@ -390,9 +392,14 @@ impl World {
             retention => Timestamp::from_micros(now.as_micros().saturating_sub(retention)),
         };
         let kept = kept.max(self.let_go);
+        let mut told = !self.scenario.told || self.scenario.settings.retention == 0;
         for place in 1..self.lived.commits.len() {
             let Some(at) = self.lived.commits[place].at else { continue };
-            self.compare(&database, at, place, kept)?;
+            if self.compare(&database, at, place, kept)? && !told {
+                // Of the oldest that can be read, the feed tells all that came since.
+                self.compare_feed(&database, at, kept);
+                told = true;
+            }
             let before = Timestamp::from_micros(at.as_micros() - 1);
             let earlier = self.lived.commits[place - 1].at;
             if earlier.is_some_and(|earlier| before > earlier) {
@@ -414,15 +421,25 @@ impl World {
         Ok(())
     }
 
-    fn compare(&mut self, database: &Database, at: Timestamp, place: usize, kept: Timestamp) -> Result<()> {
+    /// Whether it can be read.
+    fn compare(&mut self, database: &Database, at: Timestamp, place: usize, kept: Timestamp) -> Result<bool> {
         let last = self.lived.commits.len() - 1;
         match (self.scenario.observe)(database, Some(at)) {
-            Ok(found) if found == *self.lived.commits[place].state => {}
+            Ok(found) if found == *self.lived.commits[place].state => return Ok(true),
             Ok(_) => self.lived.mistake(format!("as of {at} it is not what commit {place} of {last} left")),
             Err(error) if error.code() == Code::AsOfExpired && at < kept => {}
             Err(error) => self.lived.mistake(format!("as of {at}, commit {place} of {last}: {error}")),
         }
-        Ok(())
+        Ok(false)
+    }
+
+    fn compare_feed(&mut self, database: &Database, at: Timestamp, kept: Timestamp) {
+        match leads_on(database, at) {
+            Ok(None) => {}
+            Ok(Some(mistake)) => self.lived.mistake(mistake),
+            Err(error) if error.code() == Code::AsOfExpired && at < kept => {}
+            Err(error) => self.lived.mistake(format!("the feed after {at}: {error}")),
+        }
     }
 
     /// Life goes on: commits, a checkpoint, and nothing of that is lost by the next power cut.
@@ -465,24 +482,6 @@ impl Drop for Watching {
 
 /// The keyspace that scenarios over keys write to.
 pub(crate) const SPACE: &str = "space";
-
-fn options(settings: &Settings, clock: Arc<ManualClock>, seed: u64) -> Options {
-    Options {
-        page_size: 4096,
-        cache_bytes: settings.cache_bytes,
-        log_limit: settings.log_limit,
-        retention: settings.retention,
-        hot_budget: settings.hot_budget,
-        segment_bytes: 4 << 10,
-        env: Some(Env::new(clock, Arc::new(SeededEntropy::new(seed)))),
-        limits: Limits {
-            history_runs: settings.history_runs,
-            conflict_window_bytes: settings.conflict_window_bytes,
-            ..Limits::default()
-        },
-        ..Options::default()
-    }
-}
 
 /// All rows of the keyspace, now or as of a moment.
 pub(crate) fn keys(database: &Database, at: Option<Timestamp>) -> Result<State> {

@@ -6,6 +6,7 @@ use dosql::{Code, Connection, Database, Result, Timestamp, Value};
 use fastrand::Rng;
 
 use super::client::query;
+use super::feeds;
 use crate::model::{AsOf, Column, Commit, Filter, History, How, State, Statement, Table, Text, Type};
 
 /// What is checked at most of the past.
@@ -40,7 +41,7 @@ impl From<dosql::Error> for Wrong {
     }
 }
 
-fn wrong<T>(text: String) -> std::result::Result<T, Wrong> {
+pub(super) fn wrong<T>(text: String) -> std::result::Result<T, Wrong> {
     Err(Wrong::Data(text))
 }
 
@@ -64,6 +65,7 @@ impl Check<'_> {
             compare(&connection, &head.state, &Statement::SelectView { view: view.clone() }, None)?;
         }
         self.check_tags(&connection)?;
+        feeds::check(self.db, self.history)?;
         self.check_past(&connection)?;
         self.check_versions(&connection)?;
         let report = self.db.verify()?;
@@ -141,7 +143,8 @@ impl Check<'_> {
     fn check_tags(&mut self, connection: &Connection) -> std::result::Result<(), Wrong> {
         let head = self.history.head();
         let found: Vec<_> = self.db.tags().into_iter().map(|tag| (tag.name, tag.at)).collect();
-        let expected: Vec<_> = head.tags.iter().map(|(number, at)| (format!("tag{number}"), *at)).collect();
+        let expected: Vec<_> =
+            head.marks.tags.iter().map(|(number, at)| (format!("tag{number}"), *at)).collect();
         if found != expected {
             return wrong(format!("the tags are {found:?}, and should be {expected:?}"));
         }

@@ -3,7 +3,7 @@
 use dosql_wal::Surviving;
 
 use super::client::Client;
-use super::{Lived, World, Zombie, horizon};
+use super::{Lived, World, Zombie, expire};
 use crate::model::History;
 use crate::plan::{End, Settings};
 
@@ -72,7 +72,7 @@ impl World {
             let place = |text: String| format!("after a crash that left {surviving:?}: {text}");
             let db = other.open(&end.settings).map_err(|error| place(format!("{error:?}")))?;
             history.reopened(db.last_commit()).map_err(place)?;
-            history.expire(horizon(&history, other.now(), end.settings.retention));
+            expire(&mut history, other.now(), end.settings.retention);
             super::check::check(&db, &history, self.shape.spaces, &mut self.rng).map_err(place)?;
             self.figures.states += 1;
         }

@@ -13,7 +13,9 @@ mod branches;
 mod check;
 mod client;
 mod ending;
+mod feeds;
 mod machine;
+mod marks;
 mod run;
 mod segments;
 #[cfg(test)]
@@ -209,7 +211,7 @@ impl World {
 
     /// The clock has moved, or a commit was made: history may reach less far.
     fn note_horizon(&mut self) {
-        self.history.expire(horizon(&self.history, self.machine.now(), self.settings.retention));
+        expire(&mut self.history, self.machine.now(), self.settings.retention);
     }
 
     /// Lets everything go that belongs to the process, in the order in which a process would.
@@ -233,10 +235,10 @@ impl World {
     }
 }
 
-/// From where on history must reach, for a database with these commits and this retention.
-fn horizon(history: &History, now: Timestamp, retention: u64) -> Timestamp {
+/// History reaches less far, in a database with this retention.
+fn expire(history: &mut History, now: Timestamp, retention: u64) {
     match retention {
-        0 => history.head().at,
-        retention => Timestamp::from_micros(now.as_micros().saturating_sub(retention)),
+        0 => history.let_go(history.head().at),
+        retention => history.expire(Timestamp::from_micros(now.as_micros().saturating_sub(retention))),
     }
 }

@@ -29,6 +29,9 @@ impl World {
             Operation::ReadPast { which, off_by, ask } => self.read_past(*which, *off_by, ask)?,
             Operation::Tag { number } => self.tag(*number, true)?,
             Operation::DropTag { number } => self.tag(*number, false)?,
+            Operation::Feed { number } => self.feed(*number, true)?,
+            Operation::DropFeed { number } => self.feed(*number, false)?,
+            Operation::Follow { number, count } => self.follow(*number, *count)?,
             Operation::DeleteHistory { which } => self.delete_history(*which)?,
             Operation::Restore { which } => self.restore(*which)?,
             Operation::Branch { asks, merge } => self.branch(asks, *merge)?,
@@ -341,7 +344,7 @@ impl World {
     }
 
     /// A check that a fault may have kept from being made.
-    fn judge(&self, found: Result<(), check::Wrong>, what: &str) -> Lived {
+    pub(super) fn judge(&self, found: Result<(), check::Wrong>, what: &str) -> Lived {
         match found {
             Ok(()) => Ok(()),
             Err(check::Wrong::Data(text)) => Err(format!("{what}: {text}")),
@@ -392,39 +395,6 @@ impl World {
         }
     }
 
-    /// A tag of the last commit is made, or dropped.
-    fn tag(&mut self, number: u32, make: bool) -> Lived {
-        let name = format!("tag{number}");
-        let head = self.history.head();
-        let (mut tags, known) = ((*head.tags).clone(), head.tags.contains_key(&number));
-        if make {
-            tags.insert(number, head.at);
-        } else {
-            tags.remove(&number);
-        }
-        let db = self.db()?;
-        let done = if make { db.create_tag(&name, None) } else { db.drop_tag(&name) };
-        match done {
-            Err(error) if error.kind() == ErrorKind::InvalidInput && known == make => Ok(()),
-            Err(error) => {
-                if self.db()?.is_poisoned() {
-                    self.history.doubt_tags(tags.into());
-                }
-                self.allow::<()>(Err(error), "a tag").map(|_| ())
-            }
-            Ok(()) if known == make => Err(format!("{name} was made twice, or dropped and was not there")),
-            Ok(()) => {
-                let at = self.db()?.last_commit();
-                self.say(|| format!("tag {name}, commit {at}"));
-                self.history.commit_tags(at, tags.into())?;
-                if self.settings.durability == dosql::Durability::Sync {
-                    self.history.settle();
-                }
-                Ok(())
-            }
-        }
-    }
-
     fn delete_history(&mut self, which: usize) -> Lived {
         let commits = self.history.commits();
         if commits.is_empty() {
@@ -436,7 +406,7 @@ impl World {
             Err(error) if check::expired(&error, before, &self.history) => Ok(()),
             done => {
                 // It may have come so far even where it failed.
-                self.history.expire(before);
+                self.history.let_go(before);
                 self.promised = self.promised.max(before);
                 if self.allow(done, "DELETE HISTORY")?.is_some() {
                     self.history.settle();

@@ -5,15 +5,26 @@ use dosql::{Database, Durability, Error, Merge, NewBranch, Result, Timestamp};
 use super::{deletes, puts};
 use crate::protocols::lived::State;
 use crate::protocols::scenario::{Scenario, Settings};
+use crate::protocols::told::leads_on;
 use crate::protocols::world::{Edits, SPACE, World, keys};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "branch", settings: MERGING, live: branch, observe },
-    Scenario { name: "branch-kept", settings: FORGETTING, live: branch_kept, observe },
-    Scenario { name: "branch-deep", settings: MERGING, live: branch_deep, observe: observe_deep },
+    Scenario { name: "branch", settings: MERGING, live: branch, observe, told: false },
+    Scenario { name: "branch-kept", settings: FORGETTING, live: branch_kept, observe, told: false },
+    Scenario { name: "branch-told", settings: MERGING, live: branch, observe: observe_told, told: false },
+    Scenario { name: "branch-cold", settings: COLD, live: branch_cold, observe: observe_told, told: false },
+    Scenario {
+        name: "branch-deep",
+        settings: MERGING,
+        live: branch_deep,
+        observe: observe_deep,
+        told: false,
+    },
 ];
 
 const MERGING: Settings = Settings { history_runs: 1, ..Settings::DEFAULT };
+/// All rows move into segments.
+const COLD: Settings = Settings { hot_budget: 1, ..MERGING };
 /// Nothing is kept but for branches.
 const FORGETTING: Settings = Settings { retention: 0, ..MERGING };
 
@@ -27,6 +38,21 @@ fn observe(database: &Database, at: Option<Timestamp>) -> Result<State> {
         }
     }
     keys(database, at)
+}
+
+/// As [`observe`]; and the feed of each branch tells all that came since it began.
+fn observe_told(database: &Database, at: Option<Timestamp>) -> Result<State> {
+    let mut state = observe(database, at)?;
+    if at.is_some() {
+        return Ok(state);
+    }
+    for known in database.branches() {
+        let Some(fork) = known.fork else { continue };
+        if let Some(mistake) = leads_on(&database.branch(&known.name)?, fork)? {
+            state.insert(b"~told".to_vec(), mistake.into_bytes());
+        }
+    }
+    Ok(state)
 }
 
 fn branch_kept(world: &mut World) -> Result<()> {
@@ -55,6 +81,30 @@ fn branch(world: &mut World) -> Result<()> {
     world.database().drop_branch("first")?;
     world.checkpoint()?;
     write_on(world, "second", &puts(9, [3], 60))
+}
+
+/// Rows of main and of branches over it move, are overwritten and deleted where they lie beneath, and move again.
+fn branch_cold(world: &mut World) -> Result<()> {
+    world.open()?;
+    world.write(&puts(1, 0..8, 60))?;
+    world.maintain(1 << 20)?;
+    fork(world, "main", "first")?;
+    write_on(world, "first", &puts(2, 1..4, 60))?;
+    write_on(world, "first", &deletes([0, 2]))?;
+    world.maintain(1 << 20)?;
+    world.checkpoint()?;
+    aside(world, "main", &deletes([1, 4]))?;
+    aside(world, "main", &puts(3, [5, 9], 60))?;
+    write_on(world, "first", &puts(4, [0, 5], 60))?;
+    world.maintain(1 << 20)?;
+    world.reopen()?;
+    fork(world, "first", "second")?;
+    write_on(world, "second", &deletes([3, 6]))?;
+    world.maintain(1 << 20)?;
+    merge(world, "second", "first")?;
+    world.checkpoint()?;
+    write_on(world, "second", &puts(5, [3], 60))?;
+    world.maintain(1 << 20)
 }
 
 const CHAIN: [&str; 5] = ["main", "d1", "d2", "d3", "d4"];

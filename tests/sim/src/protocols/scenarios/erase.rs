@@ -9,8 +9,14 @@ use crate::protocols::scenario::{Scenario, Settings};
 use crate::protocols::world::World;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "erase", settings: Settings::DEFAULT, live: erase, observe },
-    Scenario { name: "erase-branch", settings: Settings::DEFAULT, live: erase_on_branches, observe },
+    Scenario { name: "erase", settings: Settings::DEFAULT, live: erase, observe, told: false },
+    Scenario {
+        name: "erase-branch",
+        settings: Settings::DEFAULT,
+        live: erase_on_branches,
+        observe,
+        told: false,
+    },
 ];
 
 /// What stands in rows that are erased, and nowhere else.

@@ -8,6 +8,7 @@ mod history;
 mod log;
 mod pages;
 mod retention;
+mod slots;
 mod tables;
 mod tiering;
 
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         erase::SCENARIOS,
         branches::SCENARIOS,
         conflicts::SCENARIOS,
+        slots::SCENARIOS,
         tables::SCENARIOS,
         tiering::SCENARIOS,
     ]

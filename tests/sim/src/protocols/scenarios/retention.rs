@@ -10,8 +10,8 @@ use crate::protocols::world::World;
 const SECOND: u64 = 1_000_000;
 
 pub(super) const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "table-kept", settings: SHORT, live: kept_longer, observe },
-    Scenario { name: "table-unkept", settings: MERGING, live: unkept, observe },
+    Scenario { name: "table-kept", settings: SHORT, live: kept_longer, observe, told: false },
+    Scenario { name: "table-unkept", settings: MERGING, live: unkept, observe, told: false },
 ];
 
 const SHORT: Settings = Settings { retention: 5_000, history_runs: 1, ..Settings::DEFAULT };

@@ -10,7 +10,7 @@ pub(super) const SCENARIOS: &[Scenario] =
     &[tables("ddl", ddl), tables("index-build", index_build), tables("statements", statements)];
 
 const fn tables(name: &'static str, live: fn(&mut World) -> Result<()>) -> Scenario {
-    Scenario { name, settings: Settings::DEFAULT, live, observe }
+    Scenario { name, settings: Settings::DEFAULT, live, observe, told: false }
 }
 
 /// The tables that these scenarios make.
