@@ -30,6 +30,7 @@ use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_sql::catalog::schema::SpaceId;
 use dosql_sql::catalog::store::CATALOG_SPACE;
+use dosql_sql::value::describe_instant;
 use dosql_wal::{Log, LogPosition};
 
 use smallvec::SmallVec;
@@ -510,7 +511,9 @@ impl Engine {
             ErrorKind::InvalidInput,
             Code::AsOfExpired,
             format!(
-                "{at} is before {horizon}, the earliest time that history still reaches; ask for a later one"
+                "{} is before {}, the earliest time that history still reaches; ask for a later one",
+                describe_instant(at),
+                describe_instant(horizon)
             ),
         ))
     }
@@ -526,7 +529,11 @@ impl Engine {
             return Err(Error::new(
                 ErrorKind::InvalidInput,
                 Code::AsOfFuture,
-                format!("{at} lies in the future: it is {now} now; ask for an earlier time"),
+                format!(
+                    "{} lies in the future: it is {} now; ask for an earlier time",
+                    describe_instant(at),
+                    describe_instant(now)
+                ),
             ));
         }
         self.reserve(branch, at)

@@ -26,6 +26,7 @@ use dosql_sql::catalog::store::{
 use dosql_sql::catalog::versioning::versioning_of;
 use dosql_sql::parse::ast::Versioning;
 use dosql_sql::value::Text;
+use dosql_sql::value::describe_instant;
 
 use crate::changes::Changes;
 
@@ -391,7 +392,9 @@ pub(crate) fn not_reached(table: &str, keep: Option<Keep>, at: Timestamp, horizo
             "table {table} keeps no versions (WITHOUT SYSTEM VERSIONING): only its present can be read"
         ),
         _ => format!(
-            "{at} is before {horizon}, the earliest time that the history of {table} still reaches; ask for a later one"
+            "{} is before {}, the earliest time that the history of {table} still reaches; ask for a later one",
+            describe_instant(at),
+            describe_instant(horizon)
         ),
     };
     let code = if keep == Some(Keep::Nothing) { Code::AsOfUnkept } else { Code::AsOfExpired };

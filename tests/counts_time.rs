@@ -77,3 +77,29 @@ fn a_feed_that_is_filled_from_history_looks_at_what_has_changed() {
     });
     assert!(looked < 200, "{looked} pages");
 }
+
+#[test]
+fn the_versions_of_a_row_are_found_by_its_key() {
+    let (db, sql) = filled();
+    for round in 0..4 {
+        sql.execute("UPDATE t SET v = ?1 WHERE id % 2 = 0", [round]).unwrap();
+        db.checkpoint().unwrap();
+    }
+    sql.execute_batch("CREATE TABLE some (t_id INTEGER); INSERT INTO some VALUES (31000), (7), (31000)")
+        .unwrap();
+    let count = |text: &str| sql.query_row(text, (), |row| row.get::<i64>(0)).unwrap();
+    let looked_at = |text: &str, expected: i64| pages(&db, || assert_eq!(count(text), expected, "{text}"));
+    for (text, expected) in [
+        ("SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE id = 31000", 5),
+        ("SELECT count(*) FROM dosql_history('t') WHERE id = 31001", 1),
+        ("SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE id IN (31000, 7, 59000, 60001)", 11),
+        ("SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE rowid BETWEEN 31000 AND 31009", 30),
+        ("SELECT count(*) FROM some JOIN t FOR SYSTEM_TIME ALL ON id = t_id", 11),
+        ("SELECT count(*) FROM t FOR SYSTEM_TIME ALL WHERE id > 60000", 0),
+    ] {
+        let looked = looked_at(text, expected);
+        assert!(looked < 120, "{looked} pages for {text}");
+    }
+    let all = looked_at("SELECT count(*) FROM t FOR SYSTEM_TIME ALL", ROWS * 3);
+    assert!(all > 500, "{all} pages for all versions");
+}

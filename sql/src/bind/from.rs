@@ -9,8 +9,9 @@ use super::predicate::compare_values;
 use super::scope::{Item, ScopeId};
 use super::source::{Made, PendingSource};
 use crate::parse::ast::{self, ExprId, FromItem, JoinConstraint, List};
-use crate::plan::choose::{FromBlock, Relation, Source, TableSource, plan_from};
-use crate::plan::{CompareOp, Expr, JoinKind, Node, Register, VersionScan};
+use crate::plan::choose::{FromBlock, IndexHint, Relation, Source, TableSource, plan_from};
+use crate::plan::{Access, CompareOp, Expr, JoinKind, Node, Register, VersionPart, VersionScan};
+use crate::storage::{Point, ReadPoint};
 use crate::value::{Text, Value};
 
 /// How many tables a FROM may join.
@@ -249,17 +250,34 @@ impl<'a> Binder<'a> {
             Made::Table { table, point, hint } => {
                 let columns = item.used_columns();
                 let rows = self.cx.catalog.rows(table.space);
-                Source::Table(TableSource { table, alias: name, point, hint, columns, rows })
+                Source::Table(TableSource { table, alias: name, point, hint, columns, rows, versions: None })
             }
             Made::Function { function, arguments } => {
                 let columns = item.used();
                 let registers = registers(&columns);
                 Source::Node { node: Node::TableFunction { function, arguments, columns }, registers, name }
             }
+            Made::Versions { table, part: VersionPart::Versions { from, to } } => {
+                let column = |(position, register): (usize, Register)| {
+                    (VersionScan::source(&table, position), register)
+                };
+                let columns = item.used().into_iter().map(column).collect();
+                Source::Table(TableSource {
+                    alias: name,
+                    point: ReadPoint::Known(Point::Live),
+                    // What was so is in no index.
+                    hint: IndexHint::None,
+                    columns,
+                    rows: self.cx.catalog.rows(table.space),
+                    versions: Some((from, to)),
+                    table,
+                })
+            }
             Made::Versions { table, part } => {
                 let columns = item.used();
                 let registers = registers(&columns);
-                let node = Node::Versions(Box::new(VersionScan { table, part, columns }));
+                let node =
+                    Node::Versions(Box::new(VersionScan { table, part, access: Access::Full, columns }));
                 Source::Node { node, registers, name }
             }
             Made::Nested { query, shared } => {

@@ -13,7 +13,7 @@ use crate::func::JsonResult;
 use crate::parse::ast::{AsOf, ExprId, List, Period, QualifiedName, Span};
 use crate::plan::{PeriodColumn, VersionPart};
 use crate::storage::Point;
-use crate::value::{Affinity, Collation, Text, Value};
+use crate::value::{Affinity, Collation, Text, Value, describe_instant};
 
 /// A period whose ends are known: what began at or before `to` and ended after `from`.
 #[derive(Clone, Copy)]
@@ -89,8 +89,11 @@ impl<'a> Binder<'a> {
         // A tag keeps its own moment, and nothing of what came between.
         let horizon = self.cx.catalog.horizon_of(table.space);
         if from < to && from < horizon {
-            let message =
-                format!("the versions since {from} are kept from {horizon} on; ask for a later period");
+            let message = format!(
+                "the versions since {} are kept from {} on; ask for a later period",
+                describe_instant(from),
+                describe_instant(horizon)
+            );
             let error = Error::new(ErrorKind::InvalidInput, Code::AsOfExpired, message);
             return Err(site.source.place(span, error));
         }

@@ -126,7 +126,7 @@ impl<S: Storage> Operator<S> {
             (Operator::Values(op), Node::Values { rows, registers }) => {
                 op.next(rows, registers, want, frame, cx)
             }
-            (Operator::Versions(op), Node::Versions(scan)) => op.next(scan, want, cx),
+            (Operator::Versions(op), Node::Versions(scan)) => op.next(scan, want, frame, cx),
             (Operator::TableFunction(op), Node::TableFunction { function, arguments, columns }) => {
                 op.next(*function, arguments, columns, want, frame, cx)
             }

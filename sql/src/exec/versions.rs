@@ -7,19 +7,22 @@ use dosql_base::{ErrorKind, Result, Timestamp};
 
 use super::batch::Batch;
 use super::column::ColumnBuilder;
-use super::context::ExecContext;
-use super::scan::compute_virtual;
+use super::context::{ExecContext, Frame};
+use super::row::Row;
+use super::scan::{compute_virtual, own_ranges};
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::plan::{PeriodColumn, VersionPart, VersionScan};
-use crate::storage::{Storage, Versions};
+use crate::storage::{KeyRange, Storage, Versions};
 use crate::value::Value;
 
-/// A walk through versions, under way.
+/// Walks through versions, range by range of keys.
 #[derive(Default)]
 pub(crate) struct VersionsOp {
     walk: Option<Box<dyn Versions>>,
-    done: bool,
+    /// The ranges of keys that are still to be walked through, the next one last.
+    ranges: Vec<KeyRange>,
+    opened: bool,
     /// Of a difference: the row that is being compared.
     pair: Pair,
 }
@@ -37,7 +40,7 @@ type Line = Vec<Value>;
 
 impl fmt::Debug for VersionsOp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("VersionsOp").field("done", &self.done).finish_non_exhaustive()
+        f.debug_struct("VersionsOp").field("ranges", &self.ranges).finish_non_exhaustive()
     }
 }
 
@@ -46,9 +49,13 @@ impl VersionsOp {
         &mut self,
         scan: &VersionScan,
         want: usize,
+        frame: &Frame,
         cx: &mut ExecContext<'_, S>,
     ) -> Result<Option<Batch>> {
         cx.check_interrupt()?;
+        if !self.opened {
+            self.open(scan, frame, cx)?;
+        }
         let mut builders = vec![ColumnBuilder::default(); scan.columns.len()];
         let mut len = 0;
         while len < want {
@@ -74,34 +81,56 @@ impl VersionsOp {
         Ok(Some(batch))
     }
 
+    fn open<S: Storage>(
+        &mut self,
+        scan: &VersionScan,
+        frame: &Frame,
+        cx: &mut ExecContext<'_, S>,
+    ) -> Result<()> {
+        if !matches!(scan.part, VersionPart::Versions { from, to } if from > to) {
+            self.ranges = own_ranges(&scan.table, &scan.access, &Row::bound(frame), cx)?;
+            self.ranges.reverse();
+        }
+        self.opened = true;
+        Ok(())
+    }
+
     pub(crate) fn rewind(&mut self) {
         *self = VersionsOp::default();
     }
 
     fn line<S: Storage>(&mut self, scan: &VersionScan, cx: &mut ExecContext<'_, S>) -> Result<Option<Line>> {
-        let (VersionPart::Versions { from, to } | VersionPart::Diff { from, to }) = scan.part;
-        if self.done || (from > to && matches!(scan.part, VersionPart::Versions { .. })) {
-            return Ok(None);
+        while let Some(range) = self.ranges.last() {
+            if self.walk.is_none() {
+                self.walk = Some(match scan.part {
+                    VersionPart::Versions { from, to } => cx.storage.versions(range, from, to)?,
+                    // A difference is the same whichever of its ends is the earlier.
+                    VersionPart::Diff { from, to } => {
+                        cx.storage.changed_versions(range, from.min(to), to.max(from))?
+                    }
+                });
+            }
+            let line = match scan.part {
+                VersionPart::Versions { .. } => self.version(&scan.table, cx)?,
+                VersionPart::Diff { from, to } => self.difference(&scan.table, from, to, cx)?,
+            };
+            if line.is_some() {
+                return Ok(line);
+            }
         }
-        if self.walk.is_none() {
-            let range = layout::space_range(scan.table.space);
-            // A difference is the same whichever of its ends is the earlier.
-            let (first, last) = (from.min(to), to.max(from));
-            self.walk = Some(match scan.part {
-                VersionPart::Versions { .. } => cx.storage.versions(&range, first, last)?,
-                VersionPart::Diff { .. } => cx.storage.changed_versions(&range, first, last)?,
-            });
-        }
-        match scan.part {
-            VersionPart::Versions { .. } => self.version(&scan.table, cx),
-            VersionPart::Diff { from, to } => self.difference(&scan.table, from, to, cx),
-        }
+        Ok(None)
+    }
+
+    /// The walk has come to its end.
+    fn end_range(&mut self) {
+        self.walk = None;
+        self.ranges.pop();
     }
 
     fn version<S: Storage>(&mut self, table: &Table, cx: &mut ExecContext<'_, S>) -> Result<Option<Line>> {
         let Some(walk) = &mut self.walk else { return Ok(None) };
         let Some(version) = walk.next()? else {
-            self.done = true;
+            self.end_range();
             return Ok(None);
         };
         let (mut line, rowid) = read(table, version.key, version.value, cx)?;
@@ -111,7 +140,7 @@ impl VersionsOp {
         Ok(Some(line))
     }
 
-    /// The next row that is not the same at both moments.
+    /// The next row of the range that is not the same at both moments.
     fn difference<S: Storage>(
         &mut self,
         table: &Table,
@@ -135,7 +164,9 @@ impl VersionsOp {
                 }
                 None => std::mem::take(&mut self.pair),
             };
-            self.done = ended;
+            if ended {
+                self.end_range();
+            }
             let line = finished.line(table, cx)?;
             if line.is_some() || ended {
                 return Ok(line);

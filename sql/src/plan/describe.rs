@@ -137,7 +137,7 @@ fn columns(columns: &[(usize, Register)]) -> String {
     columns.iter().map(|(at, register)| format!("{at}={}", reg(*register))).collect::<Vec<_>>().join(" ")
 }
 
-fn access(scan: &Scan) -> String {
+fn access(access: &Access) -> String {
     fn one(access: &Access) -> String {
         match access {
             Access::Full => String::new(),
@@ -149,7 +149,7 @@ fn access(scan: &Scan) -> String {
             Access::Union(members) => members.iter().map(one).collect::<Vec<_>>().join(" or"),
         }
     }
-    one(&scan.access)
+    one(access)
 }
 
 fn bounds(bounds: &KeyBounds) -> String {
@@ -186,7 +186,7 @@ fn scan_line(scan: &Scan) -> String {
         format!("{name}={}", reg(*register))
     };
     let columns: Vec<String> = scan.columns.iter().map(column).collect();
-    let mut out = format!("scan {}({}){}", scan.table.name, columns.join(" "), access(scan));
+    let mut out = format!("scan {}({}){}", scan.table.name, columns.join(" "), access(&scan.access));
     if scan.backward {
         out.push_str(" backward");
     }
@@ -307,7 +307,8 @@ fn line(node: &Node) -> String {
             format!("recursive{distinct} {} of ({seed}) {}", collations(&recursive.columns), steps.join(" "))
         }
         Node::Versions(scan) => {
-            format!("versions {:?} of {} {}", scan.part, scan.table.name, columns(&scan.columns))
+            let (access, columns) = (access(&scan.access), columns(&scan.columns));
+            format!("versions {:?} of {}{access} {columns}", scan.part, scan.table.name)
         }
         Node::WorkingTable { columns: used, .. } => format!("working table {}", columns(used)),
     }

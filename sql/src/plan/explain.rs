@@ -99,7 +99,8 @@ impl Lines {
                     VersionPart::Versions { .. } => "VERSIONS",
                     VersionPart::Diff { .. } => "CHANGES",
                 };
-                self.push(parent, format!("SCAN {what} OF {}", scan.table.name));
+                let of = format!("{what} OF {}", scan.table.name);
+                self.push(parent, access(&of, &scan.table, &scan.access));
             }
         }
     }

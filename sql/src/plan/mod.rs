@@ -272,9 +272,32 @@ pub struct VersionScan {
     pub table: Arc<Table>,
     /// Which versions.
     pub part: VersionPart,
+    /// Of which rows: of all, or of those within bounds of the table's own key.
+    pub access: Access,
     /// What is read. Of versions: the columns of the table, then [`PeriodColumn::ALL`], then the rowid. Of a difference: what
     /// kind it is, the columns before, the columns after.
     pub columns: Vec<(usize, Register)>,
+}
+
+impl VersionScan {
+    /// What stands at a position among the columns of versions.
+    #[must_use]
+    pub fn source(table: &Table, position: usize) -> ColumnSource {
+        match position.checked_sub(table.columns.len()) {
+            None => ColumnSource::Column(position),
+            Some(at) => PeriodColumn::ALL.get(at).map_or(ColumnSource::Rowid, |it| ColumnSource::Period(*it)),
+        }
+    }
+
+    /// The position of a column among those of versions.
+    #[must_use]
+    pub fn position(table: &Table, column: ColumnSource) -> usize {
+        match column {
+            ColumnSource::Column(column) => column,
+            ColumnSource::Period(column) => table.columns.len() + column as usize,
+            ColumnSource::Rowid => table.columns.len() + PeriodColumn::ALL.len(),
+        }
+    }
 }
 
 /// Which versions of rows.

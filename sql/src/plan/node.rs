@@ -84,11 +84,8 @@ impl Node {
     /// Shows the operator's own expressions to `visit`, those of its inputs not.
     pub fn for_each_expr<'a>(&'a self, visit: &mut dyn FnMut(&'a Expr)) {
         match self {
-            Node::OneRow
-            | Node::Nothing
-            | Node::Versions(_)
-            | Node::Distinct { .. }
-            | Node::WorkingTable { .. } => {}
+            Node::OneRow | Node::Nothing | Node::Distinct { .. } | Node::WorkingTable { .. } => {}
+            Node::Versions(scan) => scan.access.for_each_expr(visit),
             Node::Scan(scan) => {
                 scan.access.for_each_expr(visit);
                 scan.filter.iter().for_each(visit);

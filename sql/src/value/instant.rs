@@ -18,6 +18,12 @@ pub fn format_instant(at: Timestamp) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{micros:06}Z")
 }
 
+/// A moment as messages name it: its text, and its number in brackets.
+#[must_use]
+pub fn describe_instant(at: Timestamp) -> String {
+    format!("{} (LSN {at})", format_instant(at))
+}
+
 /// Year, month and day of so many days since 1970-01-01.
 fn date_of(days: i64) -> (i64, i64, i64) {
     // Years start in March, so that the leap day is the last; eras have 400 years.

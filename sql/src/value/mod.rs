@@ -25,6 +25,6 @@ pub use affinity::Affinity;
 pub(crate) use cast::write_hex;
 pub use cast::{cast, quote, text_of, to_blob, to_boolean, to_integer, to_real, to_text, write_text};
 pub use compare::{Collation, compare, compare_integer_real, equal};
-pub use instant::{format_instant, parse_instant};
+pub use instant::{describe_instant, format_instant, parse_instant};
 pub use number::write_real;
 pub use value::{Blob, Text, Value, ValueRef};

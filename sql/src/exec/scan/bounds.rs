@@ -47,6 +47,22 @@ pub(crate) fn probes<S: Storage>(
     }
 }
 
+/// The ranges of the table's keys that an access to them looks up, in order.
+pub(crate) fn own_ranges<S: Storage>(
+    table: &Table,
+    access: &Access,
+    row: &Row<'_>,
+    cx: &mut ExecContext<'_, S>,
+) -> Result<Vec<KeyRange>> {
+    let mut looked_up = Vec::new();
+    probes(table, access, false, row, cx, &mut looked_up)?;
+    let range = |probe| match probe {
+        Probe::Row(key) => KeyRange { end: [key.as_slice(), &[0]].concat(), start: key },
+        Probe::Rows(range) | Probe::Entries { range, .. } => range,
+    };
+    Ok(looked_up.into_iter().map(range).collect())
+}
+
 fn add_probes<S: Storage>(
     table: &Table,
     access: &Access,

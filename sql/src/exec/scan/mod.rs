@@ -20,7 +20,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashSet;
 
 use bounds::Probe;
-pub(crate) use bounds::exact_rowid;
+pub(crate) use bounds::{exact_rowid, own_ranges};
 pub(crate) use fields::{Sink, Source, StoredRow, Wants, compute_virtual};
 
 use super::batch::Batch;

@@ -295,7 +295,8 @@ impl Search<'_> {
 
     /// Whether walking the key gives the wanted order, and in which direction.
     fn order_of(&self, columns: &[IndexColumn], range: &Range) -> (bool, bool) {
-        let Some(order) = self.order else {
+        // Of versions several share a key, in no order that anybody asks for.
+        let Some(order) = self.order.filter(|_| self.source.versions.is_none()) else {
             return (false, false);
         };
         // Several values of an equal part: each value's rows are in order, all of them are not.

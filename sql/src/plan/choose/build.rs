@@ -8,7 +8,8 @@ use super::order::{Method, Order, hash_sides, placed};
 use super::terms::{Shape, Term};
 use super::{FromBlock, Planned, Source, TableSource, plan_from};
 use crate::plan::{
-    Access, Comparison, Expr, HashKey, Join, JoinKind, JoinMethod, KeyBounds, Node, Register, Scan,
+    Access, ColumnSource, Comparison, Expr, HashKey, Join, JoinKind, JoinMethod, KeyBounds, Node, Register,
+    Scan, VersionPart, VersionScan,
 };
 
 /// Joins in the chosen order.
@@ -139,7 +140,12 @@ impl Builder {
     ) -> Node {
         let source = &self.graph.relations[relation].source;
         match source {
-            Source::Table(table) => scan(table, path, terms, Expr::join_and(predicates)),
+            Source::Table(table) => match table.versions {
+                None => scan(table, path, terms, Expr::join_and(predicates)),
+                Some((from, to)) => {
+                    filter(versions(table, path, terms, VersionPart::Versions { from, to }), predicates)
+                }
+            },
             Source::Node { node, .. } => pushed(node.clone(), predicates),
             Source::Block(block) => pushed(plan_from((**block).clone()).node, predicates),
         }
@@ -209,6 +215,15 @@ fn hash_key(graph: &Graph, conjunct: &super::graph::Conjunct, set: Set, relation
         *rule
     };
     Some(HashKey { left: left.clone(), right: right.clone(), rule })
+}
+
+fn versions(source: &TableSource, path: Option<&Path>, terms: &[Term], part: VersionPart) -> Node {
+    let table = Arc::clone(&source.table);
+    let access = path.map_or(Access::Full, |path| access(source, &path.kind, terms));
+    let position =
+        |(column, register): &(ColumnSource, Register)| (VersionScan::position(&table, *column), *register);
+    let columns = source.columns.iter().map(position).collect();
+    Node::Versions(Box::new(VersionScan { table, part, access, columns }))
 }
 
 fn scan(source: &TableSource, path: Option<&Path>, terms: &[Term], filter: Option<Expr>) -> Node {

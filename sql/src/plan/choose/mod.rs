@@ -19,6 +19,8 @@ mod terms;
 
 use std::sync::Arc;
 
+use dosql_base::Timestamp;
+
 use super::{ColumnSource, Expr, JoinKind, Node, Register, SortKey};
 use crate::catalog::schema::Table;
 use crate::storage::ReadPoint;
@@ -99,6 +101,8 @@ pub struct TableSource {
     pub columns: Vec<(ColumnSource, Register)>,
     /// About how many rows it has, where that is known.
     pub rows: Option<u64>,
+    /// The versions of its rows are read instead: those that began at or before the second moment and ended after the first.
+    pub versions: Option<(Timestamp, Timestamp)>,
 }
 
 /// INDEXED BY and NOT INDEXED.
