@@ -7,7 +7,7 @@
 //! all                                  commits wait for it to end        the commit that gets there makes one
 //! ```
 //!
-//! [`crate::pace`] says when exactly.
+//! [`crate::pace`] says when exactly, and [`crate::tier::pace`] how commits wait for rows that are to move into the segment store.
 //!
 //! A thread lives for one checkpoint only, and one for a merge of history: a database that is not written has none.
 
@@ -20,6 +20,7 @@ use dosql_base::sync::{Condvar, Mutex};
 
 use crate::engine::Engine;
 use crate::pace::{FULL, UnderWay, begin_after};
+use crate::tier::pace::Gauge;
 
 /// As many bytes of log take as long to replay as a page takes to be read and checked, about.
 const PAGE_IN_LOG: u64 = 256;
@@ -38,8 +39,10 @@ struct Backlog {
 pub(crate) struct Worker {
     working: AtomicBool,
     thread: Mutex<Option<JoinHandle<()>>>,
-    /// The thread that merges runs of history, if there is one.
+    /// The thread that merges runs of history and moves rows into the segment store, if there is one.
     merger: Mutex<Option<JoinHandle<()>>>,
+    /// How far it is behind.
+    pub(crate) gauge: Gauge,
     /// The database is being closed.
     leaving: AtomicBool,
     /// Taken to wait for `ended`, which is told whenever a checkpoint ends.
@@ -81,6 +84,7 @@ impl Engine {
     pub(crate) fn after_commit(self: &Arc<Self>) {
         self.make_room_ahead();
         self.make_memory_ahead();
+        self.hold_back();
         let Some(backlog) = self.gathered() else { return };
         let pressure = backlog.pressure;
         if self.background && pressure >= begin_after(self.worker.grown.load(Ordering::Relaxed)) {
@@ -179,12 +183,18 @@ impl Worker {
             return;
         }
         let shared = Arc::clone(engine);
+        self.gauge.begin();
         let work = move || {
             // All stays as it is where this fails, and can be read as before.
-            let _ = shared.merge_and_move();
+            let part = if shared.merge_and_move().is_ok() { 64 } else { 8 };
+            let pause = shared.options.hot_budget / part;
+            shared.worker.gauge.end(shared.log.end().0.get().saturating_add(pause));
         };
         // Where there can be no thread, the runs stay as they are until there can.
         *merger = Builder::new().name("dosql-merge".to_owned()).spawn(work).ok();
+        if merger.is_none() {
+            self.gauge.end(engine.log.end().0.get().saturating_add(engine.options.hot_budget / 8));
+        }
     }
 
     /// Whether what has not begun yet is in vain.

@@ -33,6 +33,8 @@ pub struct Stats {
     pub checkpoints: u64,
     /// How long each checkpoint took, from its first step to the durable meta; commits go on meanwhile.
     pub checkpoint_times: Durations,
+    /// How long commits were to wait because rows move into the segment store more slowly than commits bring them in.
+    pub held_back: Durations,
     /// Commits that opening had to replay from the log.
     pub replayed: u64,
     /// Transactions under way, reads included.
@@ -118,6 +120,7 @@ impl Stats {
             conflicts: count(&engine.counters.conflicts),
             checkpoints: count(&engine.counters.checkpoints),
             checkpoint_times: engine.counters.checkpoint_times.durations(),
+            held_back: engine.worker.gauge.pauses.durations(),
             replayed: count(&engine.counters.replayed),
             transactions: open.transactions,
             oldest_snapshot: open.oldest,

@@ -19,6 +19,10 @@ use crate::version::{Entry, Stamp};
 pub struct SegmentCursor {
     reader: Arc<SegmentReader>,
     place: Option<Place>,
+    /// Of the scan that it goes on with.
+    follows: Option<Readahead>,
+    /// Of the scan that has come to its end.
+    ended: Option<Readahead>,
 }
 
 #[derive(Clone, Debug)]
@@ -38,7 +42,22 @@ fn empty_block() -> Error {
 
 impl SegmentCursor {
     pub(crate) fn new(reader: Arc<SegmentReader>) -> Self {
-        SegmentCursor { reader, place: None }
+        SegmentCursor { reader, place: None, follows: None, ended: None }
+    }
+
+    /// A cursor over this segment that goes on with the scan of `before`, which comes to the end of the segment that lies next to it: reads are as
+    /// long as they were there, and the first of them is under way where the store can do that.
+    #[must_use]
+    pub fn following(reader: Arc<SegmentReader>, before: &SegmentCursor) -> Self {
+        let ahead = before.place.as_ref().map(|place| &place.ahead).or(before.ended.as_ref());
+        let follows = ahead.and_then(|ahead| Readahead::follow(&reader, ahead).ok());
+        SegmentCursor { reader, place: None, follows, ended: None }
+    }
+
+    /// Whether all that is left of the segment is read or under way, in the direction of the scan: time for [`SegmentCursor::following`].
+    #[must_use]
+    pub fn has_asked_for_all(&self) -> bool {
+        self.place.as_ref().is_some_and(|place| place.ahead.has_asked_for_all())
     }
 
     /// The version that the cursor is on; none before the first move, and after one beyond either end.
@@ -106,6 +125,9 @@ impl SegmentCursor {
         }
         let place = place.clone();
         let next = self.step(&place, direction);
+        if let Ok(None) = next {
+            self.ended = Some(place.ahead.without_window());
+        }
         self.settle(next)
     }
 
@@ -121,7 +143,7 @@ impl SegmentCursor {
         if !direction.enter(&mut top)? {
             return Err(empty_block());
         }
-        self.in_block(self.below(top, direction)?, direction, None).map(Some)
+        self.in_block(self.below(top, direction)?, direction, self.follows.as_ref()).map(Some)
     }
 
     /// The first or the last block below the partition that `top` stands on.

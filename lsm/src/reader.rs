@@ -28,7 +28,7 @@ pub struct ReadOptions {
     /// Where unpacked blocks are kept; `None` for 1 MiB of the reader's own.
     pub cache: Option<Arc<BlockCache>>,
     /// How much a cursor that goes straight on reads at once at most, in bytes (default 1 MiB, 0: block by block). It begins with one
-    /// block and doubles. Each cursor holds up to so much besides the cache.
+    /// block and doubles. Each cursor holds up to so much besides the cache, and a store that fetches ahead three times that.
     pub readahead: u64,
 }
 

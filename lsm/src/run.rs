@@ -104,11 +104,20 @@ impl RunCursor {
 
     /// Moves into a segment, or stays where it is if that fails.
     fn enter(&mut self, index: usize, go: impl FnOnce(&mut SegmentCursor) -> Result<bool>) -> Result<bool> {
-        let mut cursor =
-            if index == self.index { self.cursor.clone() } else { self.segments[index].cursor() };
+        let mut cursor = if index == self.index { self.cursor.clone() } else { self.new_cursor(index) };
         let found = go(&mut cursor)?;
         (self.index, self.cursor) = (index, cursor);
         Ok(found)
+    }
+
+    /// A cursor over a segment; over one that lies next to this it goes on with the scan, if there is one.
+    fn new_cursor(&self, index: usize) -> SegmentCursor {
+        let segment = Arc::clone(&self.segments[index]);
+        if index.abs_diff(self.index) == 1 {
+            SegmentCursor::following(segment, &self.cursor)
+        } else {
+            segment.cursor()
+        }
     }
 
     /// Moves to none.

@@ -9,8 +9,8 @@ use common::{at, model, write};
 use dosql_base::{ErrorKind, Timestamp};
 use dosql_lsm::fault::{FaultSegmentStore, SegmentCall, SegmentFault};
 use dosql_lsm::{
-    BlockCache, BlockingSegmentStore, Kind, MemorySegmentStore, ReadOptions, Segment, SegmentReader,
-    SegmentStore, SegmentWriter, WriteOptions,
+    BlockCache, BlockingSegmentStore, Kind, MemorySegmentStore, ReadOptions, Segment, SegmentCursor,
+    SegmentReader, SegmentStore, SegmentWriter, WriteOptions,
 };
 
 const ROWS: u32 = 60_000;
@@ -165,6 +165,33 @@ fn a_seek_reads_one_block_and_a_turn_begins_anew() {
         expected += 1;
         assert!(store.reads() <= expected + 3, "{} reads for {expected} seeks", store.reads());
     }
+}
+
+#[test]
+fn a_scan_goes_on_in_the_next_segment_with_windows_as_long_as_before() {
+    let segment = rows();
+    let open = |store: &Arc<FaultSegmentStore>| {
+        let (size, tail) = (segment.properties.bytes, Some(segment.tail().into()));
+        SegmentReader::open_with(store.clone(), "segment", size, tail, cold(256 << 10)).unwrap()
+    };
+    let costs = [true, false].map(|follows| {
+        let (first, next) = (open(&stored(&segment)), stored(&segment));
+        let mut cursor = first.cursor();
+        assert!(cursor.first().unwrap() && !cursor.has_asked_for_all());
+        while cursor.next().unwrap() {}
+        let reader = open(&next);
+        let mut cursor = if follows { SegmentCursor::following(reader, &cursor) } else { reader.cursor() };
+        let mut seen = u32::from(cursor.first().unwrap());
+        while cursor.next().unwrap() {
+            assert_eq!(cursor.entry().unwrap().key, key(seen));
+            seen += 1;
+        }
+        assert_eq!(seen, ROWS);
+        next.reads()
+    });
+    let windows = (segment.bytes.len() as u64).div_ceil(256 << 10);
+    assert!(costs[0] <= windows + 1, "{costs:?} reads, {windows} windows");
+    assert!(costs[1] >= windows + 3, "who begins anew begins with one block: {costs:?}");
 }
 
 #[test]

@@ -87,8 +87,15 @@ impl Engine {
     /// Merges and moves what is due.
     pub(crate) fn merge_and_move(&self) -> Result<()> {
         self.merge_history()?;
-        while self.flush_step(self.options.segment_bytes as u64)? > 0 {}
-        while !self.worker.is_leaving() && self.compact_step(self.options.segment_bytes as u64)? > 0 {}
+        let most = self.options.segment_bytes as u64;
+        loop {
+            // In turn: where rows move faster than segments are merged, reads have ever more of these to ask.
+            let flushed = self.flush_step(most)?;
+            let merged = if self.worker.is_leaving() { 0 } else { self.compact_step(most)? };
+            if flushed == 0 && merged == 0 {
+                break;
+            }
+        }
         self.collect_what_was_left()?;
         Ok(())
     }

@@ -33,7 +33,7 @@ use crate::view::View;
 /// Rows that are taken out of the tree while commits wait.
 const AT_ONCE: usize = 256;
 /// The part of the hot budget that is left free when something moves.
-const SPARE: u64 = 8;
+const SPARE: u64 = 4;
 
 /// Rows to be moved.
 struct Chosen {
@@ -97,6 +97,27 @@ impl Engine {
         budget > 0 && !self.options.read_only && self.hot_bytes().is_ok_and(|hot| hot > budget)
     }
 
+    /// Sees to rows that are to move, after a commit: has them moved beside commits, and has the commit wait a little where more come than go.
+    pub(crate) fn hold_back(self: &Arc<Self>) {
+        let budget = self.options.hot_budget;
+        if budget == 0 || !self.background || self.options.read_only {
+            return;
+        }
+        let (end, gauge) = (self.log.end().0.get(), &self.worker.gauge);
+        let committed = gauge.committed(end);
+        let hot = gauge.hot(end, budget, || self.hot_bytes());
+        if hot <= budget {
+            return;
+        }
+        if gauge.may_begin(end) {
+            self.worker.merge(self);
+        }
+        let pause = gauge.pause(hot, budget, committed);
+        if !pause.is_zero() {
+            gauge.wait(pause);
+        }
+    }
+
     /// Moves cold rows of about `most` bytes, if current rows take more than they may; returns of how many bytes. Nothing moves while
     /// somebody else moves rows or merges.
     pub(crate) fn flush_step(&self, most: u64) -> Result<u64> {
@@ -104,10 +125,12 @@ impl Engine {
             return Ok(0);
         }
         let Some(_one) = self.merging.try_lock() else { return Ok(0) };
-        match self.choose_cold(most)? {
-            Some(chosen) => self.move_rows(&chosen),
-            None => Ok(0),
-        }
+        let Some(chosen) = self.choose_cold(most)? else { return Ok(0) };
+        let began = self.env.now();
+        let moved = self.move_rows(&chosen)?;
+        let took = self.env.now().as_micros().saturating_sub(began.as_micros());
+        self.worker.gauge.note_move(moved, took);
+        Ok(moved)
     }
 
     /// The coldest leaves, of about so many bytes but of one branch, where there are more than there may be.
@@ -115,6 +138,7 @@ impl Engine {
         let (movable, size) = (self.movable(), self.pages.page_size() as u64);
         let (ages, budget) = (self.leaves_by_age(&movable)?, self.options.hot_budget);
         let hot = ages.values().sum::<u64>() * size;
+        self.worker.gauge.note(hot, self.log.end().0.get());
         if hot <= budget {
             return Ok(None);
         }

@@ -86,6 +86,10 @@ impl SegmentStore for Metered {
         Ok(parts)
     }
 
+    fn prefetch(&self, name: &str, range: Range<u64>) {
+        self.inner.prefetch(name, range);
+    }
+
     fn delete(&self, names: &[&str]) -> Result<()> {
         self.add(4, 1);
         self.inner.delete(names)

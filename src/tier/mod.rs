@@ -21,6 +21,7 @@ pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod metered;
 pub(crate) mod objects;
+pub(crate) mod pace;
 pub(crate) mod publish;
 pub(crate) mod report;
 pub(crate) mod segment;
@@ -42,6 +43,9 @@ use segment::Segment;
 const BLOCKS_SHARE: usize = 4;
 /// Parts the numbers of one opening of a database from those of the next: an odd number, the golden ratio of 2^64.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
+/// A scan has windows of a part of the memory for blocks under way, up to four, and none that is longer than this in bytes.
+const WINDOW_SHARE: usize = 8;
+const LONGEST_WINDOW: usize = 1 << 20;
 /// Bytes of blocks that are kept where there is none.
 const FEW_BLOCKS: usize = 1 << 20;
 
@@ -159,7 +163,9 @@ impl Tier {
         }
         let tail = segment.read_tail(pages)?;
         let bytes = tail.len();
-        let options = ReadOptions { cache: Some(Arc::clone(&self.blocks)), ..ReadOptions::default() };
+        let readahead = (self.blocks.budget() / WINDOW_SHARE).min(LONGEST_WINDOW) as u64;
+        let options =
+            ReadOptions { cache: Some(Arc::clone(&self.blocks)), readahead, ..ReadOptions::default() };
         let store: Arc<dyn SegmentStore> = self.store.clone();
         let reader =
             SegmentReader::open_with(store, &segment.name, segment.bytes, Some(tail.into()), options)?;

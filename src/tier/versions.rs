@@ -17,6 +17,8 @@ pub(crate) struct SegmentVersions {
     /// The segment that it is in.
     at: usize,
     cursor: Option<SegmentCursor>,
+    /// The one that a scan enters next, which has its first blocks under way.
+    next: Option<(usize, SegmentCursor)>,
     /// The history key that it stands on.
     encoded: Vec<u8>,
     scratch: Vec<u8>,
@@ -24,7 +26,15 @@ pub(crate) struct SegmentVersions {
 
 impl SegmentVersions {
     pub(crate) fn new(segments: Arc<[Arc<Segment>]>, pages: PageSnapshot) -> Self {
-        SegmentVersions { segments, pages, at: 0, cursor: None, encoded: Vec::new(), scratch: Vec::new() }
+        SegmentVersions {
+            segments,
+            pages,
+            at: 0,
+            cursor: None,
+            next: None,
+            encoded: Vec::new(),
+            scratch: Vec::new(),
+        }
     }
 
     /// The version that it stands on.
@@ -32,31 +42,44 @@ impl SegmentVersions {
         self.cursor.as_ref()?.entry()
     }
 
-    fn enter(&mut self, at: usize) -> Result<Option<&mut SegmentCursor>> {
-        if self.at != at || self.cursor.is_none() {
-            self.cursor = None;
-            let Some(segment) = self.segments.get(at) else { return Ok(None) };
-            self.cursor = Some(segment.open(&self.pages)?.cursor());
-            self.at = at;
+    /// Moves within a segment. Where that fails, the position stays as it was.
+    fn enter(&mut self, at: usize, go: impl FnOnce(&mut SegmentCursor) -> Result<bool>) -> Result<bool> {
+        if let Some(cursor) = self.cursor.as_mut().filter(|_| self.at == at) {
+            return go(cursor);
         }
-        Ok(self.cursor.as_mut())
+        let Some(segment) = self.segments.get(at) else {
+            self.cursor = None;
+            return Ok(false);
+        };
+        let mut cursor = match &self.next {
+            Some((expected, cursor)) if *expected == at => cursor.clone(),
+            _ => segment.open(&self.pages)?.cursor(),
+        };
+        let found = go(&mut cursor)?;
+        (self.cursor, self.at, self.next) = (Some(cursor), at, None);
+        Ok(found)
+    }
+
+    /// Once a scan has asked for all that is left of its segment, asks for the first blocks of the one that it comes to.
+    fn look_ahead(&mut self, at: Option<usize>) {
+        let Some(cursor) = self.cursor.as_ref().filter(|cursor| cursor.has_asked_for_all()) else { return };
+        let known = |next: &(usize, SegmentCursor)| Some(next.0) == at;
+        let Some(at) = at.filter(|at| *at < self.segments.len() && !self.next.as_ref().is_some_and(known))
+        else {
+            return;
+        };
+        // What is wrong with it shows when the scan gets there.
+        if let Ok(reader) = self.segments[at].open(&self.pages) {
+            self.next = Some((at, SegmentCursor::following(reader, cursor)));
+        }
     }
 
     /// To the first version at or after that of `key` as of `at`.
     pub(crate) fn seek_version(&mut self, key: &[u8], at: Timestamp) -> Result<bool> {
         let place = self.segments.partition_point(|segment| segment.max_key.as_slice() < key);
-        let found = match self.enter(place)? {
-            Some(cursor) => cursor.seek(key, at)?,
-            None => return Ok(false),
-        };
-        if found {
-            return Ok(true);
-        }
         // Should the versions of a key be parted, the next segment goes on with those that are older.
-        match self.enter(place + 1)? {
-            Some(cursor) => cursor.seek(key, at),
-            None => Ok(false),
-        }
+        Ok(self.enter(place, |cursor| cursor.seek(key, at))?
+            || (place < self.segments.len() && self.enter(place + 1, |cursor| cursor.seek(key, at))?))
     }
 
     /// To the last version of the last key below `key`.
@@ -66,49 +89,30 @@ impl SegmentVersions {
             self.cursor = None;
             return Ok(false);
         };
-        match self.enter(place)? {
-            Some(cursor) => cursor.seek_before(key),
-            None => Ok(false),
-        }
+        self.enter(place, |cursor| cursor.seek_before(key))
     }
 
     pub(crate) fn step(&mut self) -> Result<bool> {
-        match &mut self.cursor {
-            None => Ok(false),
-            Some(cursor) => {
-                if cursor.next()? {
-                    Ok(true)
-                } else {
-                    self.next_segment()
-                }
-            }
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        if cursor.next()? {
+            self.look_ahead(Some(self.at + 1));
+            return Ok(true);
         }
+        self.enter(self.at + 1, SegmentCursor::first)
     }
 
     pub(crate) fn step_back(&mut self) -> Result<bool> {
-        match &mut self.cursor {
-            None => return Ok(false),
-            Some(cursor) => {
-                if cursor.prev()? {
-                    return Ok(true);
-                }
-            }
+        let Some(cursor) = &mut self.cursor else { return Ok(false) };
+        let before = self.at.checked_sub(1);
+        if cursor.prev()? {
+            self.look_ahead(before);
+            return Ok(true);
         }
-        let Some(before) = self.at.checked_sub(1) else {
+        let Some(before) = before else {
             self.cursor = None;
             return Ok(false);
         };
-        match self.enter(before)? {
-            Some(cursor) => cursor.last(),
-            None => Ok(false),
-        }
-    }
-
-    fn next_segment(&mut self) -> Result<bool> {
-        match self.enter(self.at + 1)? {
-            Some(cursor) => cursor.first(),
-            None => Ok(false),
-        }
+        self.enter(before, SegmentCursor::last)
     }
 
     /// Notes the history key of where it stands.

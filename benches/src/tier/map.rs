@@ -83,7 +83,7 @@ pub fn rocksdb(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
         }
         let mut lazy = ::rocksdb::WriteOptions::default();
         lazy.disable_wal(true);
-        db.write_opt(&batch, &lazy)?;
+        db.write_opt(batch, &lazy)?;
     }
     db.flush()?;
     db.compact_range::<&[u8], &[u8]>(None, None);
