@@ -114,7 +114,8 @@ pub(crate) fn fill(
     let mut rows: BTreeMap<Vec<u8>, Vec<u8>> = BTreeMap::new();
     for (row, view) in views {
         let root = copy_rows(view, &mut fresh)?;
-        let kept = engine.kept(view, pins(view.branch, &view.tags, views.iter().map(|(row, _)| row)), None);
+        let branches = views.iter().map(|(row, view)| (view.branch, row));
+        let kept = engine.kept(view, pins(view.branch, &view.tags, branches), None);
         let cold = copy_segments(view, identity, &mut fresh)?;
         let number = cold.runs.last().map_or(0, |run| run.number + 1);
         let run = copy_history(view, &mut fresh, &kept, number)?;

@@ -308,10 +308,10 @@ impl Engine {
     fn forget_branches(&self, committer: &mut Committer, gone: &[u32]) {
         committer.tags = committer.tags.iter().filter(|tag| !gone.contains(&tag.branch)).cloned().collect();
         committer.branches.retain(|number, _| !gone.contains(number));
-        let rows: Vec<BranchRow> =
-            committer.branches.values().map(|branch| branch.tip.lock().row.clone()).collect();
+        let rows = committer.rows();
         for (&number, branch) in &committer.branches {
-            branch.tip.lock().pins = pins(number, &committer.tags, rows.iter());
+            let rows = rows.iter().map(|(number, row)| (*number, row));
+            branch.tip.lock().pins = pins(number, &committer.tags, rows);
         }
     }
 

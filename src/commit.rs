@@ -162,6 +162,8 @@ impl Engine {
         if let Some(from) = committer.branches.get(&merge.from) {
             add_pin(from, merge.upto);
         }
+        // What this branch has then is what a later merge from it into the other goes by.
+        add_pin(branch, merge.at);
         let change = SystemChange { key: BranchRow::key(branch.number), value: Some(row.encode()) };
         (row, change)
     }

@@ -36,13 +36,14 @@ use dosql_wal::{Log, LogPosition};
 use smallvec::SmallVec;
 
 use crate::branch::Branch;
+use crate::branch::rowids::Rowids;
 use crate::feed::Subscribers;
 use crate::feed::slot_row::Slots;
 use crate::helper::Helper;
 use crate::history::merging::MergedRun;
 use crate::log_room::LogRoom;
 use crate::maintenance::Worker;
-use crate::manifest::MAIN_BRANCH;
+use crate::manifest::{BranchRow, MAIN_BRANCH};
 use crate::options::{Durability, Options};
 use crate::readers::Readers;
 use crate::retention::{Floors, Keep, Objects, Retention, not_reached};
@@ -78,6 +79,8 @@ pub(crate) struct Engine {
     pub(crate) main: Arc<Branch>,
     /// The branches that can be used, by their names in small letters.
     pub(crate) branches: RwLock<BTreeMap<String, Arc<Branch>>>,
+    /// What rowids were given while there were several.
+    pub(crate) rowids: Rowids,
     pub(crate) checkpointing: Mutex<()>,
     pub(crate) sweep: Mutex<Sweep>,
     /// Whether checkpoints that fall due are made by a thread.
@@ -217,6 +220,12 @@ impl Committer {
     /// The view of the last commit of each branch, main first.
     pub(crate) fn latest_views(&self) -> Vec<Arc<View>> {
         self.branches.values().map(|branch| branch.latest()).collect()
+    }
+
+    /// The rows of all branches, by number.
+    pub(crate) fn rows(&self) -> Vec<(u32, BranchRow)> {
+        let row = |(number, branch): (&u32, &Arc<Branch>)| (*number, branch.tip.lock().row.clone());
+        self.branches.iter().map(row).collect()
     }
 
     /// Bytes of history in memory, of all branches.

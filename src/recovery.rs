@@ -12,6 +12,7 @@ use dosql_btree::{PageSnapshot, PageWriter, Pages, PagesOptions, Root};
 use dosql_wal::{Change, Log, LogOptions, LogPosition, LogStore, Record};
 
 use crate::branch::layers::{Beneath, Layer, Span};
+use crate::branch::rowids::Rowids;
 use crate::branch::{Branch, Tip, pins};
 use crate::commit::{Applying, Keeping, apply};
 use crate::engine::{Committer, Counters, Engine};
@@ -112,6 +113,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
         published: Mutex::new(published),
         main,
         branches: RwLock::new(named),
+        rowids: Rowids::default(),
         checkpointing: Mutex::new(()),
         sweep: Mutex::default(),
         background,
@@ -212,7 +214,8 @@ fn branches(pages: &Arc<Pages>, replayed: &Replayed, forgets: bool) -> Result<BT
         let at = state.last.unwrap_or(state.row.head);
         let floor = if forgets && state.last.is_some() { at } else { state.row.floor };
         let history = state.history();
-        let pinned = pins(number, &replayed.tags, replayed.branches.values().map(|it| &it.row));
+        let rows = replayed.branches.iter().map(|(number, it)| (*number, &it.row));
+        let pinned = pins(number, &replayed.tags, rows);
         let view = Arc::new(View {
             branch: number,
             timestamp: at,
@@ -440,9 +443,11 @@ impl<'a> Replay<'a> {
     }
 
     fn note_pins(&mut self) {
-        let rows: Vec<BranchRow> = self.branches.values().map(|branch| branch.row.clone()).collect();
+        let rows: Vec<(u32, BranchRow)> =
+            self.branches.iter().map(|(number, branch)| (*number, branch.row.clone())).collect();
         for (&number, branch) in &mut self.branches {
-            branch.pinned = !pins(number, &self.tags, rows.iter()).is_empty();
+            let rows = rows.iter().map(|(number, row)| (*number, row));
+            branch.pinned = !pins(number, &self.tags, rows).is_empty();
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dosql_base::{Result, Timestamp};
-use dosql_sql::catalog::schema::SpaceId;
+use dosql_sql::catalog::schema::{SpaceId, Table};
 use dosql_sql::value::Value;
 use dosql_sql::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
 
@@ -60,6 +60,10 @@ impl Storage for Transaction {
 
     fn last_key<R>(&self, space: &[u8], key: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
         self.raw_last(space, key)
+    }
+
+    fn claim_rowid(&self, table: &Table, next: i64) -> Result<i64> {
+        Transaction::claim_rowid(self, table, next)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<()> {

@@ -8,6 +8,11 @@ use dosql::{Connection, Database, Maintenance, Merge, NewBranch, OnConflict, Opt
 /// Rows by key: two plain columns and one whose changes add up.
 type State = BTreeMap<i64, [i64; 3]>;
 
+const ROWID: &str = "k INTEGER PRIMARY KEY";
+const WITHOUT_ROWID: &str = "k INTEGER NOT NULL PRIMARY KEY";
+/// A key besides the rowid.
+const BESIDES: &str = "k TEXT PRIMARY KEY";
+
 /// The merge of one row. `theirs_win` settles what both changed.
 fn merge_row(
     base: Option<[i64; 3]>,
@@ -42,7 +47,7 @@ fn merge(base: &State, ours: &State, theirs: &State, theirs_win: bool) -> State 
 }
 
 fn state(connection: &Connection) -> State {
-    let mut statement = connection.prepare("SELECT k, a, b, n FROM t").unwrap();
+    let mut statement = connection.prepare("SELECT CAST(k AS INTEGER), a, b, n FROM t").unwrap();
     let rows = statement
         .query_map((), |row| Ok((row.get::<i64>(0)?, [row.get(1)?, row.get(2)?, row.get(3)?])))
         .unwrap();
@@ -62,9 +67,9 @@ fn live(seed: u64, retention: u64, keyed: &str) {
     let mut db = Database::open(storage.share(), options.clone()).unwrap();
     let mut rng = fastrand::Rng::with_seed(seed);
     let schema = format!(
-        "CREATE TABLE t (k INTEGER {keyed}, a INT, b INT, n INT MERGE ADD){}",
+        "CREATE TABLE t ({keyed}, a INT, b INT, n INT MERGE ADD){}",
         match keyed {
-            "NOT NULL PRIMARY KEY" => " WITHOUT ROWID",
+            WITHOUT_ROWID => " WITHOUT ROWID",
             _ => "",
         }
     );
@@ -92,6 +97,12 @@ fn live(seed: u64, retention: u64, keyed: &str) {
                         1 if rows.contains_key(&key) => {
                             connection.execute("UPDATE t SET n = n + ? WHERE k = ?", [value, key]).unwrap();
                             rows.get_mut(&key).unwrap()[2] += value;
+                        }
+                        // The same row anew, under another rowid where that is no part of the key.
+                        2 if rows.contains_key(&key) => {
+                            let [a, b, n] = rows[&key];
+                            let sql = format!("INSERT OR REPLACE INTO t VALUES ({key}, {a}, {b}, {n})");
+                            connection.execute(&sql, ()).unwrap();
                         }
                         _ => {
                             let column = rng.usize(..2);
@@ -181,20 +192,30 @@ fn bases_at_fork(bases: &BTreeMap<(String, String), State>, branch: &str) -> Sta
 #[test]
 fn merges_are_what_a_merge_of_maps_says() {
     for seed in 0..25 {
-        live(seed, dosql::DAY, "PRIMARY KEY");
+        live(seed, dosql::DAY, ROWID);
     }
 }
 
 #[test]
 fn merges_without_retention_are_what_a_merge_of_maps_says() {
     for seed in 100..115 {
-        live(seed, 0, "PRIMARY KEY");
+        live(seed, 0, ROWID);
     }
 }
 
 #[test]
 fn merges_of_tables_without_rowids_are_what_a_merge_of_maps_says() {
     for seed in 200..215 {
-        live(seed, dosql::DAY, "NOT NULL PRIMARY KEY");
+        live(seed, dosql::DAY, WITHOUT_ROWID);
+    }
+}
+
+#[test]
+fn merges_of_tables_with_a_key_besides_the_rowid_are_what_a_merge_of_maps_says() {
+    for seed in 300..320 {
+        live(seed, dosql::DAY, BESIDES);
+    }
+    for seed in 400..408 {
+        live(seed, 0, BESIDES);
     }
 }

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use dosql_base::codec::prefix_successor;
 use dosql_base::{Result, Timestamp};
 
-use crate::catalog::schema::SpaceId;
+use crate::catalog::schema::{SpaceId, Table};
 
 /// Which version of the map a read sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -141,6 +141,13 @@ pub trait Storage {
         Self: Sized,
     {
         last_by_scan(self, space, key)
+    }
+
+    /// The rowid of a new row of a table, where `next` is one more than the greatest there is: that, or a greater one where others add rows
+    /// that are to be told from these.
+    fn claim_rowid(&self, table: &Table, next: i64) -> Result<i64> {
+        let _ = table;
+        Ok(next)
     }
 
     /// Removes `key`, if it is there.

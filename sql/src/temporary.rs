@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use dosql_base::codec::prefix_successor;
 use dosql_base::{Error, Result, Timestamp};
 
-use crate::catalog::schema::SpaceId;
+use crate::catalog::schema::{SpaceId, Table};
 use crate::catalog::temp::{is_temporary_catalog_key, is_temporary_key};
 use crate::storage::{CatalogStamp, Direction, KeyRange, Point, StateTable, Storage, Versions, Visitor};
 use crate::value::Value;
@@ -236,6 +236,10 @@ impl<S: Storage> Storage for WithTemporary<S> {
             return Ok(found.next_back().map(|(found, _)| key(found)));
         }
         self.main.last_key(space, key)
+    }
+
+    fn claim_rowid(&self, table: &Table, next: i64) -> Result<i64> {
+        if table.temporary { Ok(next) } else { self.main.claim_rowid(table, next) }
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<()> {

@@ -19,6 +19,7 @@ mod manage;
 mod merge;
 mod merged;
 mod others;
+pub(crate) mod rowids;
 pub(crate) mod stack;
 mod what_if;
 
@@ -144,16 +145,17 @@ impl Branch {
 }
 
 /// The moments of a branch that are kept whatever the retention is, in order: those of its tags, where others fork off
-/// it, and up to where it was merged into others.
+/// it, up to where it was merged into others, and where others were merged into it.
 pub(crate) fn pins<'r>(
     branch: u32,
     tags: &[Tag],
-    rows: impl Iterator<Item = &'r BranchRow>,
+    rows: impl Iterator<Item = (u32, &'r BranchRow)>,
 ) -> Arc<[Timestamp]> {
     let mut pins = tags::points(tags, branch);
-    for row in rows.filter(|_| !weakened("fork-keeps-nothing")) {
+    for (number, row) in rows.filter(|_| !weakened("fork-keeps-nothing")) {
         pins.extend(row.fork.filter(|(parent, _)| *parent == branch).map(|(_, at)| at));
         pins.extend(row.merged.iter().filter(|merge| merge.from == branch).map(|merge| merge.upto));
+        pins.extend(row.merged.iter().filter(|_| number == branch).map(|merge| merge.at));
     }
     pins.sort_unstable();
     pins.dedup();
@@ -163,9 +165,8 @@ pub(crate) fn pins<'r>(
 impl Engine {
     /// The pins of a branch now.
     pub(crate) fn pins_now(&self, committer: &Committer, branch: u32) -> Arc<[Timestamp]> {
-        let rows: Vec<BranchRow> =
-            committer.branches.values().map(|branch| branch.tip.lock().row.clone()).collect();
-        pins(branch, &committer.tags, rows.iter())
+        let rows = committer.rows();
+        pins(branch, &committer.tags, rows.iter().map(|(number, row)| (*number, row)))
     }
 
     /// Every branch that readers see, with its row and what they see of it.

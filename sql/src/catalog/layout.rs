@@ -105,7 +105,10 @@ pub fn index_row_id<'k>(index: &Index, key: &'k [u8]) -> Result<&'k [u8]> {
 }
 
 /// The columns of an index entry's key, whose space is cut off already, and whether one of them is NULL.
-pub(crate) fn index_columns<'k>(index: &Index, rest: &'k [u8]) -> Result<(&'k [u8], bool)> {
+///
+/// # Errors
+/// `Corrupt` where the key is none of the index.
+pub fn index_columns<'k>(index: &Index, rest: &'k [u8]) -> Result<(&'k [u8], bool)> {
     let mut end = 0;
     let mut has_null = false;
     for part in &index.columns {

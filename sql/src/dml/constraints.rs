@@ -260,11 +260,12 @@ impl<S: Storage> Machine<'_, S> {
         if table.autoincrement {
             let used = self.sequence_of(table)?;
             let next = greatest.unwrap_or(0).max(used).max(0).checked_add(1).ok_or_else(full)?;
+            let next = self.storage.claim_rowid(table, next)?;
             self.raise_sequence(table, next)?;
             return Ok(next);
         }
         match greatest.map_or(Some(1), |greatest| greatest.checked_add(1)) {
-            Some(next) => Ok(next),
+            Some(next) => self.storage.claim_rowid(table, next),
             None => self.random_rowid(table),
         }
     }

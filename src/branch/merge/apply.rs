@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use dosql_base::{Code, Error, ErrorKind, Result};
 use dosql_sql::Point;
+use dosql_sql::catalog::layout::put_rowid_key;
 use dosql_sql::catalog::schema::{Catalog, ForeignKey, Table};
 use dosql_sql::value::Value;
 
@@ -49,6 +50,7 @@ impl Merging {
         if !table.without_rowid
             && table.rowid_alias.is_none()
             && let Some(rowid) = rowid_name(table)
+            && self.is_free(table, write.rowid)?
         {
             names.push(rowid.to_owned());
             values.push(Value::Integer(write.rowid));
@@ -63,6 +65,13 @@ impl Merging {
         let sql =
             format!("INSERT OR ABORT INTO {} ({}) VALUES ({holes})", quoted(&table.name), names.join(", "));
         self.connection.execute(&sql, values).map(|_| ())
+    }
+
+    /// Whether no row of this branch has the rowid; where one has, a row that is known by its primary key gets another.
+    fn is_free(&self, table: &Table, rowid: i64) -> Result<bool> {
+        let mut key = Vec::new();
+        put_rowid_key(&mut key, table.space, rowid);
+        self.connection.with_transaction(|ours| Ok(ours.raw_get(&key)?.is_none()))
     }
 
     /// Fails where a row that was written refers to none, or one that went or changed is still referred to.

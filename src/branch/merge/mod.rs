@@ -4,6 +4,7 @@
 //! base.rs     what both had last, and the keys that the other branch changed since
 //! schema.rs   tables, columns, indexes, views and triggers that it made, changed or dropped
 //! rows.rs     three states of a row become one, or a conflict
+//! keyed.rs    rows that a primary key besides the rowid tells apart
 //! plan.rs     all of the rows
 //! apply.rs    the rows are written as INSERT and DELETE would, so that constraints are checked; foreign keys after all of them
 //! stored.rs   conflicts that wait in a table to be resolved
@@ -14,6 +15,7 @@
 
 mod apply;
 mod base;
+mod keyed;
 mod plan;
 mod rows;
 mod schema;

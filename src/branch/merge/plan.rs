@@ -1,15 +1,16 @@
 //! What a merge does to every row: the keys that changed, as rows of tables and entries of keyspaces, each merged by itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dosql_base::codec::get_ordered_u32;
 use dosql_base::{Error, Result};
 use dosql_sql::Point;
 use dosql_sql::catalog::layout::{self, put_row_key, read_row, rowid_of};
-use dosql_sql::catalog::schema::{Catalog, Place, SpaceId, Table};
+use dosql_sql::catalog::schema::{Catalog, Index, Place, SpaceId, Table};
 use dosql_sql::value::Value;
 
+use super::keyed::{find, key_of, primary_index};
 use super::rows::{Cells, Outcome, merge};
 use super::stored::{self, Resolutions};
 use super::{MergeConflict, Merging, OnConflict, Write};
@@ -34,10 +35,29 @@ struct Sides {
     ours: Arc<Table>,
     theirs: Arc<Table>,
     adds: Vec<bool>,
+    /// The index of our primary key, where both sides have one besides the rowid, of as many parts.
+    primary: Option<Arc<Index>>,
 }
 
 /// A row of one side, in the order of our columns, and its rowid.
 type Found = Option<(Cells, i64)>;
+
+impl Sides {
+    fn read_theirs(&self, row_id: &[u8], stored: Option<Bytes>) -> Result<Found> {
+        read(stored, row_id, &self.theirs, &self.ours, None)
+    }
+
+    fn read_base(&self, row_id: &[u8], stored: Option<Bytes>) -> Result<Found> {
+        match &self.base {
+            None => Ok(None),
+            Some(before) => read(stored, row_id, before, &self.ours, Some(&self.theirs)),
+        }
+    }
+
+    fn read_ours(&self, row_id: &[u8], stored: Option<Bytes>) -> Result<Found> {
+        read(stored, row_id, &self.ours, &self.ours, None)
+    }
+}
 
 impl Plan {
     /// Merges every row that the other branch changed. The schema is merged already.
@@ -50,10 +70,17 @@ impl Plan {
         let load = |side: &Transaction| Catalog::load(side, Point::Live, None);
         let (base, theirs) = (load(&merging.base.read)?, load(&merging.theirs)?);
         let ours = merging.connection.with_transaction(|ours| load(ours))?;
+        let tables = tables(&base, &ours, &theirs);
+        let primary = |(space, sides): (&SpaceId, &Sides)| {
+            let index = primary_index(&sides.theirs).filter(|_| sides.primary.is_some())?;
+            Some((index.space, *space))
+        };
         let mut planner = Planner {
             merging,
-            tables: tables(&base, &ours, &theirs),
+            primaries: tables.iter().filter_map(primary).collect(),
+            tables,
             keyspaces: keyspaces(&merging.theirs)?,
+            keyed: BTreeSet::new(),
             on_conflict,
             resolutions,
             plan: Plan { writes: Vec::new(), entries: Vec::new(), conflicts: Vec::new(), waits: false },
@@ -61,6 +88,7 @@ impl Plan {
         for key in changed {
             planner.key(key)?;
         }
+        planner.keyed_rows()?;
         Ok(planner.plan)
     }
 }
@@ -68,6 +96,7 @@ impl Plan {
 /// The tables of the other branch whose rows are merged, by their numbers there.
 fn tables(base: &Catalog, ours: &Catalog, theirs: &Catalog) -> BTreeMap<SpaceId, Sides> {
     let mut tables = BTreeMap::new();
+    let parts = |table: &Table| primary_index(table).map(|index| index.columns.len());
     let real = theirs.tables.iter().filter(|(_, table)| !table.made_up && !table.temporary);
     for (name, table) in real {
         let internal = name.starts_with("sqlite_") || name.as_str() == stored::TABLE;
@@ -76,6 +105,7 @@ fn tables(base: &Catalog, ours: &Catalog, theirs: &Catalog) -> BTreeMap<SpaceId,
         let sides = Sides {
             base: before.map(Arc::clone),
             adds: our.columns.iter().map(|column| column.merge_add).collect(),
+            primary: primary_index(our).filter(|index| parts(table) == Some(index.columns.len())).cloned(),
             ours: Arc::clone(our),
             theirs: Arc::clone(table),
         };
@@ -104,7 +134,11 @@ fn keyspaces(side: &Transaction) -> Result<BTreeMap<u32, String>> {
 struct Planner<'m> {
     merging: &'m Merging,
     tables: BTreeMap<SpaceId, Sides>,
+    /// The tables of the other branch by the numbers of the indexes of primary keys besides the rowid.
+    primaries: BTreeMap<SpaceId, SpaceId>,
     keyspaces: BTreeMap<u32, String>,
+    /// Rows that are known by a primary key besides their rowid: the number of the table on the other branch, and the key.
+    keyed: BTreeSet<(SpaceId, Vec<u8>)>,
     on_conflict: OnConflict,
     resolutions: Option<&'m Resolutions>,
     plan: Plan,
@@ -115,6 +149,9 @@ impl Planner<'_> {
         let Some((space, len)) = get_ordered_u32(key) else { return Ok(()) };
         if space >= FIRST_KEYSPACE {
             return self.entry(key, space, len);
+        }
+        if let Some(table) = self.primaries.get(&space) {
+            return self.entry_of_primary(key, len, *table);
         }
         match self.tables.remove(&space) {
             None => Ok(()),
@@ -130,19 +167,70 @@ impl Planner<'_> {
         let row_id = layout::row_id(sides.theirs.space, key)?.to_vec();
         let mut our_key = Vec::new();
         put_row_key(&mut our_key, sides.ours.space, &row_id);
-        let theirs = read(self.merging.theirs.raw_get(key)?, &row_id, &sides.theirs, &sides.ours, None)?;
-        let base = match &sides.base {
-            None => None,
-            Some(before) => {
-                let later = Some(&*sides.theirs);
-                read(self.merging.base.read.raw_get(key)?, &row_id, before, &sides.ours, later)?
-            }
-        };
         let stored = self.merging.connection.with_transaction(|ours| ours.raw_get(&our_key))?;
-        let ours = read(stored, &row_id, &sides.ours, &sides.ours, None)?;
-        let rowid = [&theirs, &ours, &base].into_iter().flatten().next().map_or(0, |found| found.1);
+        let mut ours = sides.read_ours(&row_id, stored)?;
+        let mut theirs = sides.read_theirs(&row_id, self.merging.theirs.raw_get(key)?)?;
+        let mut base = sides.read_base(&row_id, self.merging.base.read.raw_get(key)?)?;
+        if let Some(index) = &sides.primary {
+            let keyed = theirs.as_ref().and_then(|(row, _)| key_of(index, row));
+            self.keyed.extend(keyed.map(|key| (sides.theirs.space, key)));
+            // By their rowids only those are known that have no whole key.
+            for found in [&mut ours, &mut theirs, &mut base] {
+                found.take_if(|(row, _)| key_of(index, row).is_some());
+            }
+        }
+        self.merge_row(sides, &base, &ours, &theirs)
+    }
+
+    /// Notes the row of an entry of a primary key's index that came or went.
+    fn entry_of_primary(&mut self, key: &[u8], prefix: usize, table: SpaceId) -> Result<()> {
+        let sides = self.tables.get(&table);
+        if let Some(index) = sides.and_then(|sides| primary_index(&sides.theirs)) {
+            let (columns, has_null) = layout::index_columns(index, &key[prefix..])?;
+            if !has_null {
+                self.keyed.insert((table, columns.to_vec()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Merges the rows that a primary key besides the rowid tells apart, each once.
+    fn keyed_rows(&mut self) -> Result<()> {
+        for (space, key) in std::mem::take(&mut self.keyed) {
+            let Some(sides) = self.tables.remove(&space) else { continue };
+            let done = self.keyed_row(&key, &sides);
+            self.tables.insert(space, sides);
+            done?;
+        }
+        Ok(())
+    }
+
+    fn keyed_row(&mut self, key: &[u8], sides: &Sides) -> Result<()> {
+        let find_in = |side: &Transaction, table: &Table| match primary_index(table) {
+            Some(index) => find(side, table, index, key),
+            None => Ok(None),
+        };
+        let theirs = match find_in(&self.merging.theirs, &sides.theirs)? {
+            Some((row_id, row)) => sides.read_theirs(&row_id, Some(row))?,
+            None => None,
+        };
+        let before = sides.base.as_deref();
+        let base = match before.map(|table| find_in(&self.merging.base.read, table)).transpose()?.flatten() {
+            Some((row_id, row)) => sides.read_base(&row_id, Some(row))?,
+            None => None,
+        };
+        let ours = match self.merging.connection.with_transaction(|ours| find_in(ours, &sides.ours))? {
+            Some((row_id, row)) => sides.read_ours(&row_id, Some(row))?,
+            None => None,
+        };
+        self.merge_row(sides, &base, &ours, &theirs)
+    }
+
+    /// Merges three states of a row.
+    fn merge_row(&mut self, sides: &Sides, base: &Found, ours: &Found, theirs: &Found) -> Result<()> {
+        let rowid = [ours, theirs, base].into_iter().flatten().next().map_or(0, |found| found.1);
         let cells = |found: &Found| found.as_ref().map(|(cells, _)| cells.clone());
-        let (base, ours, theirs) = (cells(&base), cells(&ours), cells(&theirs));
+        let (base, ours, theirs) = (cells(base), cells(ours), cells(theirs));
         let conflict = || {
             let json = |row: &Option<Cells>| row.as_ref().map(|row| stored::row_to_json(&sides.ours, row));
             let any = [&theirs, &ours, &base].into_iter().flatten().next();

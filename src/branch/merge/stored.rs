@@ -110,9 +110,10 @@ pub(super) fn row_to_json(table: &Table, row: &[Value]) -> String {
 /// The key of a row: its primary key as a JSON object, or its rowid.
 pub(super) fn key_to_json(table: &Table, row: &[Value], rowid: i64) -> String {
     let keys = table.columns.iter().zip(row).filter(|(column, _)| column.primary_key_position > 0);
+    let known_by_rowid = !table.without_rowid && keys.clone().any(|(_, value)| *value == Value::Null);
     let cells: Vec<String> =
         keys.map(|(column, value)| format!("{}:{}", json_text(&column.name), json(value))).collect();
-    if cells.is_empty() || !(table.without_rowid || table.rowid_alias.is_some()) {
+    if cells.is_empty() || known_by_rowid {
         return rowid.to_string();
     }
     format!("{{{}}}", cells.join(","))

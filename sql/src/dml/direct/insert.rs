@@ -89,8 +89,9 @@ impl<S: Storage> Machine<'_, S> {
             else {
                 return Ok(Done::StepBack);
             };
+            let claimed = self.storage.claim_rowid(table, next)?;
             if let Some(rowid) = row.last_mut() {
-                *rowid = Value::Integer(next);
+                *rowid = Value::Integer(claimed);
             }
         }
         if !self.is_good(table, row)? || !self.has_parents(table, row, |_| true)? {
