@@ -41,6 +41,7 @@ mod erase;
 pub mod feed;
 mod helper;
 mod history;
+mod horizon;
 mod keyspace;
 mod known_end;
 mod kv;

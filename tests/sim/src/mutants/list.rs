@@ -83,10 +83,10 @@ pub(super) const MUTANTS: &[Mutant] = &[
         &["commits"],
     ),
     mutant("failed-sync-retried", "wal/src/file.rs", "a failed sync is repeated, and believed", &["commits"]),
-    mutant("closed-without-checkpoint", "src/checkpoint.rs", "closing writes nothing", &["close"]),
+    mutant("closed-without-checkpoint", "src/checkpoint/mod.rs", "closing writes nothing", &["close"]),
     mutant(
         "maintenance-without-sync",
-        "src/database.rs",
+        "src/tier/budget.rs",
         "maintenance leaves commits unsynced",
         &["maintain"],
     ),
@@ -142,13 +142,13 @@ pub(super) const MUTANTS: &[Mutant] = &[
     // Checkpoints.
     mutant(
         "checkpoint-without-log-sync",
-        "src/checkpoint.rs",
+        "src/checkpoint/mod.rs",
         "a checkpoint does not wait for the log",
         &["checkpoint-waits"],
     ),
     mutant(
         "trimmed-before-checkpoint",
-        "src/checkpoint.rs",
+        "src/checkpoint/mod.rs",
         "the log is given back before the checkpoint is durable",
         &["log-shrinks", "log-recycle"],
     ),
@@ -242,24 +242,24 @@ pub(super) const MUTANTS: &[Mutant] = &[
     // History.
     mutant("deleted-row-forgotten", "src/commit.rs", "a deleted row leaves no version", &["history-run"]),
     mutant("version-ends-late", "src/commit.rs", "a version ends a microsecond late", &["history-run"]),
-    mutant("history-run-unnamed", "src/checkpoint.rs", "a history run is not kept", &["history-run"]),
+    mutant("history-run-unnamed", "src/checkpoint/plan.rs", "a history run is not kept", &["history-run"]),
     mutant(
         "freed-run-leaks",
-        "src/checkpoint.rs",
+        "src/checkpoint/mod.rs",
         "the pages of a merged run are never free",
         &["run-merge"],
     ),
     mutant("replay-forgets-history", "src/recovery.rs", "recovery keeps no versions", &["history-run"]),
-    mutant("tag-keeps-nothing", "src/checkpoint.rs", "a tag keeps nothing past the horizon", &["tag"]),
+    mutant("tag-keeps-nothing", "src/history/kept.rs", "a tag keeps nothing past the horizon", &["tag"]),
     mutant(
         "horizon-ignored",
-        "src/engine.rs",
+        "src/horizon.rs",
         "a moment that history does not reach is read",
         &["retention"],
     ),
     mutant(
         "history-floor-forgotten",
-        "src/checkpoint.rs",
+        "src/checkpoint/plan.rs",
         "a checkpoint does not note how far back history reaches",
         &["retention"],
     ),
@@ -283,7 +283,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "table-floor-forgotten",
-        "src/checkpoint.rs",
+        "src/checkpoint/plan.rs",
         "a checkpoint does not note how far back a table's history reaches",
         &["table-kept"],
     ),
