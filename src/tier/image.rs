@@ -42,6 +42,12 @@ impl ImagePart {
         let name = reader.str()?.to_owned();
         Ok(ImagePart { name, first: reader.varint()?, count: reader.varint()? })
     }
+
+    /// The number of the page after its last, where its pages can be, after those before `next`.
+    pub(crate) fn after(&self, next: u64) -> Option<u64> {
+        let after = self.first.checked_add(self.count).filter(|after| *after <= PageId::MAX.get() + 1);
+        after.filter(|_| self.first >= next && self.count > 0)
+    }
 }
 
 /// Takes the pages of an image as they are made.
@@ -137,6 +143,13 @@ impl ImagePages {
         ImagePages { store, page_size, parts, meta, near: Mutex::default() }
     }
 
+    /// The part that a page lies in, and where in it.
+    fn find(&self, id: PageId) -> Option<(usize, u64)> {
+        let at = self.parts.partition_point(|part| part.first <= id.get()).checked_sub(1)?;
+        let part = self.parts.get(at).filter(|part| id.get() - part.first < part.count)?;
+        Some((at, (id.get() - part.first) * self.page_size as u64))
+    }
+
     /// A piece of an object, from memory if it was read just now.
     fn piece(&self, part: usize, piece: u64) -> Result<Arc<[u8]>> {
         let known =
@@ -163,17 +176,22 @@ impl PageStore for ImagePages {
 
     fn read(&self, id: PageId, buf: &mut [u8]) -> Result<()> {
         let missing = || Error::corrupt("a published point lacks a page", id.to_string());
-        let at =
-            self.parts.partition_point(|part| part.first <= id.get()).checked_sub(1).ok_or_else(missing)?;
-        let part =
-            self.parts.get(at).filter(|part| id.get() - part.first < part.count).ok_or_else(missing)?;
         // A piece holds whole pages: both are powers of two.
-        let offset = (id.get() - part.first) * self.page_size as u64;
+        let (at, offset) = self.find(id).ok_or_else(missing)?;
         let piece = self.piece(at, offset / PIECE_BYTES)?;
         let from = (offset % PIECE_BYTES) as usize;
         let page = piece.get(from..from + self.page_size).ok_or_else(missing)?;
         buf.copy_from_slice(page);
         Ok(())
+    }
+
+    fn place(&self, id: PageId) -> String {
+        match self.find(id) {
+            Some((part, offset)) => {
+                format!("{id} of a published point: object {}, byte {offset}", self.parts[part].name)
+            }
+            None => id.to_string(),
+        }
     }
 
     fn commit(&self, _batch: Batch<'_>) -> Result<()> {

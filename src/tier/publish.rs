@@ -154,8 +154,11 @@ impl Manifest {
         database.copy_from_slice(reader.take(16)?);
         let meta = reader.bytes()?.to_vec();
         let mut parts = Vec::new();
+        let mut next = 0;
         for _ in 0..reader.varint()? {
-            parts.push(ImagePart::decode(&mut reader)?);
+            let part = ImagePart::decode(&mut reader)?;
+            next = part.after(next).ok_or_else(|| wrong("the manifest names impossible pages"))?;
+            parts.push(part);
         }
         reader.finish()?;
         if !page_size.is_power_of_two() || !(4 << 10..=64 << 10).contains(&page_size) {

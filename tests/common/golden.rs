@@ -11,12 +11,12 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use dosql::{
-    Connection, Database, Env, ErrorKind, ManualClock, NewBranch, Options, ReadTransaction, Result,
+    Connection, Database, Env, ErrorKind, Limits, ManualClock, NewBranch, Options, ReadTransaction, Result,
     SeededEntropy, Statement, Timestamp, Value, params,
 };
 use dosql_wal::{CrashDirectory, Directory, Surviving};
 
-use super::crash::storage;
+use super::crash::{CrashSegments, storage_with};
 
 const PAGE: usize = 4096;
 /// Where the clock stands while the databases are made and judged: nothing they hold ever expires.
@@ -24,7 +24,7 @@ const NOW: u64 = 1_000_000;
 
 /// The files of a database, by name.
 pub type Files = Vec<(String, Vec<u8>)>;
-type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
+pub type Pairs = BTreeMap<Vec<u8>, Vec<u8>>;
 
 /// A database on its small disk, and all that it must say.
 pub struct Golden {
@@ -34,7 +34,9 @@ pub struct Golden {
     pub before: Files,
     /// Where the records of the last commits lie in the log, oldest first, where no mark says that they are durable.
     records: Vec<Range<u64>>,
-    states: Vec<State>,
+    pub states: Vec<State>,
+    /// Bytes that may be hot; 0 where all is in pages.
+    hot_budget: u64,
     /// The state after which there are a tag, a feed, a branch and a table with a retention of its own, if there are.
     named: Option<usize>,
 }
@@ -47,9 +49,9 @@ const LOG_START: usize = 24;
 
 /// The database as of one commit.
 #[derive(Clone, Default)]
-struct State {
-    at: Timestamp,
-    pairs: Pairs,
+pub struct State {
+    pub at: Timestamp,
+    pub pairs: Pairs,
     items: BTreeMap<i64, Item>,
     /// Whether the table has the column that was added later.
     tagged: bool,
@@ -90,9 +92,15 @@ impl Golden {
         maker.commits(8..14).crash("crashed")
     }
 
+    /// Rows and history in segments, some of them written over, a published point, and commits in the log; the process died.
+    pub fn cold() -> Golden {
+        let maker = Maker::cold(4).commits(0..6).names().move_all().commits(6..9).move_all();
+        maker.publish().commits(9..13).move_all().commits(13..15).crash("cold")
+    }
+
     /// All of them.
     pub fn all() -> Vec<Golden> {
-        vec![Golden::log(), Golden::checkpointed(), Golden::crashed()]
+        vec![Golden::log(), Golden::checkpointed(), Golden::crashed(), Golden::cold()]
     }
 
     /// How many of the last commits damage to these bytes may cost. Each record says that those before it are durable; where
@@ -132,6 +140,16 @@ impl Golden {
         }
     }
 
+    /// The database of these files.
+    pub fn open(&self, directory: &CrashDirectory) -> Result<Database> {
+        open_at(directory, NOW, 7, self.hot_budget)
+    }
+
+    /// How its copies are opened.
+    pub fn options(&self) -> Options {
+        options(NOW, 7, self.hot_budget)
+    }
+
     /// Opens a database of these files, which may be of any moment: right is the state of any one commit, whole.
     pub fn judge_any_moment(&self, files: &Files) -> Verdict {
         let upto = |states: usize| Golden {
@@ -140,6 +158,7 @@ impl Golden {
             before: Files::new(),
             records: Vec::new(),
             states: self.states[..states].to_vec(),
+            hot_budget: self.hot_budget,
             named: self.named,
         };
         let mut verdict = self.judge(files, 0);
@@ -154,7 +173,7 @@ impl Golden {
 
     /// Reads everything; tells what is wrong.
     fn read(&self, directory: &CrashDirectory, may_cost: usize) -> Result<Option<String>> {
-        let db = open(directory)?;
+        let db = self.open(directory)?;
         let last = db.last_commit();
         let whole = self.states.len() - 1;
         let found = self.states.iter().rposition(|state| state.at == last);
@@ -176,21 +195,24 @@ impl Golden {
     }
 }
 
-fn open(directory: &CrashDirectory) -> Result<Database> {
-    open_at(directory, NOW, 7)
-}
-
-fn open_at(directory: &CrashDirectory, now: u64, seed: u64) -> Result<Database> {
+fn options(now: u64, seed: u64, hot_budget: u64) -> Options {
     let clock = ManualClock::at(Timestamp::from_micros(now));
-    let options = Options {
+    Options {
         page_size: PAGE,
         log_limit: u64::MAX,
         dirty_bytes: usize::MAX,
         cache_bytes: 64 * PAGE,
+        hot_budget,
+        segment_bytes: 4 << 10,
+        limits: Limits { history_runs: 2, ..Limits::default() },
         env: Some(Env::new(Arc::new(clock), Arc::new(SeededEntropy::new(seed)))),
         ..Options::default()
-    };
-    Database::open(storage(directory, options.page_size)?, options)
+    }
+}
+
+fn open_at(directory: &CrashDirectory, now: u64, seed: u64, hot_budget: u64) -> Result<Database> {
+    let storage = storage_with(directory, PAGE, Arc::new(CrashSegments(directory.clone())), 0)?;
+    Database::open(storage, options(now, seed, hot_budget))
 }
 
 /// The keyspace, now and as of each commit, by scan and by key.
@@ -282,7 +304,7 @@ fn read_indexes(connection: &Connection, state: &State) -> Result<Option<String>
     Ok(None)
 }
 
-fn rows(statement: &mut Statement, parameters: impl dosql::Params) -> Result<Vec<Vec<Value>>> {
+pub fn rows(statement: &mut Statement, parameters: impl dosql::Params) -> Result<Vec<Vec<Value>>> {
     let mut rows = statement.query(parameters)?;
     let mut all = Vec::new();
     while let Some(row) = rows.next()? {
@@ -293,7 +315,7 @@ fn rows(statement: &mut Statement, parameters: impl dosql::Params) -> Result<Vec
 
 impl State {
     /// The rows of the table, in order.
-    fn rows(&self) -> Vec<Vec<Value>> {
+    pub fn rows(&self) -> Vec<Vec<Value>> {
         let row = |(&id, item): (&i64, &Item)| {
             let note = item.note.as_ref().map_or(Value::Null, |note| Value::Blob(note.as_slice().into()));
             let mut row = vec![Value::Integer(id), Value::Text(item.name.as_str().into())];
@@ -316,16 +338,26 @@ struct Maker {
     states: Vec<State>,
     before: Files,
     records: Vec<Range<u64>>,
+    hot_budget: u64,
     named: Option<usize>,
 }
 
 impl Maker {
     fn new(seed: u64) -> Maker {
+        Maker::of(seed, 0)
+    }
+
+    /// Of a database that moves all that it can into segments.
+    fn cold(seed: u64) -> Maker {
+        Maker::of(seed, 1)
+    }
+
+    fn of(seed: u64, hot_budget: u64) -> Maker {
         let directory = CrashDirectory::new();
-        let db = open_at(&directory, NOW / 2, seed).unwrap();
+        let db = open_at(&directory, NOW / 2, seed, hot_budget).unwrap();
         let connection = db.connect().unwrap();
         let (now, states, before, records) = (State::default(), Vec::new(), Files::new(), Vec::new());
-        Maker { directory, db, connection, now, states, before, records, named: None }
+        Maker { directory, db, connection, now, states, before, records, hot_budget, named: None }
     }
 
     fn commits(mut self, numbers: Range<u32>) -> Maker {
@@ -428,19 +460,33 @@ impl Maker {
         self
     }
 
+    /// Moves rows and history into segments, and makes that durable.
+    fn move_all(self) -> Maker {
+        while !self.db.maintain(1usize << 20).unwrap().done {}
+        let maker = self.checkpoint();
+        // So that what they had in pages is given back.
+        maker.db.maintain(1usize << 20).unwrap();
+        maker.checkpoint()
+    }
+
+    fn publish(self) -> Maker {
+        self.db.publish().unwrap();
+        self.checkpoint()
+    }
+
     /// Ends the process without a word.
     fn crash(self, name: &'static str) -> Golden {
         let files = files_of(&self.directory);
-        let Maker { before, records, states, named, .. } = self;
-        Golden { name, files, before, records, states, named }
+        let Maker { before, records, states, hot_budget, named, .. } = self;
+        Golden { name, files, before, records, states, hot_budget, named }
     }
 
     /// Closes the database: a checkpoint, and a mark at the end of the log.
     fn close(self, name: &'static str) -> Golden {
         self.db.close().unwrap();
         let files = files_of(&self.directory);
-        let Maker { before, states, named, .. } = self;
-        Golden { name, files, before, records: Vec::new(), states, named }
+        let Maker { before, states, hot_budget, named, .. } = self;
+        Golden { name, files, before, records: Vec::new(), states, hot_budget, named }
     }
 }
 

@@ -101,6 +101,11 @@ pub trait PageStore: Send + Sync {
     /// `Corrupt` where the store has no such page, `WouldBlock` where it has to be fetched first, `Io`.
     fn read(&self, id: PageId, buf: &mut [u8]) -> Result<()>;
 
+    /// Where page `id` lies, for those who are told that it is damaged: its number, unless a store knows more.
+    fn place(&self, id: PageId) -> String {
+        id.to_string()
+    }
+
     /// Carries out `batch`: all of it or, across a crash, nothing; durable when it returns.
     ///
     /// # Errors

@@ -5,6 +5,7 @@
 //! zero     a sector of 512 bytes                extend   bytes after the end
 //! cut      the file ends here                   missing  no such file
 //! swap     two pages, or two sectors of a log   old      the whole file as the checkpoint before had it
+//! exchange two objects, each under the other's name
 //! ```
 
 use std::fmt;
@@ -53,6 +54,7 @@ pub enum What {
     Extend { by: usize, byte: u8 },
     Missing,
     Old,
+    Exchange { other: usize },
 }
 
 /// How many patterns are tried on a byte, and on which bytes and lengths.
@@ -62,8 +64,14 @@ pub struct Density {
     pub every: usize,
 }
 
-/// All the damage that changes anything. `unit` is the size of a page of a file.
-pub fn all(files: &Files, before: &Files, density: Density, unit: impl Fn(&str) -> usize) -> Vec<Damage> {
+/// All the damage that changes anything. `unit` is the size of a page of a file; `object` tells which are objects of a segment store.
+pub fn all(
+    files: &Files,
+    before: &Files,
+    density: Density,
+    unit: impl Fn(&str) -> usize,
+    object: impl Fn(&str) -> bool,
+) -> Vec<Damage> {
     let mut all = Vec::new();
     for (file, (name, bytes)) in files.iter().enumerate() {
         let mut add = |what| all.push(Damage { file, what });
@@ -95,6 +103,9 @@ pub fn all(files: &Files, before: &Files, density: Density, unit: impl Fn(&str) 
             [0, 0xFF].into_iter().for_each(|byte| add(What::Extend { by, byte }));
         }
         add(What::Missing);
+        let others =
+            files.iter().enumerate().skip(file + 1).filter(|(_, (other, _))| object(name) && object(other));
+        others.for_each(|(other, _)| add(What::Exchange { other }));
     }
     all
 }
@@ -111,6 +122,11 @@ impl Damage {
     /// The files after it.
     pub fn apply(&self, files: &Files, before: &Files) -> Files {
         let mut files = files.clone();
+        if let What::Exchange { other } = self.what {
+            let bytes = std::mem::take(&mut files[self.file].1);
+            files[self.file].1 = std::mem::replace(&mut files[other].1, bytes);
+            return files;
+        }
         let name = files[self.file].0.clone();
         let bytes = &mut files[self.file].1;
         let old = || before.iter().find(|(old, _)| *old == name).map_or(&[][..], |(_, bytes)| bytes);
@@ -134,6 +150,7 @@ impl Damage {
             What::Missing => {
                 files.remove(self.file);
             }
+            What::Exchange { .. } => {}
         }
         files
     }
@@ -146,7 +163,7 @@ impl Damage {
             What::Cut { len } => vec![len..usize::MAX],
             What::Swap { first, second, unit } => vec![page(first, unit), page(second, unit)],
             What::Stale { page: number, unit } => vec![page(number, unit)],
-            What::Extend { .. } | What::Missing | What::Old => Vec::new(),
+            What::Extend { .. } | What::Missing | What::Old | What::Exchange { .. } => Vec::new(),
         }
     }
 }
@@ -163,6 +180,7 @@ impl fmt::Display for Damage {
             What::Extend { by, byte } => write!(f, "{by} bytes {byte:#04x} more"),
             What::Missing => write!(f, "missing"),
             What::Old => write!(f, "the whole file stale"),
+            What::Exchange { other } => write!(f, "exchanged with file {other}"),
         }
     }
 }

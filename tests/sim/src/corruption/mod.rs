@@ -1,5 +1,5 @@
 //! `dosql-sim corruption [--patterns N] [--every N] [--database NAME]`: small databases, every byte of them (or every Nth) damaged
-//! under up to four patterns, every length cut, sectors zeroed, pages swapped and stale, files extended and missing. What comes back is every row and
+//! under up to four patterns, every length cut, sectors zeroed, pages swapped and stale, files extended and missing, objects under each other's names. What comes back is every row and
 //! every past version, or a clear error.
 //!
 //! ```text
@@ -8,10 +8,12 @@
 
 pub mod damage;
 mod database;
+mod objects;
 mod segment;
 mod sweep;
 
 use crate::golden::Golden;
+use objects::Objects;
 use segment::SegmentSubject;
 use sweep::{Subject, Tally};
 
@@ -43,15 +45,18 @@ pub fn command(arguments: lexopt::Parser) -> Result<bool, lexopt::Error> {
     let ask = Ask::parse(arguments)?;
     let mut subjects: Vec<Box<dyn Subject>> = Vec::new();
     subjects.extend(Golden::all().into_iter().map(|golden| Box::new(golden) as Box<dyn Subject>));
+    subjects.push(Box::new(Objects::new()));
     subjects.push(Box::new(SegmentSubject::new()));
     subjects.retain(|subject| ask.database.as_deref().is_none_or(|name| name == subject.name()));
     if subjects.is_empty() {
-        return Err("there is no such database: log, checkpointed, crashed or segment".into());
+        return Err("there is no such database: log, checkpointed, crashed, cold, objects or segment".into());
     }
     let mut total = Tally::default();
     for subject in &subjects {
         let density = damage::Density { patterns: ask.patterns, every: ask.every };
-        let damages = damage::all(subject.files(), subject.before(), density, |file| subject.unit(file));
+        let (unit, object) = (|file: &str| subject.unit(file), |file: &str| subject.is_object(file));
+        let mut damages = damage::all(subject.files(), subject.before(), density, unit, object);
+        damages.retain(|damage| subject.suffers(damage));
         let tally = sweep::sweep(&**subject, &damages);
         let bytes: usize = subject.files().iter().map(|(_, bytes)| bytes.len()).sum();
         print(subject.name(), bytes, &tally);

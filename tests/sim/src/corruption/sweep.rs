@@ -31,6 +31,14 @@ pub trait Subject: Sync {
     fn before(&self) -> &Files;
     /// The size of a page in a file.
     fn unit(&self, file: &str) -> usize;
+    /// Whether a file is an object of a segment store.
+    fn is_object(&self, _file: &str) -> bool {
+        false
+    }
+    /// Whether this damage is tried.
+    fn suffers(&self, _damage: &Damage) -> bool {
+        true
+    }
     /// Reads everything in `files`, which suffered `damage`.
     fn judge(&self, files: &Files, damage: &Damage) -> Verdict;
 }
