@@ -30,7 +30,7 @@ use crate::retention::Floor;
 use crate::storage::Storage;
 use crate::tier::Tier;
 use crate::tier::live::LiveSegment;
-use crate::tier::publish::Published;
+use crate::tier::publish::{AllPublished, Published};
 use crate::tier::segment::Segment;
 use crate::trace::span;
 use crate::view::View;
@@ -54,8 +54,8 @@ pub(crate) fn backup(engine: &Engine, target: &Storage) -> Result<Timestamp> {
 pub(crate) enum Identity {
     /// As another, with segments of its own.
     New(Arc<Tier>, [u8; 16]),
-    /// As the same, on the same segments; further published points count on from this one.
-    Same(u64),
+    /// As the same, on the same segments; what is published of it stays, and further points count on from there.
+    Same(AllPublished),
 }
 
 impl Identity {
@@ -137,8 +137,8 @@ pub(crate) fn fill(
             rows.insert(TagRow::key(&tag.name), row.encode());
         }
     }
-    if let Identity::Same(number) = identity {
-        rows.insert(Published::key(*number), Published::default().encode());
+    if let Identity::Same(published) = identity {
+        rows.extend(published.iter().map(|(number, point)| (Published::key(*number), point.encode())));
     }
     let mut loader = fresh.bulk();
     for (key, row) in &rows {

@@ -114,6 +114,32 @@ fn a_lost_database_is_rebuilt_from_its_segments_and_its_former_owner_is_fenced_o
 }
 
 #[test]
+fn a_database_that_was_rebuilt_keeps_the_points_that_it_was_rebuilt_from() {
+    let storage = Storage::memory_with(&options(1));
+    let segments = Arc::clone(&storage.segments);
+    let lost = Database::open(storage, options(1)).unwrap();
+    fill(&lost, 0, 600);
+    let first = (lost.publish().unwrap(), state(&lost));
+    fill(&lost, 300, 600);
+    let second = (lost.publish().unwrap(), state(&lost));
+    drop(lost);
+    let target = beside(&segments);
+    Database::restore(Arc::clone(&segments), None, Some(first.0), &target, options(3)).unwrap();
+    let db = Database::open(target, options(3)).unwrap();
+    for _ in 0..3 {
+        // All that it shares with them is written over, merged and let go.
+        fill(&db, 0, 600);
+        db.collect_orphans().unwrap();
+    }
+    for (at, expected) in [&first, &second] {
+        let point = Database::attach(Arc::clone(&segments), None, Some(*at), options(4)).unwrap();
+        assert!(state(&point) == *expected && point.verify().unwrap().is_sound());
+    }
+    db.publish().unwrap();
+    assert_eq!(Database::published(&segments, None).unwrap().len(), 3);
+}
+
+#[test]
 fn what_a_published_point_names_stays_until_a_later_one_lets_it_go() {
     let clock = Arc::new(ManualClock::at(common::at(1_000_000)));
     let env = Env::new(clock.clone(), Arc::new(SeededEntropy::new(9)));

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
 use super::raw::{Batch, Commit, Entry};
@@ -85,12 +86,14 @@ fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Fo
         }
     }
     for run in view.history.runs.iter().filter(|run| run.last_end > after) {
-        find_versions(RunCursor::new(run, &view.pages), &mut found)?;
+        if !weakened("feed-forgets-runs") {
+            find_versions(RunCursor::new(run, &view.pages), &mut found)?;
+        }
     }
     for memtable in view.history.memtables() {
         find_versions(MemtableCursor::new(memtable.clone()), &mut found)?;
     }
-    if let Some(beneath) = &view.beneath {
+    if let Some(beneath) = view.beneath.as_ref().filter(|_| !weakened("feed-forgets-cold-rows")) {
         beneath.own.changed_since(&view.pages, after, &mut |key, start, end| {
             found.note(start, key);
             found.note(end, key);

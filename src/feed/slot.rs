@@ -7,6 +7,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
 use dosql_sql::value::{Text, Value};
 
@@ -97,7 +98,7 @@ impl Engine {
     /// From when on versions are kept for the slots that are within their caps; `None` where there are none.
     pub(crate) fn kept_for_slots(&self, view: &View) -> Option<Timestamp> {
         let slots = Arc::clone(&self.slots.read());
-        if slots.is_empty() || view.branch != MAIN_BRANCH {
+        if slots.is_empty() || view.branch != MAIN_BRANCH || weakened("slot-keeps-nothing") {
             return None;
         }
         let kept = slots.iter().filter(|slot| self.state_of(slot, view).state != FeedState::Lost);
@@ -115,7 +116,7 @@ impl Engine {
         let over = lag > slot.max_age || lag_bytes > slot.max_lag_bytes;
         let near = lag > slot.max_age / 2 || lag_bytes > (slot.max_lag_bytes / 2).min(KEPT);
         let state = match () {
-            () if over || gone => FeedState::Lost,
+            () if (over || gone) && !weakened("slot-never-lost") => FeedState::Lost,
             () if near => FeedState::Lagging,
             () => FeedState::Active,
         };
@@ -162,7 +163,9 @@ impl Engine {
             let change = SystemChange { key: SlotRow::key(name), value: row.map(|row| row.encode()) };
             self.commit_system(&mut committer, &self.main, &[change])?
         };
-        self.acknowledge(&self.main, &committed, self.options.durability)?;
+        if !weakened("slot-confirmed-too-early") {
+            self.acknowledge(&self.main, &committed, self.options.durability)?;
+        }
         Ok(true)
     }
 }

@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 
 use super::change::{Change, Event, Position};
@@ -130,7 +131,9 @@ impl Changes {
         let Some(Ready { change, resume }) = self.ready.pop_front() else { return Ok(None) };
         match resume {
             Some(key) if !change.last => self.position.snapshot = Some(key),
-            _ if change.last => self.position = change.timestamp.into(),
+            _ if change.last || weakened("commit-confirmed-in-part") => {
+                self.position = change.timestamp.into()
+            }
             _ => {}
         }
         if self.ready.is_empty() && self.snapshot.is_none() {

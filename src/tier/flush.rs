@@ -16,6 +16,7 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dosql_base::codec::ordered_u32;
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::{Apart, Cursor, LeafAge, PageSnapshot, Root};
 use dosql_lsm::Kind;
@@ -60,7 +61,7 @@ struct Hidden {
 
 impl Hidden {
     fn covers(&self, key: &[u8]) -> bool {
-        self.parents || self.live.covers(key)
+        (self.parents || self.live.covers(key)) && !weakened("moved-tombstone-dropped")
     }
 }
 
@@ -277,7 +278,7 @@ impl Engine {
         let ((), view) = self.rearrange_rows(committer, branch, &mut tip, |writer, _, root| {
             for (key, moved) in rows {
                 let now = writer.get(*root, key)?;
-                if now.is_some_and(|now| now.version() == *moved) {
+                if now.is_some_and(|now| now.version() == *moved || weakened("newer-row-taken-out")) {
                     writer.remove(root, key)?;
                 }
             }

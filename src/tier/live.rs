@@ -12,6 +12,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use dosql_base::codec::Reader;
+use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::PageSnapshot;
 use dosql_lsm::{Kind, Placed, SegmentSet};
@@ -141,7 +142,10 @@ impl Live {
     /// Whether it may hold `key`, now or soon.
     pub(crate) fn covers(&self, key: &[u8]) -> bool {
         let moving = |range: &KeyRange| range.start.as_slice() <= key && key < range.end.as_slice();
-        self.moving.iter().any(moving) || self.segments.holding(key).next().is_some()
+        let on_its_way = self.moving.iter().any(moving) && !weakened("deletion-on-the-way-forgotten");
+        let there =
+            self.segments.holding(key).next().is_some() && !weakened("deletion-of-cold-row-forgotten");
+        on_its_way || there
     }
 
     /// The segments that may have keys in the range, in the order in which they are asked.

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::Ordering;
 use dosql_base::{ErrorKind, Result};
@@ -30,12 +31,19 @@ pub(crate) type Exit = Mutex<Leaving>;
 
 impl Leaving {
     pub(crate) fn add(&mut self, segments: impl IntoIterator<Item = Arc<Segment>>) {
+        if weakened("object-gone-before-checkpoint") {
+            return self.free.extend(segments);
+        }
         self.fresh.extend(segments);
     }
 
     /// A checkpoint has become durable that was decided when `fresh` had so many.
     pub(crate) fn advance(&mut self, decided: usize) {
         self.free.append(&mut self.unnamed);
+        if weakened("object-gone-too-early") {
+            self.free.extend(self.fresh.drain(..decided.min(self.fresh.len())));
+            return;
+        }
         self.unnamed.extend(self.fresh.drain(..decided.min(self.fresh.len())));
     }
 
@@ -49,6 +57,7 @@ impl Leaving {
 
     /// Those that nobody needs any more, no published point either.
     fn take_free(&mut self, published: &AllPublished) -> Vec<Arc<Segment>> {
+        let published = if weakened("published-objects-not-kept") { &AllPublished::new() } else { published };
         let named = |it: &Segment| published.values().any(|point| point.names().any(|name| *name == it.name));
         let needless =
             |it: &mut Arc<Segment>| Arc::strong_count(it) == 1 && !it.is_held_elsewhere() && !named(it);

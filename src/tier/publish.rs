@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use dosql_base::codec::{Reader, put_bytes, put_varint};
+use dosql_base::mutant::weakened;
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp, checksum};
 use dosql_btree::{PageSnapshot, Root};
 use dosql_lsm::{SegmentStore, put_idempotent};
@@ -215,11 +216,19 @@ impl Engine {
         let image = ImageWriter::new(&self.tier, self.pages.page_size());
         let (log, segments) = (Arc::new(MemoryLogStore::new()), self.tier.store.clone());
         let target = Storage::new(image.clone(), log, segments);
-        backup::fill(self, at, &views, &target, &Identity::Same(number))?;
+        backup::fill(
+            self,
+            at,
+            &views,
+            &target,
+            &Identity::Same(AllPublished::from([(number, Published::default())])),
+        )?;
         let (parts, meta) = image.take();
         let (images, segments) = (parts.iter().map(|part| part.name.clone()).collect(), named(&views));
         // From here on what it needs stays, be the manifest stored or not.
-        self.note_published(number, Published { at, images, segments })?;
+        if !weakened("published-point-not-noted") {
+            self.note_published(number, Published { at, images, segments })?;
+        }
         drop(views);
         let (page_size, database) = (self.pages.page_size(), self.database);
         let manifest = Manifest { page_size, number, at, database, meta, parts };
@@ -231,6 +240,9 @@ impl Engine {
 
     /// Fails where somebody else has published this database since: the store lists a later point than we know, or our last number is taken.
     pub(super) fn check_not_fenced(&self, listed: &[String]) -> Result<()> {
+        if weakened("fence-not-looked-at") {
+            return Ok(());
+        }
         let number = |name: &String| -> Option<u64> {
             name.strip_prefix(self.tier.prefix())?.strip_prefix(MANIFEST)?.parse().ok()
         };
@@ -374,8 +386,12 @@ pub(crate) fn stores(
         })
     })?;
     let manifest = Manifest::read(&*store, &Manifest::name(&point.database, point.number))?;
+    Ok((stores_of(store, manifest), point))
+}
+
+fn stores_of(store: Arc<dyn SegmentStore>, manifest: Manifest) -> Storage {
     let pages = ImagePages::new(Arc::clone(&store), manifest.page_size, manifest.parts, manifest.meta);
-    Ok((Storage::new(Arc::new(pages), Arc::new(MemoryLogStore::new()), store), point))
+    Storage::new(Arc::new(pages), Arc::new(MemoryLogStore::new()), store)
 }
 
 /// Opens a published point for reading.
@@ -398,16 +414,36 @@ pub(crate) fn restore(
     options: Options,
 ) -> Result<PublishedPoint> {
     let shared = Arc::ptr_eq(&store, &target.segments);
-    let last = list(&store, of)?.last().map_or(0, |point| point.number);
-    let (database, point) = attach(store, of, at, options)?;
+    let (database, point) = attach(Arc::clone(&store), of, at, options.clone())?;
     let engine = &database.0;
     backup::check_fits(engine, target)?;
     let views = engine.visible_views();
-    let identity = if shared { Identity::Same(last) } else { Identity::new(engine, target) };
+    // What it deletes from now on must not be what a point needs, that which it comes from before all.
+    let identity = match shared {
+        true => Identity::Same(all_of(&store, point.database, &options)?),
+        false => Identity::new(engine, target),
+    };
     let upto = views.iter().map(|(_, view)| view.timestamp).max().unwrap_or(Timestamp::ZERO);
     backup::fill(engine, upto, &views, target, &identity)?;
     backup::verify(engine, &views, target)?;
     Ok(point)
+}
+
+/// The rows of all points of a database, as their owner had them. Opens each of them; of one that is damaged nothing is known but its images.
+fn all_of(store: &Arc<dyn SegmentStore>, database: [u8; 16], options: &Options) -> Result<AllPublished> {
+    let mut all = AllPublished::new();
+    for PublishedPoint { number, at, .. } in list(store, Some(database))? {
+        let manifest = Manifest::read(&**store, &Manifest::name(&database, number))?;
+        let images = manifest.parts.iter().map(|part| part.name.clone()).collect();
+        let storage = stores_of(Arc::clone(store), manifest);
+        let segments = match Database::open(storage, Options { read_only: true, ..options.clone() }) {
+            Ok(point) => named(&point.0.visible_views()),
+            Err(error) if error.kind() == ErrorKind::Corrupt => BTreeSet::new(),
+            Err(error) => return Err(error),
+        };
+        all.insert(number, Published { at, images, segments });
+    }
+    Ok(all)
 }
 
 #[cfg(test)]

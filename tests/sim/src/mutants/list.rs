@@ -344,6 +344,90 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a changed row keeps its old index entry",
         &["index-build"],
     ),
+    // Feeds.
+    mutant("slot-keeps-nothing", "src/feed/slot.rs", "what a slot was not told goes", &["slot"]),
+    mutant("slot-never-lost", "src/feed/slot.rs", "who is behind by more than a cap is kept", &["slot-lost"]),
+    mutant("slot-confirmed-too-early", "src/feed/slot.rs", "a slot's row is not waited for", &["slot"]),
+    mutant(
+        "commit-confirmed-in-part",
+        "src/feed/stream.rs",
+        "with one of its changes a commit counts as told",
+        &["slot"],
+    ),
+    mutant("feed-forgets-runs", "src/feed/past.rs", "history runs have no say in what changed", &["slot"]),
+    mutant(
+        "feed-forgets-cold-rows",
+        "src/feed/past.rs",
+        "rows that have moved have no say in what changed",
+        &["slot-cold"],
+    ),
+    // Tiering.
+    mutant(
+        "segment-not-stored",
+        "src/tier/segment.rs",
+        "a segment that could not be stored is named",
+        &["move-rows"],
+    ),
+    mutant(
+        "object-gone-before-checkpoint",
+        "src/tier/objects.rs",
+        "an object goes while the last checkpoint names it",
+        &["write-over-moved"],
+    ),
+    mutant(
+        "object-gone-too-early",
+        "src/tier/objects.rs",
+        "an object goes with the first checkpoint that does not name it",
+        &["older-slot"],
+    ),
+    mutant(
+        "published-objects-not-kept",
+        "src/tier/objects.rs",
+        "what a published point names goes",
+        &["publish"],
+    ),
+    mutant(
+        "published-point-not-noted",
+        "src/tier/publish.rs",
+        "no row says what a published point names",
+        &["publish"],
+    ),
+    mutant(
+        "later-owners-objects-collected",
+        "src/tier/mod.rs",
+        "what a later owner has stored counts as left by a crash",
+        &["two-owners"],
+    ),
+    mutant(
+        "fence-not-looked-at",
+        "src/tier/publish.rs",
+        "a later owner's points are not looked for",
+        &["two-owners"],
+    ),
+    mutant(
+        "deletion-of-cold-row-forgotten",
+        "src/tier/live.rs",
+        "the deletion of a row that has moved leaves nothing",
+        &["write-over-moved"],
+    ),
+    mutant(
+        "deletion-on-the-way-forgotten",
+        "src/tier/live.rs",
+        "the deletion of a row that is being moved leaves nothing",
+        &["moving"],
+    ),
+    mutant(
+        "newer-row-taken-out",
+        "src/tier/flush.rs",
+        "a row that is written while it moves is lost",
+        &["moving"],
+    ),
+    mutant(
+        "moved-tombstone-dropped",
+        "src/tier/flush.rs",
+        "a deletion does not move with the rows, and what it hid shows again",
+        &["write-over-moved", "branch-cold"],
+    ),
     // Segments.
     mutant(
         "segment-block-unchecked",

@@ -3,7 +3,7 @@
 //! ```text
 //! scenarios/  the lives            scenario.rs  what one is
 //! world.rs    disk, clock, open database      lived.rs  the model beside it      disk.rs  the stores, watched
-//! told.rs     feeds, judged
+//! told.rs     feeds, judged     published.rs  published points, judged
 //! sweep.rs    crashes and crashes of the recovery     faults.rs  faults     probes/  damage, openers, segments
 //! run.rs      the command
 //! ```
@@ -14,6 +14,7 @@ mod disk;
 mod faults;
 mod lived;
 mod probes;
+mod published;
 mod run;
 mod scenario;
 mod scenarios;

@@ -7,6 +7,7 @@ use dosql_wal::{Calls, CrashDirectory, DiskFault, Surviving};
 
 use super::disk::{Watch, storage};
 use super::lived::{Lived, State};
+use super::published;
 use super::scenario::Scenario;
 use super::told::leads_on;
 
@@ -413,6 +414,10 @@ impl World {
             if let Some(place) = place {
                 self.compare(&database, tag.at, place, Timestamp::ZERO)?;
             }
+        }
+        if self.scenario.told && self.scenario.settings.hot_budget > 0 {
+            let mistakes = published::judge(self, &database)?;
+            self.lived.mistakes.extend(mistakes);
         }
         let report = database.verify()?;
         if !report.is_sound() {

@@ -3,7 +3,10 @@
 
 mod damage;
 mod merging;
+mod moving;
+mod older;
 mod openers;
+mod owners;
 mod segments;
 mod waiting;
 
@@ -26,6 +29,9 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { name: "segments", run: segments::segments },
     Probe { name: "segment-names", run: segments::names },
     Probe { name: "segment-merges", run: merging::merges },
+    Probe { name: "moving", run: moving::moving },
+    Probe { name: "older-slot", run: older::older_slot },
+    Probe { name: "two-owners", run: owners::two_owners },
     Probe { name: "checkpoint-waits", run: waiting::checkpoint_waits },
 ];
 

@@ -64,9 +64,14 @@ fn publish(world: &mut World) -> Result<()> {
     world.write(&puts(1, 0..30, 300))?;
     world.maintain(1 << 20)?;
     world.publish()?;
-    world.write(&puts(2, 10..20, 300))?;
-    world.checkpoint()?;
+    for n in 2..5 {
+        // Segments of the first point leave: it needs them all the same.
+        world.write(&puts(n, 0..30, 300))?;
+        world.maintain(1 << 20)?;
+        world.checkpoint()?;
+    }
     world.publish()?;
     world.reopen()?;
-    world.write(&puts(3, [1], 100))
+    world.write(&puts(5, [1], 100))?;
+    world.checkpoint()
 }
