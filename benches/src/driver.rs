@@ -59,11 +59,19 @@ pub fn time(arguments: &Arguments) -> Result<()> {
 
 /// Measures what a hot budget costs and spares, beside engines that keep their data in an object store, and prints the table.
 pub fn tier(arguments: &Arguments) -> Result<()> {
-    interleave(arguments, TIER_ENGINES, |table, column, engine, directory| {
+    let slatedb = arguments.slatedb.iter().map(|_| "slatedb");
+    let engines: Vec<&str> = TIER_ENGINES.iter().copied().chain(slatedb).collect();
+    interleave(arguments, &engines, |table, column, engine, directory| {
         if engine == TIER_ENGINES[0] {
             gather(start("measure-tier", engine, arguments.scale, directory, &[])?, table, column)?;
         }
-        gather(start("measure-map", engine, arguments.scale, directory, &[])?, table, column)
+        match &arguments.slatedb {
+            Some(program) if engine == "slatedb" => {
+                let process = begin(program, "measure-map", engine, arguments.scale, directory, &[])?;
+                gather(process, table, column)
+            }
+            _ => gather(start("measure-map", engine, arguments.scale, directory, &[])?, table, column),
+        }
     })
 }
 
@@ -111,7 +119,18 @@ fn interleave(
 }
 
 fn start(command: &str, engine: &str, scale: f64, directory: &Path, more: &[String]) -> Result<Child> {
-    let mut process = Command::new(std::env::current_exe()?);
+    begin(&std::env::current_exe()?, command, engine, scale, directory, more)
+}
+
+fn begin(
+    program: &Path,
+    command: &str,
+    engine: &str,
+    scale: f64,
+    directory: &Path,
+    more: &[String],
+) -> Result<Child> {
+    let mut process = Command::new(program);
     process.args([command, engine, "--scale", &scale.to_string(), "--dir"]).arg(directory).args(more);
     Ok(process.stdout(Stdio::piped()).spawn()?)
 }

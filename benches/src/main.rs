@@ -4,7 +4,7 @@
 //! cargo run --release -p dosql-bench -- kv  [--scale 0.1] [--rounds 3] [--engines dosql,redb] [--once sled] [--dir PATH]
 //! cargo run --release -p dosql-bench -- sql [--scale 0.1] [--rounds 3]
 //! cargo run --release -p dosql-bench -- time [--scale 0.1] [--rounds 3]
-//! cargo run --release -p dosql-bench -- tier [--scale 0.1] [--rounds 1]
+//! cargo run --release -p dosql-bench -- tier [--scale 0.1] [--rounds 1] [--slatedb PATH]
 //! ```
 //!
 //! The driver starts a process for each engine and round, one after the other, in an order that moves on with the round, and
@@ -40,6 +40,8 @@ pub struct Arguments {
     /// Engines that take part in the first round only.
     once: Vec<String>,
     directory: Option<PathBuf>,
+    /// The program that measures SlateDB, if it takes part.
+    slatedb: Option<PathBuf>,
     acknowledged: u64,
 }
 
@@ -52,6 +54,7 @@ fn arguments() -> Result<Arguments> {
         engines: Vec::new(),
         once: Vec::new(),
         directory: None,
+        slatedb: None,
         acknowledged: 0,
     };
     let mut parser = lexopt::Parser::from_env();
@@ -62,6 +65,7 @@ fn arguments() -> Result<Arguments> {
             Long("engines") => arguments.engines = list(parser.value()?.string()?),
             Long("once") => arguments.once = list(parser.value()?.string()?),
             Long("dir") => arguments.directory = Some(parser.value()?.into()),
+            Long("slatedb") => arguments.slatedb = Some(parser.value()?.into()),
             Long("acknowledged") => arguments.acknowledged = parser.value()?.parse()?,
             Value(word) if arguments.command.is_empty() => arguments.command = word.string()?,
             Value(word) if arguments.engine.is_empty() => arguments.engine = word.string()?,

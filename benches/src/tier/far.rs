@@ -31,6 +31,9 @@ pub struct Distance {
     pub rate: u64,
 }
 
+/// That of every run: 10 ms, and about what one machine gets from a bucket.
+pub const DISTANCE: Distance = Distance { delay: Duration::from_millis(10), rate: 100_000_000 };
+
 /// What was asked of the store.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {

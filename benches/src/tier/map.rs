@@ -6,8 +6,8 @@ use std::sync::Arc;
 use dosql::{Database, Durability, Keyspace, Options};
 
 use super::far::Far;
-use super::peers::{Peer, session, weigh};
-use super::{Sizes, far_store, settle, storage};
+use super::peers::{Peer, session, store_in, weigh};
+use super::{Sizes, settle, storage};
 use crate::engine::Result;
 use crate::kv::Plan;
 use crate::report::Sheet;
@@ -53,7 +53,7 @@ impl Peer for Tiered {
 /// Takes the figures of dosql.
 pub fn dosql(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     let objects = plan.directory.join("map-objects");
-    let far = far_store(&objects)?;
+    let far = store_in(&objects)?;
     session::<Tiered>(&plan.directory, &far, (plan.scale, Sizes::at(plan.scale).bytes), sheet)?;
     let sizes = Sizes::at(plan.scale);
     let options = Options { retention: 0, ..sizes.options(true) };

@@ -28,14 +28,10 @@ use crate::engine::Result;
 use crate::kv::Plan;
 use crate::measure::{Latencies, MemoryWatch, timed};
 use crate::report::Sheet;
-use far::{Distance, Far};
-use files::Files;
+use far::{DISTANCE, Far};
+use peers::{memory_at, store_in};
 use readings::{DAYS, Reading, SENSORS, pick, rows_at};
 
-/// What a full run has of memory for pages and blocks, and of pages for what is hot.
-const FULL_BYTES: f64 = (64 << 20) as f64;
-/// How far the object store is: 10 ms, and about what one machine gets from a bucket.
-pub const DISTANCE: Distance = Distance { delay: Duration::from_millis(10), rate: 100_000_000 };
 const COLD_READS: u64 = 50;
 const WITH: &str = "with a hot budget";
 
@@ -50,7 +46,7 @@ pub struct Sizes {
 impl Sizes {
     /// At this scale; small ones get somewhat more than their share, since pages and segments don't shrink.
     pub fn at(scale: f64) -> Sizes {
-        Sizes { rows: rows_at(scale), bytes: ((FULL_BYTES * scale) as usize).max(4 << 20) }
+        Sizes { rows: rows_at(scale), bytes: memory_at(scale) }
     }
 
     /// The options of every database; `hot` for one with a hot budget.
@@ -93,11 +89,6 @@ struct Subject {
     db: Database,
     sql: Connection,
     far: Arc<Far>,
-}
-
-/// A far store over files below `directory`.
-pub fn far_store(directory: &Path) -> Result<Arc<Far>> {
-    Ok(Far::new(Arc::new(Files::new(directory.to_owned())?), DISTANCE))
 }
 
 /// Files in `directory/name`, segments in `far`.
@@ -153,7 +144,7 @@ impl Ingest {
 
 impl Subject {
     fn create(directory: &Path, name: &str, sizes: &Sizes, hot: bool) -> Result<Subject> {
-        let far = far_store(&objects(directory, name))?;
+        let far = store_in(&objects(directory, name))?;
         Subject::open(directory, name, sizes, hot, far)
     }
 

@@ -10,13 +10,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::far::Far;
+use super::far::{DISTANCE, Far};
+use super::files::Files;
 use super::readings::{Reading, SENSORS, pick, rows_at};
 use crate::engine::Result;
 use crate::measure::{Latencies, disk_mib, timed};
 use crate::report::Sheet;
 
 const COLD_READS: u64 = 100;
+/// What a full run has of memory.
+const FULL_BYTES: f64 = (64 << 20) as f64;
+
+/// Bytes of memory at a scale; small ones get somewhat more than their share, since pages and segments don't shrink.
+pub fn memory_at(scale: f64) -> usize {
+    ((FULL_BYTES * scale) as usize).max(4 << 20)
+}
+
+/// A far store over files below `directory`.
+pub fn store_in(directory: &Path) -> Result<Arc<Far>> {
+    Ok(Far::new(Arc::new(Files::new(directory.to_owned())?), DISTANCE))
+}
 
 /// An engine that keeps a map in an object store.
 pub trait Peer: Sized {
