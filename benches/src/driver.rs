@@ -59,14 +59,14 @@ pub fn time(arguments: &Arguments) -> Result<()> {
 
 /// Measures what a hot budget costs and spares, beside engines that keep their data in an object store, and prints the table.
 pub fn tier(arguments: &Arguments) -> Result<()> {
-    let slatedb = arguments.slatedb.iter().map(|_| "slatedb");
+    let slatedb = arguments.slatedb.iter().flat_map(|_| ["slatedb", "slatedb-1g"]);
     let engines: Vec<&str> = TIER_ENGINES.iter().copied().chain(slatedb).collect();
     interleave(arguments, &engines, |table, column, engine, directory| {
         if engine == TIER_ENGINES[0] {
             gather(start("measure-tier", engine, arguments.scale, directory, &[])?, table, column)?;
         }
         match &arguments.slatedb {
-            Some(program) if engine == "slatedb" => {
+            Some(program) if engine.starts_with("slatedb") => {
                 let process = begin(program, "measure-map", engine, arguments.scale, directory, &[])?;
                 gather(process, table, column)
             }

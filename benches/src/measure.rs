@@ -95,6 +95,14 @@ fn field(text: &str, name: &str) -> u64 {
     line.and_then(|rest| rest.split_whitespace().next()).and_then(|word| word.parse().ok()).unwrap_or(0)
 }
 
+/// Seconds of processor time that all threads of this process have taken, in hundredths.
+pub fn processor_seconds() -> f64 {
+    let text = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // The name before them may hold spaces, but it ends with the last parenthesis.
+    let fields = text.rsplit_once(')').map_or("", |(_, rest)| rest).split_whitespace().skip(11).take(2);
+    fields.filter_map(|field| field.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
 /// KiB of anonymous memory that this process holds.
 pub fn held_kib() -> u64 {
     field(&fs::read_to_string("/proc/self/status").unwrap_or_default(), "RssAnon:")

@@ -31,16 +31,19 @@ use slatedb::config::{CompressionCodec, FlushOptions, FlushType};
 use slatedb::{Db, Settings, WriteBatch};
 use tokio::runtime::Runtime;
 
-/// As it is shipped, with LZ4.
-struct Slate {
+/// With LZ4, else as it is shipped: with a gigabyte for what is not stored yet; or with as much for that as everybody has.
+struct Slate<const SHIPPED: bool> {
     runtime: Runtime,
     db: Db,
 }
 
-impl Peer for Slate {
-    fn open(_directory: &Path, far: &Arc<Far>, _bytes: usize) -> Result<Slate> {
+impl<const SHIPPED: bool> Peer for Slate<SHIPPED> {
+    fn open(_directory: &Path, far: &Arc<Far>, bytes: usize) -> Result<Self> {
         let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-        let settings = Settings { compression_codec: Some(CompressionCodec::Lz4), ..Settings::default() };
+        let mut settings = Settings { compression_codec: Some(CompressionCodec::Lz4), ..Settings::default() };
+        if !SHIPPED {
+            (settings.max_unflushed_bytes, settings.l0_sst_size_bytes) = (bytes, bytes / 2);
+        }
         let db = Db::builder("readings", far.clone()).with_settings(settings).build();
         Ok(Slate { db: runtime.block_on(db)?, runtime })
     }
@@ -69,20 +72,21 @@ impl Peer for Slate {
 }
 
 fn main() -> Result<()> {
-    let (mut scale, mut directory) = (0.1, None);
+    let (mut scale, mut directory, mut shipped) = (0.1, None, false);
     let mut parser = lexopt::Parser::from_env();
     while let Some(argument) = parser.next()? {
         match argument {
             Long("scale") => scale = parser.value()?.parse()?,
             Long("dir") => directory = Some(PathBuf::from(parser.value()?)),
             // The command and the name of the engine.
-            Value(_) => {}
+            Value(word) => shipped |= word == "slatedb-1g",
             other => return Err(other.unexpected().into()),
         }
     }
     let directory = directory.ok_or("a measuring process needs --dir")?;
     let (objects, mut sheet) = (directory.join("map-objects"), report::Sheet::default());
     let far = store_in(&objects)?;
-    session::<Slate>(&directory, &far, (scale, memory_at(scale)), &mut sheet)?;
+    let session = if shipped { session::<Slate<true>> } else { session::<Slate<false>> };
+    session(&directory, &far, (scale, memory_at(scale)), &mut sheet)?;
     weigh(&objects, "map: bytes in the store a row", scale, &mut sheet)
 }

@@ -2,24 +2,27 @@
 
 use std::fmt;
 use std::fs;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
 use futures_util::stream::{self, BoxStream, StreamExt};
 use object_store::path::Path;
 use object_store::{
     Attributes, CopyOptions, Error, Extensions, GetOptions, GetResult, GetResultPayload, ListResult,
     MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions, PutOptions, PutPayload,
-    PutResult, Result,
+    PutResult, Result, UploadPart,
 };
 
 /// Objects below a directory.
 #[derive(Debug)]
 pub struct Files {
     root: PathBuf,
-    unfinished: AtomicU64,
 }
+
+/// Numbers files that are being written.
+static UNFINISHED: AtomicU64 = AtomicU64::new(0);
 
 fn failed(what: std::io::Error, path: &Path) -> Error {
     let path = path.to_string();
@@ -30,12 +33,38 @@ fn failed(what: std::io::Error, path: &Path) -> Error {
     }
 }
 
+/// Parts that become an object together.
+#[derive(Debug)]
+struct Upload {
+    files: Files,
+    location: Path,
+    parts: Vec<Bytes>,
+}
+
+#[async_trait::async_trait]
+impl MultipartUpload for Upload {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        self.parts.extend(data);
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        let payload: PutPayload = std::mem::take(&mut self.parts).into_iter().collect();
+        self.files.put_opts(&self.location, payload, PutOptions::default()).await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.parts.clear();
+        Ok(())
+    }
+}
+
 impl Files {
     /// Those below `root`, which is made.
     pub fn new(root: PathBuf) -> std::io::Result<Files> {
         fs::create_dir_all(root.join("unfinished"))?;
         fs::create_dir_all(root.join("objects"))?;
-        Ok(Files { root, unfinished: AtomicU64::new(0) })
+        Ok(Files { root })
     }
 
     fn place(&self, path: &Path) -> PathBuf {
@@ -51,10 +80,11 @@ impl Files {
     }
 
     fn write(&self, location: &Path, payload: &PutPayload, create: bool) -> std::io::Result<()> {
-        let number = self.unfinished.fetch_add(1, Ordering::Relaxed);
+        let number = UNFINISHED.fetch_add(1, Ordering::Relaxed);
         let unfinished = self.root.join("unfinished").join(number.to_string());
-        let bytes: Vec<u8> = payload.iter().flat_map(|part| part.iter().copied()).collect();
-        fs::write(&unfinished, bytes)?;
+        let mut file = fs::File::create(&unfinished)?;
+        payload.iter().try_for_each(|part| file.write_all(part))?;
+        drop(file);
         let place = self.place(location);
         if let Some(parent) = place.parent() {
             fs::create_dir_all(parent)?;
@@ -124,10 +154,12 @@ impl ObjectStore for Files {
 
     async fn put_multipart_opts(
         &self,
-        _location: &Path,
+        location: &Path,
         _opts: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        Err(unsupported("uploads in parts"))
+        let (files, location) = (Files::new(self.root.clone()), location.clone());
+        let files = files.map_err(|error| failed(error, &location))?;
+        Ok(Box::new(Upload { files, location, parts: Vec::new() }))
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {

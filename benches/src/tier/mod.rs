@@ -26,7 +26,7 @@ use dosql::{Connection, Database, Options, Storage, system_env};
 
 use crate::engine::Result;
 use crate::kv::Plan;
-use crate::measure::{Latencies, MemoryWatch, timed};
+use crate::measure::{Latencies, MemoryWatch, processor_seconds, timed};
 use crate::report::Sheet;
 use far::{DISTANCE, Far};
 use peers::{memory_at, store_in};
@@ -68,6 +68,9 @@ pub fn session(plan: &Plan, sheet: &mut Sheet) -> Result<()> {
     let sizes = Sizes::at(plan.scale);
     let hot = Subject::create(&plan.directory, "budget", &sizes, true)?;
     let with = hot.ingest(&sizes)?.enter(sheet, WITH, &sizes);
+    let held = hot.db.stats().held_back;
+    sheet.less("held back for moves, of the time of the ingest [x]", held.total as f64 / 1e6 / with.seconds);
+    sheet.less("held back for moves, longest [us]", held.longest as f64);
     let ((), seconds) = timed(|| settle(&hot.db))?;
     sheet.less("housekeeping left after the ingest [s]", seconds);
     let all = Subject::create(&plan.directory, "none", &sizes, false)?;
@@ -163,12 +166,14 @@ impl Subject {
         )?;
         let (memory, end) = (MemoryWatch::start(), AtomicBool::new(false));
         let (hot, own) = (AtomicU64::new(0), AtomicU64::new(0));
-        let (mut commits, mut seconds_of) = (Latencies::default(), Vec::new());
+        let (mut commits, mut seconds_of, mut making) = (Latencies::default(), Vec::new(), 0.0);
         let began = Instant::now();
         std::thread::scope(|scope| {
             scope.spawn(|| watch(&self.db, &hot, &own, &end));
             let loaded: Result<()> = (0..sizes.rows / SENSORS).try_for_each(|round| {
-                commits.time(|| self.insert(round))?;
+                let (readings, took) = timed(|| Ok(round_of(round)))?;
+                making += took;
+                commits.time(|| self.insert(readings))?;
                 let second = began.elapsed().as_secs() as usize;
                 seconds_of.resize(second.max(seconds_of.len().max(1) - 1) + 1, 0u64);
                 seconds_of[second] += SENSORS;
@@ -184,15 +189,16 @@ impl Subject {
         let mean = sizes.rows as f64 / seconds;
         let slowest = seconds_of.iter().min().map_or(1.0, |rows| *rows as f64 / mean);
         let (hot, own) = (hot.load(Ordering::Relaxed), own.load(Ordering::Relaxed));
+        // What making them costs is not in the rate.
+        let seconds = seconds - making;
         Ok(Ingest { rows: sizes.rows, seconds, commits, slowest, hot, own, anonymous: memory.take_mib() })
     }
 
-    fn insert(&self, round: u64) -> Result<()> {
+    fn insert(&self, readings: Vec<Reading>) -> Result<()> {
         let mut statement =
             self.sql.prepare_cached("INSERT INTO readings VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)")?;
         self.sql.execute("BEGIN", ())?;
-        for n in round * SENSORS..(round + 1) * SENSORS {
-            let it = Reading::new(n);
+        for it in readings {
             statement.execute((
                 it.id,
                 it.at,
@@ -208,6 +214,10 @@ impl Subject {
         self.sql.execute("COMMIT", ())?;
         Ok(())
     }
+}
+
+fn round_of(round: u64) -> Vec<Reading> {
+    (round * SENSORS..(round + 1) * SENSORS).map(Reading::new).collect()
 }
 
 /// Notes the most that is hot and in memory, until the end.
@@ -325,7 +335,7 @@ fn cold(directory: &Path, far: &Arc<Far>, sizes: &Sizes, sheet: &mut Sheet) -> R
 fn scan(subject: &Subject, old: u64, sheet: &mut Sheet) -> Result<()> {
     let mut statement =
         subject.sql.prepare("SELECT count(*), sum(sensor), max(pressure) FROM readings WHERE id < ?1")?;
-    let before = subject.far.asked();
+    let (before, used) = (subject.far.asked(), processor_seconds());
     let (rows, seconds) = timed(|| Ok(statement.query_row([Reading::id_of(old)], |row| row.get::<i64>(0))?))?;
     if rows as u64 != old {
         return Err(format!("{rows} rows of {old} in a cold scan").into());
@@ -336,6 +346,7 @@ fn scan(subject: &Subject, old: u64, sheet: &mut Sheet) -> Result<()> {
     sheet.less("cold scan [GETs]", asked.gets as f64);
     let share = asked.get_bytes as f64 / seconds / DISTANCE.rate as f64;
     sheet.more("5 cold scan, of the store's bandwidth [x]", share);
+    sheet.less("cold scan, processor time, of its time [x]", (processor_seconds() - used) / seconds);
     let (_, again) = timed(|| Ok(statement.query_row([Reading::id_of(old)], |row| row.get::<i64>(0))?))?;
     sheet.less("the same again [s]", again);
     Ok(())
