@@ -1,6 +1,7 @@
 //! Protocols that no crash exercises: damage to what is stored, files that do not belong together, two openers, objects of the
 //! segment store.
 
+mod away;
 mod damage;
 mod merging;
 mod moving;
@@ -30,6 +31,7 @@ pub(crate) const PROBES: &[Probe] = &[
     Probe { name: "segment-names", run: segments::names },
     Probe { name: "segment-merges", run: merging::merges },
     Probe { name: "moving", run: moving::moving },
+    Probe { name: "store-away", run: away::store_away },
     Probe { name: "older-slot", run: older::older_slot },
     Probe { name: "two-owners", run: owners::two_owners },
     Probe { name: "checkpoint-waits", run: waiting::checkpoint_waits },
