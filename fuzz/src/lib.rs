@@ -4,6 +4,7 @@
 //! ```text
 //! input.rs      values taken from bytes
 //! stored.rs     pages, meta slots and log records as they lie in the stores, damaged
+//! cold.rs       databases with rows in segments, damaged where it is said what lies where
 //! segment.rs    segments and tails of segments, damaged, alone and merged
 //! keyspace.rs   transactions over keys and values, judged by a map
 //! script.rs     SQL text: parsed, run, compared with SQLite
@@ -17,6 +18,7 @@
 //! ```
 
 pub mod codec;
+pub mod cold;
 pub mod command;
 pub mod dictionary;
 pub mod functions;
@@ -46,6 +48,7 @@ pub const TARGETS: &[(&str, Target)] = &[
     ("pages_sql", stored::pages_sql),
     ("slots", stored::slots),
     ("log", stored::log),
+    ("cold", cold::target),
     ("segment", segment::whole),
     ("tail", segment::tail),
     ("row", codec::row),

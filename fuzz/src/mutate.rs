@@ -71,6 +71,8 @@ fn change(random: &mut Rng, bytes: &mut Vec<u8>, other: &[u8], words: &[Vec<u8>]
                 *byte = byte.wrapping_add(random.u8(..5)).wrapping_sub(2);
             }
         }
+        // There is no other input to take a piece of.
+        5 => {}
         _ => {
             let word = &words[random.usize(..words.len())];
             bytes.splice(at..at + len.min(random.usize(..8)), word.iter().copied());

@@ -13,21 +13,33 @@ use crate::crash;
 use crate::input::Input;
 use crate::watch::run_script;
 
-const PAGE: usize = 4096;
+pub(crate) const PAGE: usize = 4096;
 
 /// A database at rest.
 #[derive(Clone, Default)]
-struct Image {
+pub(crate) struct Image {
     /// Where its log goes on.
-    log_end: u64,
+    pub(crate) log_end: u64,
     /// What is left of the log.
-    log_rest: Vec<u8>,
-    pages: BTreeMap<PageId, Vec<u8>>,
+    pub(crate) log_rest: Vec<u8>,
+    pub(crate) pages: BTreeMap<PageId, Vec<u8>>,
     meta: Vec<u8>,
 }
 
 /// A page store that starts from an image.
-struct ImageStore(Mutex<Image>);
+#[derive(Default)]
+pub(crate) struct ImageStore(Mutex<Image>);
+
+impl ImageStore {
+    pub(crate) fn of(image: Image) -> Self {
+        ImageStore(Mutex::new(image))
+    }
+
+    /// What it holds now.
+    pub(crate) fn image(&self) -> Image {
+        self.0.lock().expect("nobody panics here").clone()
+    }
+}
 
 impl PageStore for ImageStore {
     fn page_size(&self) -> usize {
@@ -94,7 +106,7 @@ fn image() -> &'static (Image, Vec<u8>) {
     })
 }
 
-const SCRIPT: &str = "
+pub(crate) const SCRIPT: &str = "
     CREATE TABLE t(a INTEGER PRIMARY KEY, b TEXT, c REAL, d BLOB);
     CREATE TABLE u(k TEXT PRIMARY KEY, v) WITHOUT ROWID;
     CREATE INDEX i ON t(b, c);
@@ -134,7 +146,7 @@ fn damaged(input: &mut Input<'_>) -> Image {
 }
 
 /// A page's checksum, as docs/FORMAT.md has it.
-fn sum_of(page: &[u8], id: u64) -> u32 {
+pub(crate) fn sum_of(page: &[u8], id: u64) -> u32 {
     let seed = (id as u32) ^ ((id >> 32) as u32);
     checksum(checksum(seed, &page[..4]), &page[8..])
 }
