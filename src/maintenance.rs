@@ -19,11 +19,14 @@ use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dosql_base::sync::{Condvar, Mutex};
 
 use crate::engine::Engine;
-use crate::pace::{FULL, UnderWay, begin_after};
+use crate::pace::{FULL, UnderWay, begin_after, gives_way};
 use crate::tier::pace::Gauge;
 
 /// As many bytes of log take as long to replay as a page takes to be read and checked, about.
 const PAGE_IN_LOG: u64 = 256;
+
+/// How long somebody gives way before he looks again.
+const LONGEST_WAY: Duration = Duration::from_millis(20);
 
 /// What has gathered for a checkpoint.
 #[derive(Clone, Copy)]
@@ -99,6 +102,17 @@ impl Engine {
         if pressure >= FULL && self.checkpoint_is_due() {
             let _ = self.checkpoint();
             self.merge_in_time();
+        }
+    }
+}
+
+impl Engine {
+    /// Lets the checkpoint under way end first where commits would soon have to wait for it: moving rows changes pages too, and whoever
+    /// moves them has time. Called with no lock held.
+    pub(crate) fn give_way(&self) {
+        let is_pressed = || self.gathered().is_none_or(|backlog| gives_way(backlog.pressure));
+        while self.worker.working.load(Ordering::Acquire) && !self.worker.is_leaving() && is_pressed() {
+            self.worker.pause(LONGEST_WAY);
         }
     }
 }

@@ -30,6 +30,11 @@ pub(crate) fn begin_after(grown: u64) -> u64 {
     FULL.saturating_sub(grown.saturating_mul(3) / 2).clamp(EARLIEST, LATEST)
 }
 
+/// Whether so much has gathered that what only moves rows adds nothing to it before the checkpoint under way has ended.
+pub(crate) fn gives_way(gathered: u64) -> bool {
+    gathered >= FULL * 3 / 4
+}
+
 /// A checkpoint under way.
 pub(crate) struct UnderWay {
     /// What had gathered when it began.
@@ -64,6 +69,12 @@ mod tests {
         assert_eq!(begin_after(200), 700);
         assert_eq!(begin_after(FULL), EARLIEST);
         assert_eq!(begin_after(u64::MAX), EARLIEST);
+    }
+
+    #[test]
+    fn who_only_moves_rows_leaves_the_last_quarter_to_commits() {
+        assert!(!gives_way(0) && !gives_way(EARLIEST) && !gives_way(749));
+        assert!(gives_way(750) && gives_way(LATEST) && gives_way(FULL * 2));
     }
 
     #[test]

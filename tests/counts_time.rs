@@ -103,3 +103,36 @@ fn the_versions_of_a_row_are_found_by_its_key() {
     let all = looked_at("SELECT count(*) FROM t FOR SYSTEM_TIME ALL", ROWS * 3);
     assert!(all > 500, "{all} pages for all versions");
 }
+
+#[test]
+fn the_log_since_a_moment_looks_at_what_has_changed() {
+    let (db, sql) = filled();
+    sql.execute("UPDATE t SET v = 'x' WHERE id % 3 = 0", ()).unwrap();
+    db.checkpoint().unwrap();
+    let since = db.last_commit().as_micros() as i64;
+    sql.execute("UPDATE t SET v = 'y' WHERE id IN (7, 40000)", ()).unwrap();
+    sql.execute("INSERT INTO t VALUES (100000, 'new')", ()).unwrap();
+    sql.execute("DELETE FROM t WHERE id = 9", ()).unwrap();
+    let log = |from: &str| -> Vec<(i64, i64, i64, i64)> {
+        let text = format!("SELECT lsn, inserted, updated, deleted FROM dosql_log{from} ORDER BY lsn");
+        let mut statement = sql.prepare(&text).unwrap();
+        let rows = statement.query_map((), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)));
+        rows.unwrap().map(Result::unwrap).collect()
+    };
+    let whole: Vec<_> = log("").into_iter().filter(|commit| commit.0 > since).collect();
+    assert_eq!(
+        whole.iter().map(|it| (it.1, it.2, it.3)).collect::<Vec<_>>(),
+        [(0, 2, 0), (1, 0, 0), (0, 0, 1)]
+    );
+    for round in 0..3 {
+        let looked = pages(&db, || assert_eq!(log(&format!("({since})")), whole));
+        assert!(looked < 120, "{looked} pages, {round} checkpoints later");
+        assert_eq!(log(&format!(" WHERE since = {since}")), whole);
+        db.checkpoint().unwrap();
+    }
+    assert!(log(&format!("({})", i64::MAX)).is_empty());
+    assert!(!log("('2020-01-01')").is_empty());
+    for wrong in ["('soon')", "(-1)", "(1.5)"] {
+        assert!(sql.execute(&format!("SELECT * FROM dosql_log{wrong}"), ()).is_err(), "{wrong}");
+    }
+}

@@ -259,6 +259,7 @@ impl Engine {
             if part.len() < AT_ONCE {
                 return Ok(());
             }
+            self.give_way();
             let cleared = self.clear_some(&chosen.branch, &part);
             part.clear();
             cleared

@@ -400,7 +400,7 @@ fn table_function(name: &str) -> Option<(TableFunction, Arc<[ListedColumn]>)> {
         "generate_series" => (TableFunction::GenerateSeries, &["value"], &["start", "stop", "step"]),
         "dosql_log" => {
             let shown = &["lsn", "time", "tables", "inserted", "updated", "deleted", "schema_changed"];
-            (TableFunction::Log, shown, &[])
+            (TableFunction::Log, shown, &["since"])
         }
         "dosql_tags" => (TableFunction::State(StateTable::Tags), &["name", "lsn", "time"], &[]),
         "dosql_branches" => {

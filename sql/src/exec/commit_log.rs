@@ -1,18 +1,20 @@
 //! `dosql_log`: the commits that history still knows, and what each did, read off the versions of all rows.
 //!
+//! With a moment (`dosql_log(since)`) only commits after it, and pages that have not changed since are not looked at.
+//!
 //! A version that begins where one before it ended is an update, another an insert; one that ends where none begins, a delete.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use dosql_base::codec::get_ordered_u32;
-use dosql_base::{Result, Timestamp};
+use dosql_base::{Error, Result, Timestamp};
 
 use super::context::ExecContext;
 use crate::catalog::layout::{prefix_range, space_range};
 use crate::catalog::schema::SpaceId;
 use crate::catalog::store::{CATALOG_SPACE, END_OF_SPACES, ObjectKind, read_object};
 use crate::storage::{KeyRange, Point, Storage};
-use crate::value::{Text, Value, format_instant};
+use crate::value::{Text, Value, ValueRef, format_instant, parse_instant};
 
 /// What one commit did.
 #[derive(Default)]
@@ -31,13 +33,17 @@ struct Newer {
     start: Timestamp,
 }
 
-/// The rows of `dosql_log`, the oldest commit first: lsn, time, tables, inserted, updated, deleted, schema_changed.
-pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>>> {
+/// The rows of `dosql_log`, the oldest commit first: lsn, time, tables, inserted, updated, deleted, schema_changed. Of all commits that are
+/// known, or of those after `since`: the number of a commit, or ISO text.
+pub(crate) fn rows<S: Storage>(since: ValueRef<'_>, cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>>> {
     let names = table_names(cx)?;
-    let horizon = cx.storage.horizon();
+    let horizon = cx.storage.horizon().max(moment(since)?);
     let mut commits: BTreeMap<Timestamp, Commit> = BTreeMap::new();
     let whole = KeyRange { start: space_range(CATALOG_SPACE).start, end: space_range(END_OF_SPACES).start };
-    let mut walk = cx.storage.versions(&whole, horizon, Timestamp::MAX)?;
+    let mut walk = match since {
+        ValueRef::Null => cx.storage.versions(&whole, horizon, Timestamp::MAX)?,
+        _ => cx.storage.changed_versions(&whole, horizon, Timestamp::MAX)?,
+    };
     let mut newer = Newer::default();
     // From when on all versions of a table are there.
     let mut known = (CATALOG_SPACE, horizon);
@@ -79,6 +85,18 @@ pub(crate) fn rows<S: Storage>(cx: &ExecContext<'_, S>) -> Result<Vec<Vec<Value>
         note(&mut commits, start, table, since, |commit| commit.inserted += 1);
     }
     Ok(commits.into_iter().filter(|(at, _)| *at > horizon).map(row).collect())
+}
+
+/// The moment after which commits are wanted.
+fn moment(since: ValueRef<'_>) -> Result<Timestamp> {
+    let micros = match since {
+        ValueRef::Null => Some(0),
+        ValueRef::Integer(lsn) => u64::try_from(lsn).ok(),
+        ValueRef::Text(text) => parse_instant(text),
+        _ => None,
+    };
+    let wrong = || Error::invalid("dosql_log(since) takes the lsn of a commit or a moment as ISO text");
+    micros.map(Timestamp::from_micros).ok_or_else(wrong)
 }
 
 /// Counts a change of a table's row that came after `since`, or takes note of one of the schema.

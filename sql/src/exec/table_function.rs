@@ -137,7 +137,7 @@ fn rowid(function: TableFunction) -> (usize, i64) {
         // Its rows bring theirs.
         TableFunction::Schema => (usize::MAX, 0),
         TableFunction::State(_) => (8, 1),
-        TableFunction::Log => (7, 1),
+        TableFunction::Log => (8, 1),
     }
 }
 
@@ -159,7 +159,7 @@ impl Source {
                 Source::Rows(crate::catalog::pragma::rows(pragma, arguments.first(), cx.catalog)?.into_iter())
             }
             TableFunction::Schema => Source::Rows(schema_rows(cx.catalog).into_iter()),
-            TableFunction::Log => Source::Rows(super::commit_log::rows(cx)?.into_iter()),
+            TableFunction::Log => Source::Rows(super::commit_log::rows(argument(0), cx)?.into_iter()),
             TableFunction::State(table) => Source::Rows(cx.storage.state_rows(table)?.into_iter()),
         })
     }

@@ -433,7 +433,7 @@ pub enum TableFunction {
     Schema,
     /// `dosql_tags`, `dosql_pins`, `dosql_feeds`, `dosql_segments`, `dosql_storage`.
     State(StateTable),
-    /// `dosql_log`: lsn, time, tables, inserted, updated, deleted, schema_changed.
+    /// `dosql_log[(since)]`: lsn, time, tables, inserted, updated, deleted, schema_changed.
     Log,
 }
 

@@ -14,7 +14,8 @@ impl TableFunction {
             TableFunction::Pragma(number) => {
                 (TABLE_PRAGMAS.get(number).map_or(0, |pragma| pragma.columns.len()), 2)
             }
-            TableFunction::Schema | TableFunction::State(_) | TableFunction::Log => (0, 0),
+            TableFunction::Log => (7, 1),
+            TableFunction::Schema | TableFunction::State(_) => (0, 0),
         }
     }
 }
