@@ -45,7 +45,7 @@ pub(crate) struct Worker {
     /// The thread that merges runs of history and moves rows into the segment store, if there is one.
     merger: Mutex<Option<JoinHandle<()>>>,
     /// How far it is behind.
-    pub(crate) gauge: Gauge,
+    pub(crate) gauge: Box<Gauge>,
     /// The database is being closed.
     leaving: AtomicBool,
     /// Taken to wait for `ended`, which is told whenever a checkpoint ends.

@@ -100,11 +100,17 @@ impl Claims<'_> {
 pub(crate) fn node(bytes: &[u8]) -> Result<(), &'static str> {
     // Clearing more bits than the page has bytes would take as long as the rest.
     match bytes.len() {
-        ..=4096 => node_with(bytes, &mut [0; 4096 / 64]),
-        4097..=8192 => node_with(bytes, &mut [0; 8192 / 64]),
-        8193..=16384 => node_with(bytes, &mut [0; 16384 / 64]),
-        _ => node_with(bytes, &mut [0; crate::MAX_PAGE_SIZE / 64]),
+        ..=4096 => node_of::<{ 4096 / 64 }>(bytes),
+        4097..=8192 => node_of::<{ 8192 / 64 }>(bytes),
+        8193..=16384 => node_of::<{ 16384 / 64 }>(bytes),
+        _ => node_of::<{ crate::MAX_PAGE_SIZE / 64 }>(bytes),
     }
+}
+
+/// Of its own for each size, so that the stack has room for the bits of one only.
+#[inline(never)]
+fn node_of<const WORDS: usize>(bytes: &[u8]) -> Result<(), &'static str> {
+    node_with(bytes, &mut [0; WORDS])
 }
 
 fn node_with(bytes: &[u8], taken: &mut [u64]) -> Result<(), &'static str> {
