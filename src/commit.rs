@@ -70,7 +70,7 @@ impl Engine {
                 None
             }
         };
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if !weakened("closed-unchecked") {
             self.check_writable()?;
             if purpose != Purpose::Erasure {
@@ -143,7 +143,7 @@ impl Engine {
     /// Notes a merge that changes no row. The caller holds the turn.
     pub(crate) fn note_settled(&self, branch: &Arc<Branch>, (from, upto): (u32, Timestamp)) -> Result<()> {
         let committed = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             let at = self.next_timestamp(&committer)?;
             let (row, change) = self.note_merge(&committer, branch, Merged { from, upto, at });
             let committed = self.commit_system(&mut committer, branch, &[change])?;
@@ -270,7 +270,7 @@ impl Engine {
             Durability::Interval(micros) => {
                 let now = self.env.now();
                 let due = {
-                    let mut committer = self.committer.lock();
+                    let mut committer = self.committer();
                     let since = now.as_micros().saturating_sub(committer.synced.as_micros());
                     let due = since >= micros;
                     if due {

@@ -25,7 +25,7 @@ use std::sync::{Arc, OnceLock};
 use dosql_base::metrics::Histogram;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use dosql_base::sync::{Mutex, RwLock};
+use dosql_base::sync::{Mutex, MutexGuard, RwLock};
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
 use dosql_btree::{Pages, Root};
 use dosql_wal::{Log, LogPosition};
@@ -257,6 +257,11 @@ pub(crate) struct Counters {
 }
 
 impl Engine {
+    /// Takes the committer.
+    pub(crate) fn committer(&self) -> MutexGuard<'_, Committer> {
+        self.committer.lock()
+    }
+
     /// Fails where the database is closed or poisoned.
     pub(crate) fn check_usable(&self) -> Result<()> {
         if let Some(fault) = self.fault.get() {
@@ -369,7 +374,7 @@ impl Engine {
     /// As [`Engine::reserve_past`], of a moment that may be to come.
     pub(crate) fn reserve(&self, branch: &Branch, at: Timestamp) -> Result<()> {
         let waits = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             if !weakened("past-not-reserved") {
                 committer.last = committer.last.max(at);
             }
@@ -381,7 +386,7 @@ impl Engine {
 
     /// Bytes of log that a recovery now would replay, and bytes in memory that a checkpoint now would write.
     pub(crate) fn backlog(&self) -> (u64, usize) {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let logged = self.log.end().0.get().saturating_sub(committer.log_start.get());
         (logged, self.pages.dirty_bytes().saturating_add(committer.history_memory()))
     }

@@ -148,12 +148,12 @@ impl Erasure {
 impl Engine {
     /// All branches, parents before their children; dropped ones that others need, too.
     pub(crate) fn all_branches(&self) -> Vec<Arc<Branch>> {
-        self.committer.lock().branches.values().cloned().collect()
+        self.committer().branches.values().cloned().collect()
     }
 
     /// The branches beneath one, and up to when each is seen; the nearest first.
     pub(crate) fn ancestors(&self, branch: &Branch) -> Vec<(u32, Timestamp)> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let (mut all, mut fork) = (Vec::new(), branch.tip.lock().row.fork);
         while let Some((parent, at)) = fork {
             let upto = all.last().map_or(at, |(_, upto): &(u32, Timestamp)| at.min(*upto));
@@ -219,7 +219,7 @@ impl Engine {
             self.force_checkpoint()?;
         }
         let (free, unused) = self.pages.writer().free_pages_now();
-        let before = self.committer.lock().log_start;
+        let before = self.committer().log_start;
         if weakened("erased-pages-left") {
             return Ok(());
         }
@@ -230,7 +230,7 @@ impl Engine {
 
     /// Clears the unused space of the pages of the system tree.
     fn tidy_system(&self) -> Result<()> {
-        self.rearrange(&mut self.committer.lock(), |writer, _, system| {
+        self.rearrange(&mut self.committer(), |writer, _, system| {
             let mut from = Some(Vec::new());
             while let Some(key) = from {
                 from = writer.tidy(system, &key, &[0xFF; 4], AT_ONCE)?;
@@ -241,7 +241,7 @@ impl Engine {
 
     /// Clears the unused space of some pages of the tree of current rows of a branch; returns the key to go on from.
     fn tidy(&self, branch: &Branch, from: &[u8], to: &[u8]) -> Result<Option<Vec<u8>>> {
-        let (committer, mut tip) = (&mut *self.committer.lock(), branch.tip.lock());
+        let (committer, mut tip) = (&mut *self.committer(), branch.tip.lock());
         let tidied = self.rearrange_rows(committer, branch, &mut tip, |writer, _, root| {
             writer.tidy(root, from, to, AT_ONCE)
         });

@@ -179,7 +179,7 @@ impl Engine {
         let mut now = self.now_on(branch);
         if at > now {
             // Another branch may have come further, where the clock stands still.
-            now = now.max(self.committer.lock().last_shown());
+            now = now.max(self.committer().last_shown());
         }
         if at > now {
             return Err(Error::new(

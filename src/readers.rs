@@ -137,7 +137,7 @@ impl Engine {
             return;
         }
         let newest: BTreeMap<u32, Arc<View>> = {
-            let committer = self.committer.lock();
+            let committer = self.committer();
             committer.branches.iter().map(|(&number, branch)| (number, branch.view())).collect()
         };
         for reader in self.readers.all() {

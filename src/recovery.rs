@@ -136,7 +136,7 @@ pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)>
     };
     {
         // Now that all is known of their parents too.
-        let mut committer = engine.committer.lock();
+        let mut committer = engine.committer();
         let views = engine.renew_views(&mut committer);
         drop(committer);
         engine.show_again(&views);

@@ -48,7 +48,7 @@ impl Engine {
     pub(crate) fn shrink_step(&self, budget: usize) -> Result<bool> {
         let mut sweep = self.sweep.lock();
         let before = self.pages.stats();
-        let seen = (self.committer.lock().last_shown(), before.snapshots);
+        let seen = (self.committer().last_shown(), before.snapshots);
         if seen != sweep.seen {
             (sweep.seen, sweep.fruitless) = (seen, 0);
         }
@@ -92,7 +92,7 @@ impl Engine {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
         let (pages, trees) = {
-            let committer = self.committer.lock();
+            let committer = self.committer();
             (self.pages.latest(), trees(&committer))
         };
         let mut moved = 0;
@@ -123,7 +123,7 @@ impl Engine {
         if found.is_empty() {
             return Ok(0);
         }
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         let now = trees(&committer);
         let Some((before, owner)) = now.get(tree) else { return Ok(0) };
         let (mut root, mut taken) = (*before, 0);

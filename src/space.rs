@@ -38,7 +38,7 @@ impl Space {
         // No checkpoint may come between the trees and the counts.
         let checkpointing = engine.checkpointing.lock();
         let (snapshot, views, system, pages, pinned_by) = {
-            let committer = engine.committer.lock();
+            let committer = engine.committer();
             let views = committer.latest_views();
             let (pages, pinned) = (engine.pages.stats(), engine.pages.pinned());
             (engine.pages.latest(), views, committer.system, pages, pinned)

@@ -97,7 +97,7 @@ impl Engine {
             self.view_at(branch, at)?;
         }
         let (owner, committed) = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             if find(&committer.tags, name).is_some() {
                 let message = format!("there is already a tag {name}");
                 return if unless_there { Ok(false) } else { Err(Error::invalid(message)) };
@@ -132,7 +132,7 @@ impl Engine {
         self.check_writable()?;
         self.upgrade_format()?;
         let (owner, committed) = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             let Some(owner) = find(&committer.tags, name).map(|tag| tag.branch) else { return Ok(false) };
             let owner = Arc::clone(committer.branches.get(&owner).unwrap_or(&self.main));
             let change = SystemChange { key: TagRow::key(name), value: None };

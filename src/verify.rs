@@ -62,7 +62,7 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
     // The newest view, with the roots and the count of pages that belong to it: no checkpoint may come between.
     let checkpointing = engine.checkpointing.lock();
     let (snapshot, views, system, tags, pages) = {
-        let committer = engine.committer.lock();
+        let committer = engine.committer();
         let (views, tags) = (committer.latest_views(), Arc::clone(&committer.tags));
         (engine.pages.latest(), views, committer.system, tags, engine.pages.stats())
     };

@@ -94,7 +94,7 @@ impl Engine {
             self.view_at(parent, at)?;
         }
         let (branch, committed) = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             if committer.names.contains_key(&name.to_ascii_lowercase()) {
                 let message = format!("there is already a branch {name}");
                 return if unless_there { Ok(None) } else { Err(Error::invalid(message)) };
@@ -264,7 +264,7 @@ impl Engine {
         self.check_writable()?;
         self.upgrade_format()?;
         let (branch, committed) = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             let branch = committer.named(name)?;
             let before = branch.tip.lock().row.clone();
             let mut row = before.clone();
@@ -298,7 +298,7 @@ impl Engine {
         }
         let now = self.env.now();
         let expired: Vec<String> = {
-            let committer = self.committer.lock();
+            let committer = self.committer();
             let over = |branch: &&Arc<Branch>| {
                 let tip = branch.tip.lock();
                 !tip.row.dropped && tip.row.expires > Timestamp::ZERO && tip.row.expires <= now
@@ -335,7 +335,7 @@ impl Engine {
 
     /// The branches that fork off one, with the moments; one that was dropped has no name.
     pub(crate) fn forks(&self, parent: u32) -> Vec<(String, Timestamp)> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let mut forks = Vec::new();
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
@@ -349,7 +349,7 @@ impl Engine {
     /// All branches that can be used, by name.
     pub(crate) fn list_branches(&self) -> Vec<BranchInfo> {
         let branches: Vec<Arc<Branch>> = self.branches.read().values().cloned().collect();
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let name_of = |number: u32| {
             let parent = committer.branches.get(&number)?;
             let row = &parent.tip.lock().row;

@@ -171,7 +171,7 @@ impl Engine {
 
     /// Every branch that readers see, with its row and what they see of it.
     pub(crate) fn visible_views(&self) -> Vec<(BranchRow, Arc<View>)> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let mut views: BTreeMap<u32, (BranchRow, Arc<View>)> = BTreeMap::new();
         for (&number, branch) in &committer.branches {
             let row = branch.tip.lock().row.clone();

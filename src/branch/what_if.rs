@@ -57,7 +57,7 @@ impl Engine {
             known: view.timestamp,
         };
         let beneath = Beneath::fork(span, layer, view.beneath.as_deref());
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         committer.last = committer.last.max(view.timestamp).next();
         let begins = committer.last;
         let mut tip = self.main.tip.lock();

@@ -102,7 +102,7 @@ impl Engine {
         self.worker.leave();
         let _one = self.checkpointing.lock();
         {
-            let _committer = self.committer.lock();
+            let _committer = self.committer();
             if self.closed.swap(true, Ordering::AcqRel) {
                 return Ok(());
             }
@@ -145,7 +145,7 @@ impl Engine {
     /// What there is to write; `None` where nothing has changed.
     fn gather(&self, kind: Kind, deletion: Option<&Deletion>) -> Option<Gathered> {
         span!("gather");
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let gone = self.unneeded(&committer);
         let unchanged =
             gone.is_empty() && self.log.end().0 == committer.log_start && committer.history_memory() == 0;
@@ -168,7 +168,7 @@ impl Engine {
 
     /// Sets the memtable of a branch aside once more where it has grown too large to be written while commits wait.
     fn gather_more(&self, branch: &Branch) -> Option<Arc<Memtable>> {
-        let _committer = self.committer.lock();
+        let _committer = self.committer();
         let mut tip = branch.tip.lock();
         if tip.history.memtable.bytes() <= LEFT_OVER {
             return None;
@@ -180,7 +180,7 @@ impl Engine {
     /// Decides what the checkpoint writes, and shows its runs to new views.
     fn freeze(&self, mut built: Built, kind: Kind) -> Result<Begun> {
         span!("freeze");
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if let Some(fault) = self.fault.get() {
             return Err(fault.clone());
         }
@@ -274,7 +274,7 @@ impl Engine {
             self.pages.store().shrink(begun.frozen.last_page()).map_err(|error| self.poison(error))?;
         }
         let held = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             committer.log_start = begun.end;
             committer.log_chain = begun.chain;
             for (branch, view) in &begun.views {
@@ -317,7 +317,7 @@ impl Engine {
 
     /// Lets the views of all branches say what is so now, where there are several.
     pub(crate) fn renew_all(&self) {
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if committer.branches.len() > 1 {
             let views = self.renew_views(&mut committer);
             drop(committer);

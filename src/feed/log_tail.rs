@@ -27,7 +27,7 @@ impl LogTail {
     /// At the beginning of the log, where that goes back to `after`.
     pub(crate) fn open(engine: &Handle, after: Timestamp) -> Option<LogTail> {
         // While the committer is locked, the log before what it names is not given back.
-        let committer = engine.committer.lock();
+        let committer = engine.committer();
         if after < engine.branch().tip.lock().log_head {
             return None;
         }

@@ -149,7 +149,7 @@ impl Engine {
     fn put_slot(&self, name: &str, row: Option<SlotRow>, fresh: bool, seen: Timestamp) -> Result<bool> {
         self.upgrade_format()?;
         let committed = {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             let slots = Arc::clone(&self.slots.read());
             let there = slots.iter().any(|slot| slot.is_named(name));
             if there == fresh {

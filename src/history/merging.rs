@@ -139,7 +139,7 @@ impl Engine {
     fn choose_runs(&self) -> Option<Chosen> {
         // The numbers of runs say which are older: no checkpoint makes any meanwhile.
         let _one = self.checkpointing.lock();
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let gone = self.unneeded(&committer);
         committer.branches.values().filter(|branch| !gone.contains(&branch.number)).find_map(|branch| {
             let mut tip = branch.tip.lock();

@@ -96,7 +96,7 @@ impl Engine {
     }
 
     fn choose_merge(&self) -> Option<Chosen> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let gone = self.unneeded(&committer);
         committer.branches.values().filter(|branch| !gone.contains(&branch.number)).find_map(|branch| {
             let tip = branch.tip.lock();
@@ -143,7 +143,7 @@ impl Engine {
 
     /// Whether a merge under way may still take the place of what it reads.
     fn is_still_right(&self, under_way: &UnderWay) -> bool {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         if !committer.branches.contains_key(&under_way.branch.number) {
             return false;
         }
@@ -173,7 +173,7 @@ impl Engine {
     fn move_down(&self, branch: &Arc<Branch>, number: u64, level: u8) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if !committer.branches.contains_key(&branch.number) {
             return Ok(());
         }
@@ -194,7 +194,7 @@ impl Engine {
     pub(super) fn replace(&self, branch: &Branch, with: Replacement) -> Result<()> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if !committer.branches.contains_key(&branch.number) {
             return Ok(());
         }

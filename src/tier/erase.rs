@@ -59,7 +59,7 @@ impl Engine {
 
     /// Takes the tombstones of erased rows out of the tree of a branch that hide nothing any more; the others hide from its beginning on.
     fn clear_tombstones(&self, branch: &Branch, erasure: &Erasure, ranges: &[KeyRange]) -> Result<()> {
-        let committer = &mut *self.committer.lock();
+        let committer = &mut *self.committer();
         let mut tip = branch.tip.lock();
         let (snapshot, mut keys) = (self.pages.latest(), Vec::new());
         let mut cursor = snapshot.cursor(tip.root);

@@ -68,7 +68,7 @@ impl Hidden {
 impl Engine {
     /// The branches whose rows may move, as they are now. What was dropped stays as it is until it goes.
     fn movable(&self) -> Vec<(Arc<Branch>, Arc<View>)> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let movable = committer.branches.values().filter(|branch| !branch.tip.lock().row.dropped);
         movable.map(|branch| (Arc::clone(branch), branch.latest())).collect()
     }
@@ -177,7 +177,7 @@ impl Engine {
     /// From here on what is deleted in the ranges is remembered.
     fn mark(&self, chosen: &Chosen) -> Result<Source> {
         self.check_writable()?;
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let source = {
             let mut tip = chosen.branch.tip.lock();
             let (live, parents) = (Arc::clone(&tip.live), tip.row.fork.is_some());
@@ -189,7 +189,7 @@ impl Engine {
     }
 
     fn unmark(&self, branch: &Branch) {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         {
             let mut tip = branch.tip.lock();
             tip.live = Arc::new(tip.live.with_moving(Vec::new()));
@@ -225,7 +225,7 @@ impl Engine {
     fn name(&self, chosen: &Chosen, unnamed: Unnamed, apart: Apart) -> Result<bool> {
         let _one = self.checkpointing.lock();
         self.check_usable()?;
-        let mut committer = self.committer.lock();
+        let mut committer = self.committer();
         if chosen.branch.tip.lock().row.dropped {
             return Ok(false);
         }
@@ -270,7 +270,7 @@ impl Engine {
 
     fn clear_some(&self, branch: &Arc<Branch>, rows: &[(Vec<u8>, Timestamp)]) -> Result<()> {
         self.check_usable()?;
-        let committer = &mut *self.committer.lock();
+        let committer = &mut *self.committer();
         let mut tip = branch.tip.lock();
         if tip.row.dropped {
             // The checkpoint under way may be giving back the pages of its tree.

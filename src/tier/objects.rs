@@ -98,7 +98,7 @@ impl Engine {
         self.check_not_fenced(&listed)?;
         let mut known: BTreeSet<String> = BTreeSet::new();
         {
-            let committer = self.committer.lock();
+            let committer = self.committer();
             for branch in committer.branches.values() {
                 let tip = branch.tip.lock();
                 known

@@ -311,7 +311,7 @@ impl Engine {
     /// Changes the rows, and makes that durable.
     fn change_published(&self, change: impl FnOnce(&mut AllPublished)) -> Result<()> {
         {
-            let mut committer = self.committer.lock();
+            let mut committer = self.committer();
             let before = self.published.lock().clone();
             let mut after = before.clone();
             change(&mut after);

@@ -49,7 +49,7 @@ pub struct StoragePart {
 impl Engine {
     /// All segments that rows name.
     pub(crate) fn list_segments(&self) -> Vec<SegmentInfo> {
-        let committer = self.committer.lock();
+        let committer = self.committer();
         let mut all = Vec::new();
         for branch in committer.branches.values() {
             let tip = branch.tip.lock();
@@ -75,7 +75,7 @@ impl Engine {
         };
         add(0, "hot", 0, hot, 0);
         {
-            let committer = self.committer.lock();
+            let committer = self.committer();
             for branch in committer.branches.values() {
                 let tip = branch.tip.lock();
                 add(0, "hot", 0, 0, tip.root.entries());

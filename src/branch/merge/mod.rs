@@ -166,7 +166,7 @@ impl Merging {
         other.make_visible(end);
         let theirs = Transaction::begin(&other, Begin::Read)?;
         {
-            let _committer = handle.committer.lock();
+            let _committer = handle.committer();
             add_pin(other.branch(), theirs.snapshot());
         }
         connection.hold(before.into_iter().chain(after));
