@@ -136,6 +136,16 @@ impl Engine {
         self.check_from(view, &read, most.min(self.horizon_in(view, &read, CATALOG_SPACE)), at)
     }
 
+    /// As [`Engine::check_horizon`], for who knows that it is `now`: of a moment within the retention that no floor has passed neither the
+    /// clock nor slots and pins are asked.
+    pub(crate) fn check_horizon_now(&self, view: &View, at: Timestamp, now: Timestamp) -> Result<()> {
+        let retention = self.options.retention;
+        let whole = retention > 0
+            && at >= view.read_at(at).floor
+            && now.as_micros().saturating_sub(retention) <= at.as_micros();
+        if whole { Ok(()) } else { self.check_horizon(view, at) }
+    }
+
     /// As [`Engine::check_horizon`], for who reads keyspaces and tables that say nothing about their versions.
     pub(crate) fn check_horizon_of_most(&self, view: &View, at: Timestamp) -> Result<()> {
         let read = view.read_at(at);

@@ -101,10 +101,9 @@ impl Storage for Transaction {
     }
 
     fn check_reach(&self, point: Point, space: SpaceId, name: &str) -> Result<()> {
-        let view = Arc::clone(&self.reader.sight().view);
         match point {
             Point::Live | Point::Branch(_) => Ok(()),
-            Point::Past(at) => self.engine.check_horizon_of(&view, space, name, at),
+            Point::Past(at) => self.engine.check_horizon_of(&self.reader.sight().view, space, name, at),
         }
     }
 
@@ -159,5 +158,9 @@ impl Storage for Transaction {
 
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point> {
         Ok(Point::Past(self.past_point(wanted)?))
+    }
+
+    fn resolve_point_now(&self, wanted: Timestamp, now: Timestamp) -> Result<Point> {
+        Ok(Point::Past(self.past_point_now(wanted, now)?))
     }
 }

@@ -360,12 +360,17 @@ impl Transaction {
     /// The moment to read when `wanted` is asked for: never after what this transaction sees. Fails with code `AsOfFuture`
     /// or `AsOfExpired`. No later commit takes a Timestamp at or below it, so the same question has the same answer for ever.
     pub fn past_point(&self, wanted: Timestamp) -> Result<Timestamp> {
+        self.past_point_now(wanted, self.engine.now())
+    }
+
+    /// As [`Transaction::past_point`], for who has read off the clock already that it is `now`.
+    pub(crate) fn past_point_now(&self, wanted: Timestamp, now: Timestamp) -> Result<Timestamp> {
         self.check_open()?;
         if wanted > self.snapshot {
             self.engine.reserve_past(self.engine.branch(), wanted)?;
         } else {
             let mut sight = self.reader.sight();
-            self.engine.check_horizon(&sight.view, wanted)?;
+            self.engine.check_horizon_now(&sight.view, wanted, now)?;
             sight.oldest = sight.oldest.min(wanted);
         }
         Ok(wanted.min(self.snapshot))

@@ -90,15 +90,15 @@ fn who_comes_back_gets_what_is_after_its_position_and_a_commit_cut_short_again()
     execute(&connection, "INSERT INTO t VALUES (3)");
     let mut changes = db.changes(begin).unwrap();
     changes.try_next().unwrap().unwrap();
-    assert_eq!(changes.position(), &Position::from(begin));
-    let again = all(&mut db.changes(changes.position().clone()).unwrap());
+    assert_eq!(changes.reached(), &Position::from(begin));
+    let again = all(&mut db.changes(changes.reached().clone()).unwrap());
     assert_eq!(again.len(), 3);
     changes.try_next().unwrap().unwrap();
-    let again = all(&mut db.changes(changes.position().clone()).unwrap());
+    let again = all(&mut db.changes(changes.reached().clone()).unwrap());
     assert_eq!(texts(&again), ["insert t - -> 3"]);
     all(&mut changes);
-    assert!(all(&mut db.changes(changes.position().clone()).unwrap()).is_empty());
-    assert_eq!(changes.position().timestamp, db.last_commit());
+    assert!(all(&mut db.changes(changes.reached().clone()).unwrap()).is_empty());
+    assert_eq!(changes.reached().timestamp, db.last_commit());
 }
 
 #[test]
@@ -176,7 +176,7 @@ fn an_idle_feed_says_up_to_where_it_looked() {
     execute(&connection, "INSERT INTO u VALUES (1)");
     let change = changes.next().unwrap().unwrap();
     assert_eq!((&change.event, change.timestamp), (&Event::Watermark, db.last_commit()));
-    assert_eq!(changes.position().timestamp, db.last_commit());
+    assert_eq!(changes.reached().timestamp, db.last_commit());
 }
 
 #[test]
@@ -207,7 +207,7 @@ fn everything_begins_with_a_snapshot_that_can_be_taken_up_anywhere() {
         assert_eq!(change.timestamp == moment, found.len() < expected.len() - 1);
         assert_eq!(change.last, found.len() + 2 >= expected.len(), "{change:?}");
         found.push(shown(&change));
-        positions.push(changes.position().to_string().parse().unwrap());
+        positions.push(changes.reached().to_string().parse().unwrap());
     }
     assert_eq!(found, expected);
     let rows = found.iter().position(|line| line.starts_with("read t ")).unwrap();
@@ -486,7 +486,7 @@ fn a_snapshot_and_the_feed_up_to_a_moment_are_the_database_as_of_it() {
                     execute(&connection, "COMMIT");
                 }
                 _ => {
-                    let position = live.position().clone();
+                    let position = live.reached().clone();
                     drop((live, connection));
                     db.close().unwrap();
                     db = Database::open(same(&storage), options.clone()).unwrap();

@@ -68,7 +68,7 @@ fn a_slot_goes_on_where_it_was_confirmed_across_reopening_and_past_the_retention
     world.run("INSERT INTO t VALUES (1, 'a', 0)");
     let mut slot = world.db().feed_slot("LAKE").unwrap();
     assert_eq!(told(&mut slot), ["insert - > 1,'a'"]);
-    let seen = slot.position().clone();
+    let seen = slot.reached().clone();
     slot.ack(seen).unwrap();
     drop(slot);
     world.run("UPDATE t SET v = 'b'; UPDATE t SET w = 1; UPDATE t SET v = 'c'");
@@ -85,7 +85,7 @@ fn a_slot_goes_on_where_it_was_confirmed_across_reopening_and_past_the_retention
     assert_eq!(pins, ["feed|lake"]);
     let mut slot = world.db().feed_slot("lake").unwrap();
     told(&mut slot);
-    let seen = slot.position().clone();
+    let seen = slot.reached().clone();
     slot.ack(seen).unwrap();
     drop(slot);
     // Confirmed: history goes.
@@ -135,7 +135,7 @@ fn a_slot_that_is_told_everything_is_not_lost_while_nothing_happens() {
     world.run("CREATE FEED f; INSERT INTO t VALUES (1, 'a', 0)");
     let mut slot = world.db().feed_slot("f").unwrap();
     told(&mut slot);
-    let seen = slot.position().clone();
+    let seen = slot.reached().clone();
     for _ in 0..10 {
         // Nothing new, but its reader is there.
         slot.ack(seen.clone()).unwrap();
@@ -164,7 +164,7 @@ fn a_slot_from_a_snapshot_gives_the_rows_then_the_changes_and_resumes_within() {
         if let Event::Row(row) = &change.event {
             ops.push(row.op);
             if ops.len() == 1 {
-                let within = slot.position().clone();
+                let within = slot.reached().clone();
                 slot.ack(within).unwrap();
             }
         }
@@ -239,7 +239,7 @@ fn a_slot_that_was_told_all_is_there_after_history_was_deleted() {
     world.run("CREATE FEED f; INSERT INTO t VALUES (1, 'a', 0)");
     let mut slot = world.db().feed_slot("f").unwrap();
     told(&mut slot);
-    let seen = slot.position().clone();
+    let seen = slot.reached().clone();
     slot.ack(seen).unwrap();
     world.db().delete_history(None).unwrap();
     assert_eq!(world.db().feeds()[0].state, FeedState::Active);
@@ -254,15 +254,46 @@ fn to_confirm_what_is_known_is_no_commit() {
     world.run("CREATE FEED f; INSERT INTO t VALUES (1, 'a', 0)");
     let mut slot = world.db().feed_slot("f").unwrap();
     told(&mut slot);
-    let seen = slot.position().clone();
+    let seen = slot.reached().clone();
     slot.ack(seen).unwrap();
     let last = world.db().last_commit();
     for _ in 0..3 {
         // It is told of its own confirmation, so to speak.
         assert_eq!(told(&mut slot), [""; 0]);
-        let seen = slot.position().clone();
+        let seen = slot.reached().clone();
         slot.ack(seen).unwrap();
         slot = world.db().feed_slot("f").unwrap();
     }
     assert_eq!(world.db().last_commit(), last);
+}
+
+#[test]
+fn readers_that_confirm_in_turns_come_to_rest() {
+    let mut world = World::new();
+    world.run("CREATE FEED a; CREATE FEED b FOR TABLE t (id); CREATE FEED c");
+    for round in 0..3 {
+        if round > 0 {
+            world.run(&format!("INSERT INTO t VALUES ({round}, 1, 1)"));
+        }
+        let mut readers: Vec<Slot> =
+            ["a", "b", "c"].iter().map(|name| world.db().feed_slot(name).unwrap()).collect();
+        let mut commits = Vec::new();
+        for _ in 0..4 {
+            for reader in &mut readers {
+                told(reader);
+                let reached = reader.reached().clone();
+                reader.ack(reached).unwrap();
+            }
+            commits.push(world.db().last_commit());
+        }
+        assert_eq!(commits[1], commits[3], "nothing was committed but what they confirmed");
+        drop(readers);
+        if round < 2 {
+            world.reopen();
+        }
+    }
+    // Nobody is behind, whoever confirmed last, and however long ago.
+    world.clock.advance(30 * DAY);
+    let feeds = cells(&world.sql(), "SELECT DISTINCT state FROM dosql_feeds").unwrap();
+    assert_eq!(feeds, ["active"]);
 }

@@ -67,7 +67,7 @@ impl Feed {
     fn confirm(&mut self) -> Result<()> {
         match self {
             Feed::Slot(slot) => {
-                let position = Slot::position(slot).clone();
+                let position = slot.reached().clone();
                 slot.ack(position)
             }
             Feed::Free(_) => Ok(()),

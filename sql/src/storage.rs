@@ -175,6 +175,12 @@ pub trait Storage {
     /// horizon, and bounds it by the transaction's snapshot.
     fn resolve_point(&self, wanted: Timestamp) -> Result<Point>;
 
+    /// As [`Storage::resolve_point`], where the statement has read off the clock already that it is `now`.
+    fn resolve_point_now(&self, wanted: Timestamp, now: Timestamp) -> Result<Point> {
+        let _ = now;
+        self.resolve_point(wanted)
+    }
+
     /// Another branch as a point that can be read. Fails where there is no such branch.
     fn resolve_branch(&self, name: &str) -> Result<Point> {
         Err(dosql_base::Error::unsupported(format!("this storage has no branch {name}")))

@@ -297,6 +297,10 @@ impl<S: Storage> Storage for WithTemporary<S> {
         self.main.resolve_point(wanted)
     }
 
+    fn resolve_point_now(&self, wanted: Timestamp, now: Timestamp) -> Result<Point> {
+        self.main.resolve_point_now(wanted, now)
+    }
+
     fn resolve_branch(&self, name: &str) -> Result<Point> {
         self.main.resolve_branch(name)
     }

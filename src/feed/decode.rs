@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use dosql_base::{Code, Error, ErrorKind, Result, Timestamp};
-use dosql_sql::catalog::layout::read_row;
+use dosql_sql::catalog::layout::read_row_beside;
 use dosql_sql::value::Value;
 
 use super::change::{Change, EntryChange, Event, Op, RowChange, SchemaChange};
@@ -26,17 +26,26 @@ impl Decoder {
         Decoder { engine: engine.clone(), schemas, filter, branch: Arc::from(engine.branch().name()) }
     }
 
-    /// The changes of a commit that are shown; a later commit than the last one.
-    pub(crate) fn commit(&mut self, commit: &Commit) -> Result<Vec<Change>> {
-        let schema = self.schemas.follow(&self.engine, commit)?;
-        let schema = schema.into_iter().filter(|change| self.shows(change)).map(Event::Schema);
-        let mut events: Vec<Event> = schema.collect();
-        for entry in &commit.entries {
-            events.extend(self.entry(entry, commit.timestamp)?);
+    /// Tells the changes of a commit that are shown; a later commit than the last one.
+    pub(crate) fn commit(&mut self, commit: &Commit, mut tell: impl FnMut(Change)) -> Result<()> {
+        // Held back until it is known whether another follows.
+        let (mut held, mut count) = (None, 0);
+        for change in self.schemas.follow(&self.engine, commit)? {
+            if self.shows(&change) {
+                let change = self.change(commit.timestamp, count, false, Event::Schema(change));
+                held.replace(change).into_iter().for_each(&mut tell);
+                count += 1;
+            }
         }
-        let count = events.len();
-        let number = |(at, event)| self.change(commit.timestamp, at as u64, at + 1 == count, event);
-        Ok(events.into_iter().enumerate().map(number).collect())
+        for entry in &commit.entries {
+            if let Some(event) = self.entry(entry, commit.timestamp)? {
+                let change = self.change(commit.timestamp, count, false, event);
+                held.replace(change).into_iter().for_each(&mut tell);
+                count += 1;
+            }
+        }
+        held.into_iter().for_each(|change| tell(Change { last: true, ..change }));
+        Ok(())
     }
 
     /// Refuses a moment that the history of a table does not reach which is shown.
@@ -88,11 +97,12 @@ impl Decoder {
     }
 
     fn row(&self, shown: &Shown, row_id: &[u8], entry: &Entry, now: Timestamp) -> Result<Option<Event>> {
-        let decode = |bytes: &Option<Bytes>| match bytes {
-            Some(bytes) => self.whole_row(shown, row_id, bytes, now),
+        let decode = |bytes: &Option<Bytes>, other: &[Value]| match bytes {
+            Some(bytes) => self.whole_row(shown, row_id, bytes, other, now),
             None => Ok(None),
         };
-        let (before, after) = (decode(&entry.before)?, decode(&entry.after)?);
+        let before = decode(&entry.before, &[])?;
+        let after = decode(&entry.after, before.as_deref().unwrap_or_default())?;
         let Some(any) = after.as_ref().or(before.as_ref()) else { return Ok(None) };
         let key = shown.key.iter().map(|part| match part {
             Ok(Some(at)) => any[*at].clone(),
@@ -125,9 +135,10 @@ impl Decoder {
         shown: &Shown,
         row_id: &[u8],
         bytes: &[u8],
+        other: &[Value],
         now: Timestamp,
     ) -> Result<Option<Vec<Value>>> {
-        let (mut row, rowid) = read_row(&shown.source, row_id, bytes)?;
+        let (mut row, rowid) = read_row_beside(&shown.source, row_id, bytes, other)?;
         row.push(Value::Integer(rowid));
         match &shown.condition {
             Some(condition) if !condition.is_true(&mut row, &self.engine.env, now)? => Ok(None),

@@ -71,7 +71,7 @@ impl Feed {
         self
     }
 
-    /// The changes after `position`: a Timestamp, or what [`Changes::position`] said, which is exclusive. After 0 come the rows as they
+    /// The changes after `position`: a Timestamp, or what [`Changes::reached`] said, which is exclusive. After 0 come the rows as they
     /// are now ([`super::Op::Read`]), then the changes since.
     ///
     /// # Errors

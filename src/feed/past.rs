@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
+use smallvec::SmallVec;
 
 use super::raw::{Batch, Commit, Entry};
 use crate::bytes::Bytes;
@@ -18,59 +19,97 @@ use crate::view::View;
 /// Changes that are kept at a time, unless one commit has more.
 const MOST: usize = 1 << 16;
 
-/// The earliest commits after `after`.
-pub(crate) fn read(engine: &Handle, after: Timestamp) -> Result<Batch> {
-    let view = engine.view();
-    let found = find(&view, engine.unchanged_since(after), after, MOST)?;
-    let mut batch = Batch { commits: Vec::new(), complete: found.complete, from: after };
-    for (timestamp, stored) in &found.changes {
-        if batch.commits.last().is_none_or(|commit| commit.timestamp != *timestamp) {
-            batch.commits.push(Commit { timestamp: *timestamp, entries: Vec::new() });
-        }
-        if let Some(commit) = batch.commits.last_mut() {
-            changed_entries(&view, *timestamp, stored, &mut commit.entries)?;
-        }
-    }
-    for commit in &mut batch.commits {
-        // Stored keys of long ones are not in the order of the keys.
-        commit.entries.sort_by(|a, b| a.key.cmp(&b.key));
-    }
-    // Only now, since what was read may have gone out of reach while it was.
-    engine.check_horizon_of_most(&engine.view(), after)?;
-    Ok(batch)
+/// Changes whose values are read at a time, unless one commit has more: few, so that they are still near when they are told.
+const MOST_READ: usize = 1 << 8;
+
+/// A change: when, and the stored key.
+type Found = (Timestamp, SmallVec<[u8; 24]>);
+
+/// A pass over the versions: which keys changed when. Values are read as they are asked for.
+pub(crate) struct Pass {
+    /// By time, then by stored key.
+    found: std::iter::Peekable<std::vec::IntoIter<Found>>,
+    /// It found all changes up to here.
+    complete: Timestamp,
 }
 
-/// Changes by time, then by stored key.
-struct Found {
-    changes: BTreeSet<(Timestamp, Vec<u8>)>,
+impl Pass {
+    /// Finds the earliest changes after `after`.
+    pub(crate) fn after(engine: &Handle, after: Timestamp) -> Result<Pass> {
+        let view = engine.view();
+        let (found, complete) = find(&view, engine.unchanged_since(after), after, MOST)?;
+        engine.check_horizon_of_most(&engine.view(), after)?;
+        Ok(Pass { found: found.into_iter().peekable(), complete })
+    }
+
+    /// The next commits of those it found, of which all up to `after` were read; `None` when that was all.
+    pub(crate) fn next(&mut self, engine: &Handle, after: Timestamp) -> Result<Option<Batch>> {
+        if after >= self.complete {
+            return Ok(None);
+        }
+        let view = engine.view();
+        let mut batch = Batch { commits: Vec::new(), complete: self.complete, from: after };
+        let mut read = 0;
+        while let Some((timestamp, stored)) = self.found.peek() {
+            if batch.commits.last().is_none_or(|commit| commit.timestamp != *timestamp) {
+                if let Some(last) = batch.commits.last().filter(|_| read >= MOST_READ) {
+                    batch.complete = last.timestamp;
+                    break;
+                }
+                batch.commits.push(Commit { timestamp: *timestamp, entries: Vec::new() });
+            }
+            if let Some(commit) = batch.commits.last_mut() {
+                changed_entries(&view, *timestamp, stored, &mut commit.entries)?;
+            }
+            read += 1;
+            self.found.next();
+        }
+        for commit in &mut batch.commits {
+            // Stored keys of long ones are not in the order of the keys.
+            commit.entries.sort_by(|a, b| a.key.cmp(&b.key));
+        }
+        // Only now, since what was read may have gone out of reach while it was.
+        engine.check_horizon_of_most(&engine.view(), after)?;
+        Ok(Some(batch))
+    }
+}
+
+/// The earliest changes, as they are found.
+struct Earliest {
+    /// In no order, some of them twice, until they are more than twice as many as are wanted.
+    found: Vec<Found>,
     complete: Timestamp,
     after: Timestamp,
     most: usize,
 }
 
-impl Found {
+impl Earliest {
     /// Notes that the version of a key changed at `at`.
     fn note(&mut self, at: Timestamp, key: &[u8]) {
         if at <= self.after || at > self.complete {
             return;
         }
-        self.changes.insert((at, key.to_vec()));
-        while self.changes.len() > self.most
-            && let (Some(first), Some(last)) = (self.changes.first(), self.changes.last())
-            && first.0 < last.0
-        {
-            // Commits are whole: with one of its changes all of a commit wait for another pass.
-            self.complete = last.0.previous();
-            self.changes.pop_last();
+        self.found.push((at, SmallVec::from_slice(key)));
+        if self.found.len() > self.most.saturating_mul(2) {
+            self.put_in_order();
         }
-        while self.changes.last().is_some_and(|last| last.0 > self.complete) {
-            self.changes.pop_last();
-        }
+    }
+
+    /// Puts what was found in order, once each, and lets go of what is too much.
+    fn put_in_order(&mut self) {
+        self.found.sort_unstable();
+        self.found.dedup();
+        let (Some(first), Some(over)) = (self.found.first(), self.found.get(self.most)) else { return };
+        // Commits are whole: with one of its changes all of a commit wait for another pass, but for the first.
+        self.complete = if over.0 > first.0 { over.0.previous() } else { over.0 };
+        let whole = self.found.partition_point(|found| found.0 <= self.complete);
+        self.found.truncate(whole);
     }
 }
 
-fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Found> {
-    let mut found = Found { changes: BTreeSet::new(), complete: view.timestamp, after, most };
+/// The earliest changes after `after` by time and stored key, of which all up to the second are there.
+fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<(Vec<Found>, Timestamp)> {
+    let mut found = Earliest { found: Vec::new(), complete: view.timestamp, after, most };
     let mut tree = view.pages.cursor(view.root);
     let mut from = Vec::new();
     // Leaf by leaf, of those that have changed.
@@ -99,10 +138,11 @@ fn find(view: &View, unchanged: u64, after: Timestamp, most: usize) -> Result<Fo
             found.note(end, key);
         })?;
     }
-    Ok(found)
+    found.put_in_order();
+    Ok((found.found, found.complete))
 }
 
-fn find_versions(mut versions: impl Versions, found: &mut Found) -> Result<()> {
+fn find_versions(mut versions: impl Versions, found: &mut Earliest) -> Result<()> {
     let mut key = Vec::new();
     let mut here = versions.seek(&[])?;
     while here {
@@ -167,15 +207,15 @@ mod tests {
         for most in [1, 4, 7, 1000] {
             let (mut found, mut after) = (Vec::new(), begin);
             while after < db.last_commit() {
-                let part = find(&db.0.view(), 0, after, most).unwrap();
-                assert!(part.complete > after, "{most}");
-                for (at, _) in &part.changes {
+                let (part, complete) = find(&db.0.view(), 0, after, most).unwrap();
+                assert!(complete > after, "{most}");
+                for (at, _) in &part {
                     match found.last_mut() {
                         Some((last, count)) if last == at => *count += 1,
                         _ => found.push((*at, 1)),
                     }
                 }
-                after = part.complete;
+                after = complete;
             }
             assert_eq!(found, expected, "{most}");
         }

@@ -12,7 +12,7 @@
 use dosql_base::{Error, Result, Timestamp};
 
 use super::log_tail::LogTail;
-use super::past;
+use super::past::Pass;
 use crate::bytes::Bytes;
 use crate::engine::Handle;
 
@@ -44,11 +44,13 @@ pub(crate) struct Commits {
     /// All up to here were read.
     after: Timestamp,
     tail: Option<LogTail>,
+    /// Where the log has not got it any more.
+    past: Option<Pass>,
 }
 
 impl Commits {
     pub(crate) fn after(after: Timestamp) -> Self {
-        Commits { after, tail: None }
+        Commits { after, tail: None, past: None }
     }
 
     /// Where the log was read up to, if it is read.
@@ -69,15 +71,19 @@ impl Commits {
             if visible <= self.after {
                 return Ok(None);
             }
-            if self.tail.is_none() {
+            if self.tail.is_none() && self.past.is_none() {
                 self.tail = LogTail::open(engine, self.after);
             }
-            let batch = match &mut self.tail {
-                Some(tail) => tail.read(engine, self.after)?,
-                None => Some(past::read(engine, self.after)?),
+            let batch = match (&mut self.past, &mut self.tail) {
+                (Some(past), _) => past.next(engine, self.after)?,
+                (None, Some(tail)) => tail.read(engine, self.after)?,
+                (None, None) => {
+                    self.past = Some(Pass::after(engine, self.after)?);
+                    continue;
+                }
             };
             let Some(batch) = batch else {
-                self.tail = None;
+                (self.past, self.tail) = (None, None);
                 continue;
             };
             if batch.complete <= self.after {

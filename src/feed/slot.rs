@@ -14,7 +14,7 @@ use dosql_sql::value::{Text, Value};
 use super::change::{Change, Position};
 use super::filter::Wanted;
 use super::raw::check_history;
-use super::slot_row::SlotRow;
+use super::slot_row::{SlotRow, carry_on};
 use super::stream::Changes;
 use super::subscribers::KEPT;
 use crate::database::Database;
@@ -158,10 +158,14 @@ impl Engine {
             if fresh && slots.len() >= MAX_FEEDS {
                 return Err(Error::limit(format!("there are {MAX_FEEDS} feeds already; drop some")));
             }
-            let all_seen = self.main.latest().timestamp <= seen;
+            let before = self.main.latest().timestamp;
+            let all_seen = before <= seen;
             let row = row.map(|row| SlotRow { caught_up: row.caught_up && all_seen, ..row });
             let change = SystemChange { key: SlotRow::key(name), value: row.map(|row| row.encode()) };
-            self.commit_system(&mut committer, &self.main, &[change])?
+            let committed = self.commit_system(&mut committer, &self.main, &[change])?;
+            let mut now = self.slots.write();
+            *now = carry_on(&slots, &now, before, committed.timestamp);
+            committed
         };
         if !weakened("slot-confirmed-too-early") {
             self.acknowledge(&self.main, &committed, self.options.durability)?;
@@ -298,13 +302,13 @@ impl Slot {
         self.changes.next_within(patience)
     }
 
-    /// Where all that was handed out so far ends; see [`Changes::position`].
+    /// Where all that was handed out so far ends; see [`Changes::reached`].
     #[must_use]
-    pub fn position(&self) -> &Position {
-        self.changes.position()
+    pub fn reached(&self) -> &Position {
+        self.changes.reached()
     }
 
-    /// Confirms everything up to `position`: a change's Timestamp, of a commit that was handed out whole, or what [`Slot::position`] said. Durable
+    /// Confirms everything up to `position`: a change's Timestamp, of a commit that was handed out whole, or what [`Slot::reached`] said. Durable
     /// when it returns. An earlier position than was confirmed changes nothing. To confirm the same again tells that the reader is alive: do so
     /// more often than a quarter of the slot's `max_age`.
     ///
@@ -314,7 +318,7 @@ impl Slot {
         let position = position.into();
         self.engine.check_writable()?;
         let mut row = self.engine.slot(&self.name)?;
-        let reached = self.changes.position();
+        let reached = self.changes.reached();
         if position.timestamp > reached.timestamp {
             let message = format!("{position} can't be confirmed: the feed was read up to {reached} only");
             return Err(Error::invalid(message));

@@ -21,7 +21,7 @@ pub(crate) struct SlotRow {
     pub(super) tables: Vec<(String, Option<Vec<String>>)>,
     /// Whether that was all that there was then.
     pub(super) caught_up: bool,
-    /// The commit that wrote the row: known from where it is stored.
+    /// The commit that wrote the row: known from where it is stored. Or a later one, where nothing but rows of slots was committed in between.
     pub(super) written: Timestamp,
 }
 
@@ -112,6 +112,21 @@ impl SlotRow {
     pub(super) fn wanted(&self) -> Wanted {
         Wanted::of_tables(&self.tables)
     }
+}
+
+/// After a commit at `now` of nothing but the row of a slot, on top of one at `before`: who knew all there was knows this one too, so that
+/// readers who confirm need not be told of each other.
+pub(super) fn carry_on(old: &[SlotRow], new: &[SlotRow], before: Timestamp, now: Timestamp) -> Slots {
+    let carried = |row: &SlotRow| {
+        let known = old.iter().find(|old| old.name == row.name).filter(|old| old.confirmed == row.confirmed);
+        let written = match known {
+            Some(old) if old.caught_up && old.known() >= before => now,
+            Some(old) => old.written.max(row.written),
+            None => row.written,
+        };
+        SlotRow { written, ..row.clone() }
+    };
+    new.iter().map(carried).collect()
 }
 
 /// Reads all slots.

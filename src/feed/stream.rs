@@ -12,7 +12,7 @@ use dosql_base::{Error, Result, Timestamp};
 use super::change::{Change, Event, Position};
 use super::decode::Decoder;
 use super::filter::{Filter, Wanted};
-use super::raw::{Batch, Commits};
+use super::raw::{Batch, Commit, Commits};
 use super::schema::Schemas;
 use super::snapshot::Snapshot;
 use crate::engine::Handle;
@@ -27,6 +27,8 @@ pub struct Changes {
     decoder: Decoder,
     snapshot: Option<Reading>,
     commits: Commits,
+    /// Commits that were read, to be told one by one.
+    read: std::vec::IntoIter<Commit>,
     ready: VecDeque<Ready>,
     position: Position,
     watermarks: Option<Duration>,
@@ -68,6 +70,7 @@ impl Changes {
             decoder,
             snapshot: None,
             commits,
+            read: Vec::new().into_iter(),
             ready: VecDeque::new(),
             position,
             watermarks,
@@ -108,7 +111,7 @@ impl Changes {
     /// Where to come back to: everything up to here was handed out. Within a commit it is still the one before, so that who comes back
     /// gets that commit whole.
     #[must_use]
-    pub fn position(&self) -> &Position {
+    pub fn reached(&self) -> &Position {
         &self.position
     }
 
@@ -136,7 +139,7 @@ impl Changes {
             }
             _ => {}
         }
-        if self.ready.is_empty() && self.snapshot.is_none() {
+        if self.ready.is_empty() && self.snapshot.is_none() && self.read.len() == 0 {
             self.position = self.commits.complete().into();
         }
         Ok(Some(change))
@@ -156,16 +159,25 @@ impl Changes {
             }
             return Ok(true);
         }
+        let Some(commit) = self.read.next() else { return self.read_commits() };
+        let ready = &mut self.ready;
+        self.decoder.commit(&commit, |change| ready.push_back(Ready { change, resume: None }))?;
+        if self.ready.is_empty() {
+            let last = self.read.len() == 0;
+            self.position = if last { self.commits.complete() } else { commit.timestamp }.into();
+        }
+        Ok(true)
+    }
+
+    /// Reads the next commits, to be told; false where there are none yet.
+    fn read_commits(&mut self) -> Result<bool> {
         let Some(Batch { commits, from, .. }) = self.commits.next(&self.engine)? else { return Ok(false) };
         // Only now, since what was read may have gone out of reach while it was.
         self.decoder.check_reach(from)?;
-        for commit in &commits {
-            let changes = self.decoder.commit(commit)?;
-            self.ready.extend(changes.into_iter().map(|change| Ready { change, resume: None }));
-        }
-        if self.ready.is_empty() {
+        if commits.is_empty() {
             self.position = self.commits.complete().into();
         }
+        self.read = commits.into_iter();
         Ok(true)
     }
 

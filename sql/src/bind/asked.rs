@@ -60,7 +60,7 @@ impl Asked {
         let value = evaluation.value(&self.expr).ok()??;
         let tag = |name: &str| storage.tag(name)?.ok_or_else(|| super::no_such_tag(name));
         let wanted = moment(self.unit, &value, tag).ok()?;
-        let Ok(point @ Point::Past(at)) = storage.resolve_point(wanted) else { return None };
+        let Ok(point @ Point::Past(at)) = storage.resolve_point_now(wanted, now) else { return None };
         let known = at < self.valid.to;
         let still = || self.valid.live.is_some_and(|live| storage.catalog_stamp() == Some(live));
         if at < self.valid.from || !(known || still()) {

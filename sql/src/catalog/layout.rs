@@ -204,17 +204,29 @@ pub fn field<'a>(row: &RowReader<'a>, column: &'a Column, field: usize) -> Resul
 
 /// Reads a whole row: the values by column position (NULL for virtual columns) and the rowid (0 WITHOUT ROWID).
 pub fn read_row(table: &Table, row_id: &[u8], row: &[u8]) -> Result<(Vec<Value>, i64)> {
+    read_row_beside(table, row_id, row, &[])
+}
+
+/// As [`read_row`]. Text and blobs that stand in the same column of `other` too, another version of the row, are shared with it.
+pub fn read_row_beside(
+    table: &Table,
+    row_id: &[u8],
+    row: &[u8],
+    other: &[Value],
+) -> Result<(Vec<Value>, i64)> {
     let reader = RowReader::new(row)?;
     let rowid = if table.without_rowid { 0 } else { rowid_of(row_id)? };
     let key = if table.without_rowid { read_primary_key(table, row_id)? } else { Vec::new() };
     let fields: smallvec::SmallVec<[ValueRef<'_>; 16]> = reader.columns().collect::<Result<_>>()?;
     let mut values = Vec::with_capacity(table.columns.len() + 1);
-    for column in &table.columns {
+    for (position, column) in table.columns.iter().enumerate() {
         values.push(match column.place {
             Place::Rowid => Value::Integer(rowid),
             Place::Key(part) => key.get(part).cloned().unwrap_or_default(),
             Place::Row(number) => {
-                fields.get(number).copied().unwrap_or_else(|| column.absent.as_ref()).to_value()
+                let value = fields.get(number).copied().unwrap_or_else(|| column.absent.as_ref());
+                let shared = other.get(position).filter(|other| other.as_ref() == value);
+                shared.cloned().unwrap_or_else(|| value.to_value())
             }
             Place::Virtual => Value::Null,
         });

@@ -25,7 +25,7 @@ impl Told {
 /// Applies what `changes` tell now of the keyspace to `rows`.
 pub(crate) fn follow(changes: &mut Changes, rows: &mut State) -> Result<Told> {
     let mut told = Told::default();
-    let (mut at, mut whole) = (Changes::position(changes).timestamp, true);
+    let (mut at, mut whole) = (changes.reached().timestamp, true);
     while let Some(change) = changes.try_next()? {
         if change.timestamp < at || (change.timestamp > at && !whole) {
             told.wrong(|| format!("a change at {} follows one at {at}", change.timestamp));

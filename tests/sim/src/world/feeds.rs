@@ -108,7 +108,7 @@ fn told(slot: &mut Slot, count: usize, history: &History, after: Timestamp) -> C
         commits.entry(change.timestamp).or_default().push(change);
         left -= 1;
     }
-    let reached = Slot::position(slot).timestamp;
+    let reached = slot.reached().timestamp;
     // The last one may have been read in part.
     commits.retain(|at, _| *at <= reached);
     let any = !commits.is_empty();

@@ -161,7 +161,7 @@ fn read(slot: &mut Slot, count: usize) -> Result<Position> {
     {
         left -= usize::from(matches!(change.event, Event::Entry(_)));
     }
-    Ok(Slot::position(slot).clone())
+    Ok(slot.reached().clone())
 }
 
 /// Writes, whereupon the slot stands like this.
