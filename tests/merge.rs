@@ -1,21 +1,10 @@
 //! Merges of branches: three-way by key, cell by cell, one commit or nothing.
 #![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
+mod common;
+
+use common::{branched, texts};
 use dosql::{Connection, Database, ErrorKind, Merge, NewBranch, OnConflict, Options, Storage};
-
-fn texts(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    statement.query_map((), |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-/// A database with a branch `draft`, and a connection to each of both.
-fn branched(schema: &str) -> (Database, Connection, Connection) {
-    let db = Database::open_memory().unwrap();
-    let main = db.connect().unwrap();
-    main.execute_batch(schema).unwrap();
-    let draft = db.create_branch("draft", &NewBranch::default()).unwrap().connect().unwrap();
-    (db, main, draft)
-}
 
 const ITEMS: &str = "CREATE TABLE items (id INTEGER PRIMARY KEY, name TEXT, price INT, stock INT MERGE ADD);
     CREATE INDEX by_name ON items (name);
@@ -120,6 +109,68 @@ fn a_dry_run_says_how_much_would_change_and_changes_nothing() {
     let report = db.merge("draft", &Merge { dry_run: true, ..Merge::default() }).unwrap();
     assert_eq!((report.changes, report.schema_changes, report.commit), (3, 1, None));
     assert_eq!((texts(&main, ALL), db.last_commit()), before);
+}
+
+/// What MERGE DRY RUN tells: the columns that are not NULL.
+fn told(connection: &Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    let rows = statement.query_map((), |row| {
+        let cells = (0..7).map(|at| row.get::<Option<String>>(at).map(Option::unwrap_or_default));
+        Ok(cells.collect::<dosql::Result<Vec<_>>>()?.join("|"))
+    });
+    rows.unwrap().collect::<dosql::Result<_>>().unwrap()
+}
+
+#[test]
+fn a_dry_run_tells_each_change_and_each_conflict_as_a_row() {
+    let (db, main, draft) = branched(ITEMS);
+    draft
+        .execute_batch(
+            "UPDATE items SET price = 11 WHERE id = 1; DELETE FROM items WHERE id = 2;
+             INSERT INTO items VALUES (9, 'new', 1, 1); CREATE VIEW v AS SELECT 1",
+        )
+        .unwrap();
+    let row = |id: u32, name: &str, price: u32, stock: u32| {
+        format!("{{\"id\":{id},\"name\":\"{name}\",\"price\":{price},\"stock\":{stock}}}")
+    };
+    let changes = [
+        "added|v|||||CREATE VIEW v AS SELECT 1".to_owned(),
+        format!("modified|items|{{\"id\":1}}||{}||{}", row(1, "pen", 10, 100), row(1, "pen", 11, 100)),
+        format!("removed|items|{{\"id\":2}}||{}||", row(2, "ink", 20, 100)),
+        format!("added|items|{{\"id\":9}}||||{}", row(9, "new", 1, 1)),
+    ];
+    let before = (texts(&main, ALL), db.last_commit());
+    assert_eq!(told(&main, "MERGE DRY RUN BRANCH draft INTO main"), changes, "taken over whole");
+    main.execute("UPDATE items SET price = 12, stock = 90 WHERE id = 1", ()).unwrap();
+    let ours = (texts(&main, ALL), db.last_commit());
+    let conflict = |merged: &str| {
+        format!(
+            "conflict|items|{{\"id\":1}}|{}|{}|{}|{merged}",
+            row(1, "pen", 10, 100),
+            row(1, "pen", 12, 90),
+            row(1, "pen", 11, 100)
+        )
+    };
+    for (clause, merged) in [
+        ("", String::new()),
+        ("ON CONFLICT ABORT", String::new()),
+        ("ON CONFLICT STORE", String::new()),
+        ("ON CONFLICT OURS", row(1, "pen", 12, 90)),
+        ("ON CONFLICT THEIRS", row(1, "pen", 11, 90)),
+    ] {
+        let sql = format!("MERGE DRY RUN BRANCH draft INTO main {clause}");
+        let expected = [&changes[0], &conflict(&merged), &changes[2], &changes[3]].map(String::clone);
+        assert_eq!(told(&main, &sql), expected, "{clause}");
+    }
+    assert_eq!((texts(&main, ALL), db.last_commit()), ours);
+    assert_ne!(ours, before);
+    let columns = main.prepare("MERGE DRY RUN BRANCH draft INTO main").unwrap();
+    assert_eq!(columns.columns().len(), 7);
+    // Where there is nothing to merge there is nothing to tell.
+    assert_eq!(told(&draft, "MERGE DRY RUN BRANCH main INTO draft").len(), 1);
+    main.execute_batch("MERGE BRANCH draft INTO main ON CONFLICT THEIRS").unwrap();
+    assert!(told(&main, "MERGE DRY RUN BRANCH draft INTO main").is_empty());
+    sound(&db);
 }
 
 #[test]

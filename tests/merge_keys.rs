@@ -2,21 +2,10 @@
 //! inserted without saying which are not.
 #![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
-use dosql::{Connection, Database, Merge, NewBranch, OnConflict, Options, Storage};
+mod common;
 
-fn texts(connection: &Connection, sql: &str) -> Vec<String> {
-    let mut statement = connection.prepare(sql).unwrap();
-    statement.query_map((), |row| row.get(0)).unwrap().collect::<Result<_, _>>().unwrap()
-}
-
-/// A database with a branch `draft`, and a connection to each of both.
-fn branched(schema: &str) -> (Database, Connection, Connection) {
-    let db = Database::open_memory().unwrap();
-    let main = db.connect().unwrap();
-    main.execute_batch(schema).unwrap();
-    let draft = db.create_branch("draft", &NewBranch::default()).unwrap().connect().unwrap();
-    (db, main, draft)
-}
+use common::{branched, texts};
+use dosql::{Database, Merge, NewBranch, OnConflict, Options, Storage};
 
 fn merge(db: &Database, on_conflict: OnConflict) -> Vec<String> {
     let report = db.merge("draft", &Merge { on_conflict, ..Merge::default() }).unwrap();

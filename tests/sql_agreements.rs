@@ -1,5 +1,6 @@
 //! Where dosql once differed from SQLite: each found by comparing random statements, made small, and kept.
 
+mod common;
 mod judge;
 
 use dosql::Database;
@@ -76,4 +77,37 @@ fn a_column_of_a_compound_is_compared_as_it_is_where_its_selects_mix_types() {
             "SELECT m FROM (SELECT a AS m FROM t UNION SELECT a || 'x' FROM t LIMIT 9) WHERE m >= 5",
         ],
     );
+}
+
+#[test]
+fn a_unary_plus_keeps_an_index_from_being_used_and_changes_nothing_else() {
+    let connection = Database::open_memory().unwrap().connect().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TABLE t (id INTEGER PRIMARY KEY, a INTEGER, b TEXT); CREATE INDEX by_a ON t (a); CREATE INDEX by_b ON t (b);
+             INSERT INTO t VALUES (1, 5, 'x'), (2, 6, 'y'), (3, 5, 'z')",
+        )
+        .unwrap();
+    for (plain, plus, rows) in [
+        (
+            "SELECT id FROM t WHERE a = 5 ORDER BY id",
+            "SELECT id FROM t WHERE +a = 5 ORDER BY id",
+            &["1", "3"][..],
+        ),
+        (
+            "SELECT id FROM t WHERE b > 'x' AND id > 0",
+            "SELECT id FROM t WHERE +b > 'x' AND +id > 0",
+            &["2", "3"],
+        ),
+        ("SELECT id FROM t WHERE a IS 6", "SELECT id FROM t WHERE +a IS 6", &["2"]),
+        ("SELECT id FROM t WHERE id = 3", "SELECT id FROM t WHERE +id = 3", &["3"]),
+    ] {
+        for (sql, looked_up) in [(plain, true), (plus, false)] {
+            let plan = common::cells(&connection, &format!("EXPLAIN QUERY PLAN {sql}")).unwrap().join("\n");
+            assert_eq!(plan.contains("SEARCH"), looked_up, "{sql}: {plan}");
+            assert_eq!(common::cells(&connection, sql).unwrap(), rows, "{sql}");
+        }
+    }
+    // As in SQLite, what has a plus has no affinity.
+    assert_eq!(common::cells(&connection, "SELECT count(*) FROM t WHERE +a = '5'").unwrap(), ["0"]);
 }

@@ -10,6 +10,8 @@
 //! ```
 
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use dosql::{Connection, Database, NewBranch, Options, Storage, Timestamp};
 
@@ -171,15 +173,8 @@ fn diff(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
 fn feed(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
     let (db, sql) = open(directory, "feed", dosql::DAY)?;
     fill(&sql, rows)?;
-    let commits = |sheet: &mut Latencies| -> Result<()> {
-        let mut update = sql.prepare("UPDATE t SET n = n + 1 WHERE id = ?1")?;
-        for id in 1..=rows {
-            sheet.time(|| Ok(update.execute([id])?))?;
-        }
-        Ok(())
-    };
-    let (begin, mut alone, mut watched) = (db.last_commit(), Latencies::default(), Latencies::default());
-    commits(&mut alone)?;
+    let begin = db.last_commit();
+    updates(&sql, rows)?;
     let mut changes = db.changes(begin)?;
     let (count, seconds) = timed(|| {
         let mut count = 0u64;
@@ -189,22 +184,73 @@ fn feed(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {
         Ok(count)
     })?;
     sheet.more("7 feed, one reader [changes/s]", count as f64 / seconds);
-    let end = std::sync::atomic::AtomicBool::new(false);
+    drop(changes);
+    subscribed(&db, &sql, rows, sheet)
+}
+
+/// The middle of how long commits of an update of a row take, in microseconds.
+fn updates(sql: &Connection, rows: i64) -> Result<f64> {
+    let (mut update, mut times) =
+        (sql.prepare("UPDATE t SET n = n + 1 WHERE id = ?1")?, Latencies::default());
+    for id in 1..=rows {
+        times.time(|| Ok(update.execute([id])?))?;
+    }
+    Ok(times.percentile(0.5))
+}
+
+/// Commits with a subscriber, and beside a thread that has nothing to do with the database, each against commits alone: in turns, since
+/// the machine and the table change as time goes on, and the middle of the turns.
+fn subscribed(db: &Database, sql: &Connection, rows: i64, sheet: &mut Sheet) -> Result<()> {
+    const TURNS: usize = 9;
+    let (mut watched, mut beside) = (Vec::new(), Vec::new());
+    let mut before = updates(sql, rows)?;
+    for _ in 0..TURNS {
+        let mut changes = db.changes(db.last_commit())?;
+        let watch = || drop(changes.next_within(Duration::from_millis(20)));
+        let with = alongside(watch, || updates(sql, rows))?;
+        let between = updates(sql, rows)?;
+        watched.push(with * 2.0 / (before + between));
+        let with = alongside(nap_and_work, || updates(sql, rows))?;
+        before = updates(sql, rows)?;
+        beside.push(with * 2.0 / (between + before));
+    }
+    sheet.less("7 commit with a subscriber against without, p50 [x]", middle(watched));
+    sheet.less("7 commit beside a thread of no concern against without, p50 [x]", middle(beside));
+    Ok(())
+}
+
+fn middle(mut ratios: Vec<f64>) -> f64 {
+    ratios.sort_by(f64::total_cmp);
+    ratios[ratios.len() / 2]
+}
+
+/// Runs `main` while another thread does `other` again and again.
+fn alongside<T>(mut other: impl FnMut() + Send, main: impl FnOnce() -> Result<T>) -> Result<T> {
+    let end = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
-            while !end.load(std::sync::atomic::Ordering::Acquire) {
-                let _ = changes.next_within(std::time::Duration::from_millis(20));
+            while !end.load(Ordering::Acquire) {
+                other();
             }
         });
-        let result = commits(&mut watched);
-        end.store(true, std::sync::atomic::Ordering::Release);
+        let result = main();
+        end.store(true, Ordering::Release);
         result
-    })?;
-    sheet.less(
-        "7 commit with a subscriber against without, p50 [x]",
-        watched.percentile(0.5) / alone.percentile(0.5),
-    );
-    Ok(())
+    })
+}
+
+/// About what a subscriber does of commits that follow each other: sleeps, then works for a third of that.
+fn nap_and_work() {
+    std::thread::sleep(Duration::from_micros(200));
+    let (start, mut memory, mut at) = (Instant::now(), [0u8; 1 << 16], 1usize);
+    while start.elapsed() < Duration::from_micros(70) {
+        for _ in 0..100 {
+            at = at.wrapping_mul(0x9E37_79B9).wrapping_add(1);
+            let byte = &mut memory[at >> 7 & 0xFFFF];
+            *byte = byte.wrapping_add(1);
+        }
+        std::hint::black_box(&memory);
+    }
 }
 
 fn branches(directory: &Path, rows: i64, sheet: &mut Sheet) -> Result<()> {

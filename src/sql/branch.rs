@@ -5,7 +5,7 @@ use std::time::Duration;
 use dosql_base::{Error, Result};
 use dosql_sql::parse::ast::OnMergeConflict;
 use dosql_sql::session::Transaction as Statement;
-use dosql_sql::value::Text;
+use dosql_sql::value::{Text, Value};
 
 use super::core::Core;
 use super::statement_cache::StatementCache;
@@ -47,16 +47,8 @@ impl Core {
                 database.0.set_branch(name, *protected, ttl.map(|ttl| ttl.map(micros)))?;
             }
             Statement::UseBranch(name) => self.use_branch(name)?,
-            Statement::Merge { from, into, on_conflict, dry_run } => {
-                let how = Merge {
-                    dry_run: *dry_run,
-                    on_conflict: match on_conflict {
-                        OnMergeConflict::Abort => OnConflict::Abort,
-                        OnMergeConflict::Ours => OnConflict::Ours,
-                        OnMergeConflict::Theirs => OnConflict::Theirs,
-                        OnMergeConflict::Store => OnConflict::Store,
-                    },
-                };
+            Statement::Merge { from, into, on_conflict, .. } => {
+                let how = Merge { dry_run: false, on_conflict: settled_by(*on_conflict) };
                 return self.merged(database.branch(into)?.merge(from, &how)?.changes).map(Some);
             }
             Statement::ContinueMerge(between) => {
@@ -70,6 +62,18 @@ impl Core {
             _ => {}
         }
         Ok(Some(0))
+    }
+
+    /// MERGE DRY RUN: the rows that say what it would do, and how many rows it would change.
+    pub(super) fn tried_merge(
+        &self,
+        from: &str,
+        into: &str,
+        on_conflict: OnMergeConflict,
+    ) -> Result<(Vec<Vec<Value>>, i64)> {
+        self.refuse_inside("merge")?;
+        let preview = self.database.branch(into)?.preview_merge(from, settled_by(on_conflict))?;
+        Ok((preview.rows, self.merged(preview.changes)?))
     }
 
     fn merged(&self, changes: u64) -> Result<i64> {
@@ -99,5 +103,14 @@ impl Core {
                 waiting[0]
             ))),
         }
+    }
+}
+
+fn settled_by(on_conflict: OnMergeConflict) -> OnConflict {
+    match on_conflict {
+        OnMergeConflict::Abort => OnConflict::Abort,
+        OnMergeConflict::Ours => OnConflict::Ours,
+        OnMergeConflict::Theirs => OnConflict::Theirs,
+        OnMergeConflict::Store => OnConflict::Store,
     }
 }

@@ -108,6 +108,13 @@ impl Core {
             let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
             return Ok(Started { reader: None, first: Some(done) });
         }
+        if let Some(TransactionStatement::Merge { from, into, on_conflict, dry_run: true }) =
+            prepared.transaction()
+        {
+            let (rows, changes) = self.tried_merge(from, into, *on_conflict)?;
+            run.give(rows, Outcome { changes, ..Outcome::default() });
+            return Ok(Started { reader: None, first: None });
+        }
         if let Some(statement) = prepared.transaction() {
             let changes = self.transact(&statement.clone())?;
             let done = Stepped::Done(Outcome { changes, ..Outcome::default() });

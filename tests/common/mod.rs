@@ -93,3 +93,18 @@ pub fn cells(connection: &dosql::Connection, sql: &str) -> dosql::Result<Vec<Str
     }
     Ok(all)
 }
+
+/// The first column of a query's rows.
+pub fn texts(connection: &dosql::Connection, sql: &str) -> Vec<String> {
+    let mut statement = connection.prepare(sql).unwrap();
+    statement.query_map((), |row| row.get(0)).unwrap().collect::<dosql::Result<_>>().unwrap()
+}
+
+/// A database with a branch `draft`, and a connection to each of both.
+pub fn branched(schema: &str) -> (Database, dosql::Connection, dosql::Connection) {
+    let db = Database::open_memory().unwrap();
+    let main = db.connect().unwrap();
+    main.execute_batch(schema).unwrap();
+    let draft = db.create_branch("draft", &dosql::NewBranch::default()).unwrap().connect().unwrap();
+    (db, main, draft)
+}

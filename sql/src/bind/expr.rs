@@ -112,7 +112,14 @@ impl<'a> Binder<'a> {
     fn unary(&mut self, site: &Site<'a>, op: UnaryOp, operand: ExprId) -> Result<Bound> {
         let bound = self.expr(site, operand)?;
         if op == UnaryOp::Plus {
-            return Ok(Bound { affinity: None, settled: false, column: None, ..bound });
+            // No index serves what is not a plain column: that is what people write it for.
+            let expr = match bound.expr {
+                column @ Expr::Register(_) => {
+                    Expr::Affinity { affinity: Affinity::Blob, operand: Box::new(column) }
+                }
+                other => other,
+            };
+            return Ok(Bound { expr, affinity: None, settled: false, column: None, ..bound });
         }
         let nullable = bound.nullable;
         let shape = Bound::plain(Expr::Literal(Value::Null)).collated_by([&bound]);

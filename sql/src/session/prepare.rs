@@ -418,8 +418,16 @@ fn branch_statement(cx: &BindContext<'_>, statement: &BranchStatement) -> Result
         BranchStatement::Continue { between } => Transaction::ContinueMerge(pair(*between)),
         BranchStatement::Abort { between } => Transaction::AbortMerge(pair(*between)),
     };
-    Ok((Plan::Transaction(plan), Vec::new()))
+    let columns: &[&str] = match plan {
+        Transaction::Merge { dry_run: true, .. } => &DRY_RUN,
+        _ => &[],
+    };
+    let columns = columns.iter().map(|name| named_column(name)).collect();
+    Ok((Plan::Transaction(plan), columns))
 }
+
+/// The columns of what MERGE DRY RUN tells: a row for each change, and for each conflict.
+const DRY_RUN: [&str; 7] = ["diff_type", "table", "key", "base", "ours", "theirs", "merged"];
 
 /// The length of time that an option says, in microseconds.
 fn ttl(options: &BranchOptions) -> Result<Option<Option<u64>>> {

@@ -105,6 +105,12 @@ impl<S: Storage> Run<S> {
         self.bound = false;
     }
 
+    /// Gives these rows: what was done outside tells so.
+    pub fn give(&mut self, rows: Vec<Vec<Value>>, outcome: Outcome) {
+        self.state = State::Rows(rows.into_iter());
+        self.outcome = outcome;
+    }
+
     /// To be called when nobody wants further rows: gives back what it holds, but for what makes the next run cheap.
     pub fn rest(&mut self) {
         self.state = State::Done;

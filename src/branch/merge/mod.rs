@@ -8,6 +8,7 @@
 //! plan.rs     all of the rows
 //! apply.rs    the rows are written as INSERT and DELETE would, so that constraints are checked; foreign keys after all of them
 //! stored.rs   conflicts that wait in a table to be resolved
+//! preview.rs  what would be done, as rows
 //! ```
 //!
 //! Only rows that the other branch changed are looked at: what only this branch changed stays as it is whatever the other has. All is
@@ -17,6 +18,7 @@ mod apply;
 mod base;
 mod keyed;
 mod plan;
+mod preview;
 mod rows;
 mod schema;
 mod stored;

@@ -115,7 +115,7 @@ fn tables(base: &Catalog, ours: &Catalog, theirs: &Catalog) -> BTreeMap<SpaceId,
 }
 
 /// The names of the keyspaces that a transaction sees, by number.
-fn keyspaces(side: &Transaction) -> Result<BTreeMap<u32, String>> {
+pub(super) fn keyspaces(side: &Transaction) -> Result<BTreeMap<u32, String>> {
     let mut names = BTreeMap::new();
     let mut scan = side.raw_scan(keyspace::catalog_range(), dosql_sql::Direction::Forward);
     loop {

@@ -1,8 +1,8 @@
-//! Feed slots in a life: made, followed and dropped. What a slot tells is what the commits after the confirmed one did, each of them whole.
+//! Feeds in a life: slots on main that are made, followed and dropped, and feeds of branches. What a feed tells is what the commits after the confirmed one did, each of them whole.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dosql::feed::{Change, Event, FeedState, NewFeed, Slot};
+use dosql::feed::{Change, Changes, Event, FeedState, NewFeed};
 use dosql::{Code, DAY, Database, ErrorKind, Timestamp, Value};
 
 use super::check::{Wrong, wrong};
@@ -12,7 +12,7 @@ use crate::model::{Commit, History, State};
 type Checked<T = ()> = Result<T, Wrong>;
 
 /// What a commit did to an entry or a row: before and after.
-type Changes<K, V> = BTreeMap<K, (Option<V>, Option<V>)>;
+type Made<K, V> = BTreeMap<K, (Option<V>, Option<V>)>;
 
 fn name(number: u32) -> String {
     format!("feed{number}")
@@ -55,7 +55,7 @@ impl World {
             slot => self.allow(slot, "a slot")?,
         };
         let Some(mut slot) = slot else { return Ok(()) };
-        let told = told(&mut slot, count, &self.history, confirmed);
+        let told = told(slot.changes(), count, &self.history, confirmed);
         let Ok((reached, any)) = told else { return self.judge(told.map(drop), &name(number)) };
         let mut marks = (*self.history.head().marks).clone();
         marks.feeds.insert(number, reached);
@@ -93,22 +93,27 @@ pub fn check(db: &Database, history: &History) -> Checked {
                     return wrong(format!("{name} is lost, and says {error:?}"));
                 }
             }
-            slot => drop(told(&mut slot?, usize::MAX, history, confirmed)?),
+            slot => drop(told(slot?.changes(), usize::MAX, history, confirmed)?),
         }
     }
     Ok(())
 }
 
 /// Reads so many changes, which must be those of the commits after `after`; returns up to where they are whole, and whether there were any.
-fn told(slot: &mut Slot, count: usize, history: &History, after: Timestamp) -> Checked<(Timestamp, bool)> {
+pub(super) fn told(
+    changes: &mut Changes,
+    count: usize,
+    history: &History,
+    after: Timestamp,
+) -> Checked<(Timestamp, bool)> {
     let (mut commits, mut left) = (BTreeMap::<Timestamp, Vec<Change>>::new(), count);
     while left > 0
-        && let Some(change) = slot.try_next()?
+        && let Some(change) = changes.try_next()?
     {
         commits.entry(change.timestamp).or_default().push(change);
         left -= 1;
     }
-    let reached = slot.reached().timestamp;
+    let reached = changes.reached().timestamp;
     // The last one may have been read in part.
     commits.retain(|at, _| *at <= reached);
     let any = !commits.is_empty();
@@ -140,7 +145,7 @@ fn judge(commit: &Commit, before: &State, changes: &[Change]) -> Checked {
     if !in_order {
         return wrong(format!("the changes of {} are not numbered in their order", commit.at));
     }
-    let (mut entries, mut rows, mut schema) = (Changes::new(), Changes::new(), BTreeSet::new());
+    let (mut entries, mut rows, mut schema) = (Made::new(), Made::new(), BTreeSet::new());
     for change in changes {
         match &change.event {
             Event::Entry(entry) => {
@@ -181,8 +186,8 @@ fn judge(commit: &Commit, before: &State, changes: &[Change]) -> Checked {
     Ok(())
 }
 
-fn changed_entries(before: &State, after: &State) -> Changes<(String, Vec<u8>), Vec<u8>> {
-    let (mut changes, none) = (Changes::new(), Default::default());
+fn changed_entries(before: &State, after: &State) -> Made<(String, Vec<u8>), Vec<u8>> {
+    let (mut changes, none) = (Made::new(), Default::default());
     for name in before.spaces.keys().chain(after.spaces.keys()) {
         let (old, new) = (before.spaces.get(name).unwrap_or(&none), after.spaces.get(name).unwrap_or(&none));
         for key in old.keys().chain(new.keys()).filter(|key| old.get(*key) != new.get(*key)) {
@@ -194,8 +199,8 @@ fn changed_entries(before: &State, after: &State) -> Changes<(String, Vec<u8>), 
 }
 
 /// Of tables that are there before and after.
-fn changed_rows(before: &State, after: &State) -> Changes<(String, i64), Vec<Value>> {
-    let mut changes = Changes::new();
+fn changed_rows(before: &State, after: &State) -> Made<(String, i64), Vec<Value>> {
+    let mut changes = Made::new();
     for (name, new) in &after.tables {
         let Some(old) = before.tables.get(name) else { continue };
         for id in old.rows.keys().chain(new.rows.keys()).filter(|id| old.rows.get(*id) != new.rows.get(*id)) {
