@@ -43,13 +43,14 @@ use crate::view::View;
 /// before anybody relies on them.
 pub(crate) fn open(storage: Storage, options: Options) -> Result<(Engine, bool)> {
     span!("open");
+    let options = Options { segment_bytes: tier::segment_bytes(&options), ..options };
     let env = environment(&options)?;
     let background = match options.maintenance {
         Maintenance::Auto => options.env.is_none(),
         Maintenance::Background => true,
         Maintenance::Caller => false,
     };
-    let (cache_bytes, blocks) = tier::divide(options.cache_bytes, options.hot_budget);
+    let (cache_bytes, blocks) = tier::divide(&options);
     let pages_options = PagesOptions { cache_bytes };
     let (pages, blob) = Pages::open(Arc::clone(&storage.pages), pages_options)?;
     let meta = if blob.is_empty() {

@@ -246,9 +246,10 @@ impl Frames {
         }
     }
 
-    /// How many lie in the pool.
+    /// How many lie in the pool, those that were made ahead too.
     pub(crate) fn spare(&self) -> usize {
-        self.pool.lock().free.len()
+        let pool = self.pool.lock();
+        pool.free.len() + pool.ahead.iter().map(|chunk| chunk.frames).sum::<usize>()
     }
 }
 

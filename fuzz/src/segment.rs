@@ -33,7 +33,7 @@ fn image() -> &'static (Vec<u8>, usize) {
         }
         let segment = writer.finish().expect("a segment");
         let tail = segment.bytes.len() - segment.tail().len();
-        (segment.bytes, tail)
+        (segment.bytes.to_vec(), tail)
     })
 }
 

@@ -164,6 +164,14 @@ impl Compaction {
         self.finished
     }
 
+    /// Bytes of outputs in memory: those under way, and those that are complete and not taken.
+    #[must_use]
+    pub fn held_bytes(&self) -> usize {
+        let building = [&self.live, &self.history].into_iter().filter_map(|it| it.writer.as_ref());
+        let complete = self.outputs.iter().map(|output| output.segment.bytes.len());
+        building.map(SegmentWriter::estimated_len).chain(complete).sum()
+    }
+
     /// The outputs that are complete, once: store them as they come, name them in the manifest when all is done.
     pub fn take_outputs(&mut self) -> Vec<Output> {
         std::mem::take(&mut self.outputs)

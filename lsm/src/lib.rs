@@ -82,6 +82,6 @@ pub use properties::SegmentProperties;
 pub use ranges::{COALESCE_GAP, COALESCE_MAX, Coalesced, coalesce};
 pub use reader::{Found, ReadOptions, SegmentReader};
 pub use set::{Open, Placed, SegmentSet};
-pub use store::{MAX_NAME_BYTES, SegmentStore, Wanted, put_idempotent, validate_name};
+pub use store::{MAX_NAME_BYTES, SegmentStore, Wanted, put_idempotent, put_shared_idempotent, validate_name};
 pub use version::{Entry, Kind};
 pub use writer::{MAX_ENTRY_BYTES, Segment, SegmentWriter, WriteOptions};

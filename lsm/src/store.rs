@@ -1,6 +1,7 @@
 //! The seam below: immutable objects with unique names, written once, read by ranges.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, ErrorKind, Result};
@@ -14,6 +15,12 @@ pub trait SegmentStore: Send + Sync {
     /// [`ErrorKind::Conflict`] where the name is taken, whatever bytes are there; [`put_idempotent`] tells a retry apart.
     /// After another failure it may or may not be there.
     fn put(&self, name: &str, bytes: &[u8]) -> Result<()>;
+
+    /// [`SegmentStore::put`] of bytes that a store may hold on to while they are on their way, where it would have to copy them otherwise. All
+    /// holds are gone when this returns.
+    fn put_shared(&self, name: &str, bytes: &Arc<Vec<u8>>) -> Result<()> {
+        self.put(name, bytes)
+    }
 
     /// Exactly the bytes of this range. [`ErrorKind::WouldBlock`] says that they are not here yet and have been noted for
     /// [`SegmentStore::wanted`]; fetch those and ask again. Fails with [`ErrorKind::Corrupt`] where the object is missing or
@@ -82,7 +89,17 @@ pub fn validate_name(name: &str) -> Result<()> {
 /// Stores an object whose name is unique to its contents; a retry after a lost answer succeeds. Fails with
 /// [`ErrorKind::Conflict`] only where the name holds other bytes.
 pub fn put_idempotent(store: &dyn SegmentStore, name: &str, bytes: &[u8]) -> Result<()> {
-    let conflict = match store.put(name, bytes) {
+    settle(store, name, bytes, store.put(name, bytes))
+}
+
+/// [`put_idempotent`] by [`SegmentStore::put_shared`].
+pub fn put_shared_idempotent(store: &dyn SegmentStore, name: &str, bytes: &Arc<Vec<u8>>) -> Result<()> {
+    settle(store, name, bytes, store.put_shared(name, bytes))
+}
+
+/// What became of a put, where it may be that an earlier one of the same bytes took the name.
+fn settle(store: &dyn SegmentStore, name: &str, bytes: &[u8], put: Result<()>) -> Result<()> {
+    let conflict = match put {
         Err(error) if error.kind() == ErrorKind::Conflict && weakened("taken-name-ignored") => return Ok(()),
         Err(error) if error.kind() == ErrorKind::Conflict => error,
         result => return result,

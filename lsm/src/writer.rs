@@ -1,5 +1,7 @@
 //! Writes a segment: versions in order in, the bytes of an object out.
 
+use std::sync::Arc;
+
 use dosql_base::{Error, Result, Timestamp};
 
 use crate::block::BlockBuilder;
@@ -27,21 +29,31 @@ pub struct WriteOptions {
     pub bits_per_key: u32,
     /// Whether data blocks that shrink by an eighth or more are stored compressed (default yes).
     pub compress: bool,
+    /// How long the segment is likely to be, in bytes (default 0: not known). Room for so many is taken at once: a buffer that grows is in
+    /// memory twice whenever it moves.
+    pub expected_bytes: usize,
 }
 
 impl WriteOptions {
     /// The defaults, for segment `id`.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        WriteOptions { id, block_bytes: 16 << 10, partition_blocks: 64, bits_per_key: 12, compress: true }
+        WriteOptions {
+            id,
+            block_bytes: 16 << 10,
+            partition_blocks: 64,
+            bits_per_key: 12,
+            compress: true,
+            expected_bytes: 0,
+        }
     }
 }
 
 /// A finished segment.
 #[derive(Clone, Debug)]
 pub struct Segment {
-    /// The object to put into a store.
-    pub bytes: Vec<u8>,
+    /// The object to put into a store, which may hold on to it while it is on its way.
+    pub bytes: Arc<Vec<u8>>,
     /// What it holds.
     pub properties: SegmentProperties,
     /// The greatest end of a version that is not current; [`Timestamp::ZERO`] where all are.
@@ -103,7 +115,7 @@ impl SegmentWriter {
     pub fn new(options: WriteOptions) -> Self {
         SegmentWriter {
             options,
-            out: Vec::new(),
+            out: Vec::with_capacity(options.expected_bytes),
             data: BlockBuilder::default(),
             span: Span::EMPTY,
             hashes: Vec::new(),
@@ -272,7 +284,7 @@ impl SegmentWriter {
         properties.bytes = (self.out.len() + FOOTER_BYTES) as u64;
         let footer = Footer { tail, top, properties: stored, id, length: properties.bytes };
         self.out.extend_from_slice(&footer.encode());
-        Ok(Segment { bytes: self.out, properties, last_end: self.last_end, tail: tail as usize })
+        Ok(Segment { bytes: Arc::new(self.out), properties, last_end: self.last_end, tail: tail as usize })
     }
 
     fn properties(&mut self) -> SegmentProperties {

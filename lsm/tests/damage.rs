@@ -43,7 +43,7 @@ fn a_flipped_bit_anywhere_is_corrupt() {
     let filters = number(0)..number(8);
     let step = (bytes.len() / 4_000).max(1);
     for index in (0..bytes.len()).step_by(step).chain(bytes.len() - 400..bytes.len()) {
-        let mut damaged = bytes.clone();
+        let mut damaged = bytes.to_vec();
         damaged[index] ^= 1 << (index % 8);
         match open(&damaged).and_then(|reader| read_all(&reader, &model)) {
             Err(error) => {
@@ -76,7 +76,7 @@ fn a_block_of_another_segment_in_its_place_is_corrupt() {
     let ours = write(&model, options()).bytes;
     let theirs = write(&model, WriteOptions { id: 78, ..options() }).bytes;
     assert_eq!(ours.len(), theirs.len());
-    let mut mixed = ours.clone();
+    let mut mixed = ours.to_vec();
     mixed[..600].copy_from_slice(&theirs[..600]);
     let outcome = open(&mixed).and_then(|reader| read_all(&reader, &model));
     assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Corrupt);

@@ -27,7 +27,7 @@ fn sound() -> Vec<u8> {
         writer.add(name.as_bytes(), at(1_020), at(1_090), Kind::Put, name.repeat(3).as_bytes()).unwrap();
         writer.add(name.as_bytes(), at(1_010), at(1_020), Kind::Tombstone, b"").unwrap();
     }
-    writer.finish().unwrap().bytes
+    writer.finish().unwrap().bytes.to_vec()
 }
 
 /// Offset and end of each frame.

@@ -18,6 +18,7 @@ use dosql_base::{ErrorKind, Result, Timestamp};
 use dosql_btree::Apart;
 use dosql_lsm::{Compaction, CompactionOptions, Contents, Job, Policy, SegmentMeta, pick};
 
+use super::held::Held;
 use super::live::{Live, LiveSegment};
 use super::segment::{Segment, Unnamed};
 use crate::branch::Branch;
@@ -25,6 +26,9 @@ use crate::engine::{Committer, Engine};
 use crate::history::kept::Kept;
 use crate::retention::space_of;
 use crate::trace::span;
+
+/// Bytes of rows that a merge goes through before it stores what is complete.
+const MOST_AT_ONCE: u64 = 1 << 20;
 
 /// A merge to be made.
 struct Chosen {
@@ -42,6 +46,7 @@ pub(crate) struct UnderWay {
     kept: Kept,
     level: u8,
     compaction: Compaction,
+    held: Held,
     made: Unnamed,
     apart: Apart,
 }
@@ -134,11 +139,12 @@ impl Engine {
             segment_bytes: self.options.segment_bytes,
             beside: true,
             boundary: Some(|a, b| space_of(a) != space_of(b)),
+            write: self.tier.write_options(0),
             ..CompactionOptions::new(Contents::Live, bottom)
         };
         let compaction = Compaction::new(readers, options);
-        let (made, apart) = (Unnamed::new(&self.tier), self.pages.apart());
-        Ok(Begun::Merge(Box::new(UnderWay { branch, old, kept, level, compaction, made, apart })))
+        let (held, made, apart) = (Held::new(&self.tier), Unnamed::new(&self.tier), self.pages.apart());
+        Ok(Begun::Merge(Box::new(UnderWay { branch, old, kept, level, compaction, held, made, apart })))
     }
 
     /// Whether a merge under way may still take the place of what it reads.
@@ -159,14 +165,29 @@ impl Engine {
 
     /// Goes through about so many bytes, and stores the segments that are complete; whether that was all.
     fn go_on(&self, under_way: &mut UnderWay, most: u64) -> Result<(u64, bool)> {
-        let UnderWay { kept, compaction, made, apart, .. } = under_way;
+        let UnderWay { kept, compaction, held, made, apart, .. } = under_way;
         let retain = |key: &[u8], start: Timestamp, end: Timestamp| kept.keeps(key, start, end);
-        let progress = compaction.step(most, &retain, &mut || self.tier.new_id())?;
-        for output in compaction.take_outputs() {
-            let id = output.segment.properties.id;
-            made.push(Segment::store(&self.tier, id, &output.segment, apart)?);
+        let (mut gone, mut finished) = (0, false);
+        while gone < most.max(1) && !finished {
+            // However much may be done, what is complete does not wait in memory for the rest.
+            let part = (most.max(1) - gone).min(MOST_AT_ONCE);
+            let progress = match compaction.step(part, &retain, &mut || self.tier.new_id()) {
+                // Told by the next step, which has to wait too.
+                Err(error) if error.kind() == ErrorKind::WouldBlock && gone > 0 => break,
+                progress => progress?,
+            };
+            held.set(compaction.held_bytes());
+            for output in compaction.take_outputs() {
+                let id = output.segment.properties.id;
+                made.push(Segment::store(&self.tier, id, &output.segment, apart)?);
+            }
+            held.set(compaction.held_bytes());
+            (gone, finished) = (gone + progress.bytes, progress.finished);
+            if progress.bytes == 0 {
+                break;
+            }
         }
-        Ok((progress.bytes, progress.finished))
+        Ok((gone, finished))
     }
 
     /// Gives a segment another level.

@@ -12,7 +12,7 @@ use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::sync::Mutex;
 use dosql_base::{Error, Result};
 use dosql_btree::{Batch, Caps, PageId, PageStore, StoreStats};
-use dosql_lsm::{SegmentStore, put_idempotent};
+use dosql_lsm::{SegmentStore, put_shared_idempotent};
 
 use super::Tier;
 
@@ -74,8 +74,9 @@ impl ImageWriter {
             return Err(Error::unsupported("an image takes pages in the order of their numbers"));
         }
         let name = self.tier.name_of(self.tier.new_id());
-        let bytes: Vec<u8> = puts.iter().flat_map(|(_, page)| page.iter().copied()).collect();
-        if let Err(error) = put_idempotent(&*self.tier.store, &name, &bytes) {
+        let mut bytes = Vec::with_capacity(puts.len() * self.page_size);
+        puts.iter().for_each(|(_, page)| bytes.extend_from_slice(page));
+        if let Err(error) = put_shared_idempotent(&*self.tier.store, &name, &Arc::new(bytes)) {
             self.tier.abandon([name]);
             return Err(error);
         }

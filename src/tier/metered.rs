@@ -69,6 +69,13 @@ impl SegmentStore for Metered {
         Ok(())
     }
 
+    fn put_shared(&self, name: &str, bytes: &Arc<Vec<u8>>) -> Result<()> {
+        self.add(0, 1);
+        self.inner.put_shared(name, bytes)?;
+        self.add(1, bytes.len() as u64);
+        Ok(())
+    }
+
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         self.add(2, 1);
         let bytes = self.inner.read(name, range)?;

@@ -17,6 +17,7 @@ pub(crate) mod budget;
 pub(crate) mod compact;
 mod erase;
 pub(crate) mod flush;
+mod held;
 pub(crate) mod image;
 pub(crate) mod live;
 pub(crate) mod metered;
@@ -32,16 +33,23 @@ use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
-use dosql_base::sync::atomic::{AtomicU32, Ordering};
+use dosql_base::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use dosql_base::{Env, Result};
 use dosql_btree::PageSnapshot;
-use dosql_lsm::{BlockCache, ReadOptions, SegmentReader, SegmentStore};
+use dosql_lsm::{BlockCache, ReadOptions, SegmentReader, SegmentStore, WriteOptions};
 
+use crate::options::Options;
 use metered::{Metered, SegmentStats};
 use segment::Segment;
 
 /// The part of the memory for pages that blocks of segments get where a database has a hot budget: one in so many.
 const BLOCKS_SHARE: usize = 4;
+/// The part of it that is kept free for the segment that is being written, and the longest that one may become. Rows that move take half as
+/// much as the pages they come from, or little more.
+const WRITING_SHARE: usize = 8;
+const SEGMENT_SHARE: usize = 4;
+/// A segment is not cut short below this many bytes for want of memory.
+const SHORT_SEGMENT: usize = 256 << 10;
 /// Parts the numbers of one opening of a database from those of the next: an odd number, the golden ratio of 2^64.
 const SPREAD: u64 = 0x9E37_79B9_7F4A_7C15;
 /// A scan has windows of a part of the memory for blocks under way, up to four, and none that is longer than this in bytes.
@@ -61,6 +69,10 @@ pub(crate) struct Tier {
     generation: AtomicU32,
     /// Objects that were stored for something that came to nothing.
     abandoned: Mutex<Vec<String>>,
+    /// Bytes of segments that are being written or are on their way into the store.
+    writing: AtomicUsize,
+    /// The length of the last segment that was stored.
+    typical: AtomicUsize,
     env: Env,
 }
 
@@ -77,13 +89,23 @@ pub(crate) fn prefix_of(database: &[u8; 16]) -> String {
     database.iter().map(|byte| format!("{byte:02x}")).collect::<String>() + "-"
 }
 
-/// How the memory for pages is divided between pages and blocks of segments.
-pub(crate) fn divide(cache_bytes: usize, hot_budget: u64) -> (usize, usize) {
-    if hot_budget == 0 {
+/// How the memory for pages is divided between pages and blocks of segments; what is left is for the segment that is being written.
+pub(crate) fn divide(options: &Options) -> (usize, usize) {
+    let cache_bytes = options.cache_bytes;
+    if options.hot_budget == 0 {
         return (cache_bytes, FEW_BLOCKS.min(cache_bytes / 16));
     }
-    let blocks = cache_bytes / BLOCKS_SHARE;
-    (cache_bytes - blocks, blocks)
+    let (blocks, writing) = (cache_bytes / BLOCKS_SHARE, segment_bytes(options).min(cache_bytes / WRITING_SHARE));
+    (cache_bytes - blocks - writing, blocks)
+}
+
+/// The length of segments, in bytes: no longer than memory allows, as a segment is whole in memory until it is stored.
+pub(crate) fn segment_bytes(options: &Options) -> usize {
+    let most = match options.hot_budget {
+        0 => usize::MAX,
+        _ => (options.cache_bytes / SEGMENT_SHARE).max(SHORT_SEGMENT),
+    };
+    options.segment_bytes.min(most)
 }
 
 impl Tier {
@@ -103,6 +125,8 @@ impl Tier {
             prefix,
             generation: AtomicU32::new(0),
             abandoned: Mutex::default(),
+            writing: AtomicUsize::new(0),
+            typical: AtomicUsize::new(0),
             env,
         })
     }
@@ -155,9 +179,15 @@ impl Tier {
         self.store.stats()
     }
 
-    /// Bytes of blocks, filters and indexes in memory.
+    /// Bytes of blocks, filters and indexes in memory, and of segments that are being written.
     pub(crate) fn memory(&self) -> usize {
-        self.blocks.bytes() + self.open.lock().bytes
+        self.blocks.bytes() + self.open.lock().bytes + self.writing.load(Ordering::Relaxed)
+    }
+
+    /// How a segment is written that has this number.
+    fn write_options(&self, id: u64) -> WriteOptions {
+        let typical = self.typical.load(Ordering::Relaxed);
+        WriteOptions { expected_bytes: typical + typical / 16, ..WriteOptions::new(id) }
     }
 
     /// Opens a segment, whose tail is read from `pages` unless it is in memory.

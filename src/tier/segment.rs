@@ -13,9 +13,12 @@ use dosql_base::codec::{Reader, put_bytes, put_varint};
 use dosql_base::mutant::weakened;
 use dosql_base::{Error, Result, Timestamp};
 use dosql_btree::{PageMaker, PageSnapshot, Root};
-use dosql_lsm::{Kind, SegmentReader, SegmentStore, SegmentWriter, WriteOptions, put_idempotent};
+use dosql_lsm::{Kind, SegmentReader, SegmentStore, SegmentWriter, put_idempotent, put_shared_idempotent};
+
+use dosql_base::sync::atomic::Ordering;
 
 use super::Tier;
+use super::held::Held;
 
 /// A segment of this database. Its object can't go as long as this is held.
 #[derive(Debug)]
@@ -169,7 +172,7 @@ impl Segment {
     ) -> Result<Arc<Segment>> {
         let name = tier.name_of(id);
         let held = &written.properties;
-        let put = match put_idempotent(&*tier.store, &name, &written.bytes) {
+        let put = match put_shared_idempotent(&*tier.store, &name, &written.bytes) {
             Err(_) if weakened("segment-not-stored") => Ok(()),
             put => put,
         };
@@ -186,6 +189,7 @@ impl Segment {
                 return Err(error);
             }
         };
+        tier.typical.store(written.bytes.len(), Ordering::Relaxed);
         Ok(Arc::new(Segment {
             tier: Arc::clone(tier),
             held: Arc::default(),
@@ -245,12 +249,14 @@ pub(crate) struct SegmentMaker<'m, M: PageMaker> {
     target: usize,
     current: Option<(u64, SegmentWriter)>,
     last_key: Vec<u8>,
+    held: Held,
     made: Unnamed,
 }
 
 impl<'m, M: PageMaker> SegmentMaker<'m, M> {
     pub(crate) fn new(tier: &Arc<Tier>, maker: &'m mut M, target: usize) -> Self {
-        SegmentMaker { maker, target, current: None, last_key: Vec::new(), made: Unnamed::new(tier) }
+        let (held, made) = (Held::new(tier), Unnamed::new(tier));
+        SegmentMaker { maker, target, current: None, last_key: Vec::new(), held, made }
     }
 
     /// Adds a version; see [`SegmentWriter::add`].
@@ -268,9 +274,10 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
         let tier = &self.made.tier;
         let (_, writer) = self.current.get_or_insert_with(|| {
             let id = tier.new_id();
-            (id, SegmentWriter::new(WriteOptions::new(id)))
+            (id, SegmentWriter::new(tier.write_options(id)))
         });
         writer.add(key, start, end, kind, value)?;
+        self.held.grown(writer.estimated_len());
         self.last_key.clear();
         self.last_key.extend_from_slice(key);
         Ok(())
@@ -281,6 +288,7 @@ impl<'m, M: PageMaker> SegmentMaker<'m, M> {
         let Some((id, writer)) = self.current.take() else { return Ok(()) };
         let stored = Segment::store(&self.made.tier, id, &writer.finish()?, self.maker)?;
         self.made.push(stored);
+        self.held.set(0);
         Ok(())
     }
 

@@ -138,6 +138,12 @@ impl SegmentStore for ObjectSegmentStore {
         self.worker.run(async move { client.put(&name, bytes).await })
     }
 
+    fn put_shared(&self, name: &str, bytes: &Arc<Vec<u8>>) -> Result<()> {
+        validate_name(name)?;
+        let (client, name, bytes) = (self.client.clone(), name.to_string(), Shared(Arc::clone(bytes)));
+        self.worker.run(async move { client.put(&name, Bytes::from_owner(bytes)).await })
+    }
+
     fn read(&self, name: &str, range: Range<u64>) -> Result<Vec<u8>> {
         if let Some(bytes) = self.ahead.take(name, &range) {
             return Ok(bytes.into());
@@ -186,6 +192,15 @@ impl SegmentStore for ObjectSegmentStore {
 
     fn wanted(&self) -> Vec<Wanted> {
         self.near.as_ref().map(NearBuffer::wanted).unwrap_or_default()
+    }
+}
+
+/// Bytes on their way that are somebody else's too.
+struct Shared(Arc<Vec<u8>>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
     }
 }
 

@@ -34,7 +34,7 @@ impl SegmentSubject {
             writer.add(key, at(start.0), at(*end), kind, value).expect("the model is in order");
         }
         let segment = writer.finish().expect("the model is within all limits");
-        SegmentSubject { files: vec![(NAME.to_owned(), segment.bytes)], model }
+        SegmentSubject { files: vec![(NAME.to_owned(), segment.bytes.to_vec())], model }
     }
 
     /// Reads all by cursor and by key; tells what is wrong.

@@ -26,7 +26,7 @@ fn segment(id: u64, tag: char) -> Result<Vec<u8>> {
         let value = format!("value {n:04} of {tag}");
         writer.add(&key(n), Timestamp::from_micros(1), Timestamp::MAX, Kind::Put, value.as_bytes())?;
     }
-    Ok(writer.finish()?.bytes)
+    Ok(writer.finish()?.bytes.to_vec())
 }
 
 /// What is wrong with what is read from a segment with these bytes, which was written with `tag`.
