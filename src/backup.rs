@@ -30,7 +30,7 @@ use crate::retention::Floor;
 use crate::storage::Storage;
 use crate::tier::Tier;
 use crate::tier::live::LiveSegment;
-use crate::tier::publish::{AllPublished, Published};
+use crate::tier::published::{AllPublished, Published};
 use crate::tier::segment::Segment;
 use crate::trace::span;
 use crate::view::View;

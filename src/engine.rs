@@ -50,7 +50,7 @@ use crate::tags::Tags;
 use crate::tier::Tier;
 use crate::tier::compact::UnderWay;
 use crate::tier::objects::Exit;
-use crate::tier::publish::AllPublished;
+use crate::tier::published::AllPublished;
 use crate::turn::TurnGuard;
 use crate::view::View;
 

@@ -104,11 +104,9 @@ impl Engine {
             self.merge_in_time();
         }
     }
-}
 
-impl Engine {
     /// Lets the checkpoint under way end first where commits would soon have to wait for it: moving rows changes pages too, and whoever
-    /// moves them has time. Called with no lock held.
+    /// moves them has time. Called with neither the committer's turn nor the checkpoint's, by one who keeps others from moving rows or merging.
     pub(crate) fn give_way(&self) {
         let is_pressed = || self.gathered().is_none_or(|backlog| gives_way(backlog.pressure));
         while self.worker.working.load(Ordering::Acquire) && !self.worker.is_leaving() && is_pressed() {

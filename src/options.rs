@@ -54,9 +54,10 @@ pub struct Options {
     pub log_limit: u64,
     /// Bytes of pages that current rows may take before those that were not touched for longest move into the segment store; 0 (the
     /// default) leaves them where they are. Where it is set, large runs of history move there too, and a quarter of
-    /// [`Options::cache_bytes`] is for blocks of segments.
+    /// [`Options::cache_bytes`] is for blocks of segments, and an eighth for the one that is being written.
     pub hot_budget: u64,
-    /// Bytes at which a segment is cut.
+    /// Bytes at which a segment is cut. With a hot budget it is a quarter of [`Options::cache_bytes`] at most (256 KiB in any case), for a segment
+    /// is whole in memory until it is stored.
     pub segment_bytes: usize,
     /// How long, in microseconds, superseded versions stay readable. 0 keeps none.
     pub retention: u64,

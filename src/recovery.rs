@@ -33,7 +33,7 @@ use crate::storage::Storage;
 use crate::tags::{self, Tags};
 use crate::tier::live::{Live, LiveSegment};
 use crate::tier::objects::Exit;
-use crate::tier::publish::Published;
+use crate::tier::published::Published;
 use crate::tier::{self, Tier};
 use crate::timed_log::TimedLog;
 use crate::trace::span;

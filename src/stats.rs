@@ -83,9 +83,9 @@ pub struct Memory {
     pub dirty_pages: usize,
     /// Older images of pages, which open transactions pin.
     pub pinned_images: usize,
-    /// Buffers of pages that are gone, kept for the next ones.
+    /// Buffers of pages that are gone, kept for the next ones, and such that were made ahead.
     pub spare_buffers: usize,
-    /// Blocks of segments, and filters and indexes of those that are open.
+    /// Blocks of segments, filters and indexes of those that are open, and the segment that is being written or on its way into the store.
     pub segments: usize,
     /// Superseded versions that the next checkpoint writes, and what tells in which run to look for those that are written.
     pub history: usize,

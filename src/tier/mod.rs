@@ -24,6 +24,7 @@ pub(crate) mod metered;
 pub(crate) mod objects;
 pub(crate) mod pace;
 pub(crate) mod publish;
+pub(crate) mod published;
 pub(crate) mod report;
 pub(crate) mod segment;
 pub(crate) mod versions;
@@ -95,7 +96,8 @@ pub(crate) fn divide(options: &Options) -> (usize, usize) {
     if options.hot_budget == 0 {
         return (cache_bytes, FEW_BLOCKS.min(cache_bytes / 16));
     }
-    let (blocks, writing) = (cache_bytes / BLOCKS_SHARE, segment_bytes(options).min(cache_bytes / WRITING_SHARE));
+    let (blocks, writing) =
+        (cache_bytes / BLOCKS_SHARE, segment_bytes(options).min(cache_bytes / WRITING_SHARE));
     (cache_bytes - blocks - writing, blocks)
 }
 

@@ -11,7 +11,7 @@ use dosql_base::sync::atomic::Ordering;
 use dosql_base::{ErrorKind, Result};
 use dosql_lsm::SegmentStore;
 
-use super::publish::AllPublished;
+use super::published::AllPublished;
 use super::segment::Segment;
 use crate::engine::Engine;
 

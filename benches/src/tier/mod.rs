@@ -26,7 +26,7 @@ use dosql::{Connection, Database, Options, Storage, system_env};
 
 use crate::engine::Result;
 use crate::kv::Plan;
-use crate::measure::{Latencies, MemoryWatch, processor_seconds, timed};
+use crate::measure::{Latencies, MemoryWatch, held_kib, processor_seconds, timed};
 use crate::report::Sheet;
 use far::{DISTANCE, Far};
 use peers::{memory_at, store_in};
@@ -117,7 +117,7 @@ struct Ingest {
     commits: Latencies,
     /// Rows of the second in which there were fewest, and of all on average.
     slowest: f64,
-    /// At most, in bytes: hot pages, the engine's memory by its own figures, anonymous memory of the process.
+    /// At most, in bytes: hot pages, the engine's memory by its own figures; and anonymous memory in MiB that came with it.
     hot: u64,
     own: u64,
     anonymous: f64,
@@ -164,6 +164,8 @@ impl Subject {
             "CREATE TABLE readings (id INTEGER PRIMARY KEY, at INTEGER, sensor INTEGER, temperature REAL, humidity REAL,
              pressure REAL, battery REAL, status TEXT, place TEXT)",
         )?;
+        // What the process holds besides, another database for one, is not this one's.
+        let held = held_kib() as f64 / 1024.0;
         let (memory, end) = (MemoryWatch::start(), AtomicBool::new(false));
         let (hot, own) = (AtomicU64::new(0), AtomicU64::new(0));
         let (mut commits, mut seconds_of, mut making) = (Latencies::default(), Vec::new(), 0.0);
@@ -191,7 +193,8 @@ impl Subject {
         let (hot, own) = (hot.load(Ordering::Relaxed), own.load(Ordering::Relaxed));
         // What making them costs is not in the rate.
         let seconds = seconds - making;
-        Ok(Ingest { rows: sizes.rows, seconds, commits, slowest, hot, own, anonymous: memory.take_mib() })
+        let anonymous = memory.take_mib() - held;
+        Ok(Ingest { rows: sizes.rows, seconds, commits, slowest, hot, own, anonymous })
     }
 
     fn insert(&self, readings: Vec<Reading>) -> Result<()> {
