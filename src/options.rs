@@ -56,7 +56,7 @@ pub struct Options {
     /// default) leaves them where they are. Where it is set, large runs of history move there too, and a quarter of
     /// [`Options::cache_bytes`] is for blocks of segments, and an eighth for the one that is being written.
     pub hot_budget: u64,
-    /// Bytes at which a segment is cut. With a hot budget it is a quarter of [`Options::cache_bytes`] at most (256 KiB in any case), for a segment
+    /// Bytes at which a segment is cut. With a hot budget it is a sixth of [`Options::cache_bytes`] at most (256 KiB in any case), for a segment
     /// is whole in memory until it is stored.
     pub segment_bytes: usize,
     /// How long, in microseconds, superseded versions stay readable. 0 keeps none.

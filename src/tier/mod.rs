@@ -48,7 +48,7 @@ const BLOCKS_SHARE: usize = 4;
 /// The part of it that is kept free for the segment that is being written, and the longest that one may become. Rows that move take half as
 /// much as the pages they come from, or little more.
 const WRITING_SHARE: usize = 8;
-const SEGMENT_SHARE: usize = 4;
+const SEGMENT_SHARE: usize = 6;
 /// A segment is not cut short below this many bytes for want of memory.
 const SHORT_SEGMENT: usize = 256 << 10;
 /// Parts the numbers of one opening of a database from those of the next: an odd number, the golden ratio of 2^64.
