@@ -122,6 +122,20 @@ fn told(connection: &Connection, sql: &str) -> Vec<String> {
 }
 
 #[test]
+fn changes_says_how_many_rows_a_merge_changed() {
+    let (_db, main, draft) = branched(ITEMS);
+    draft.execute("UPDATE items SET price = 1 WHERE id < 3", ()).unwrap();
+    main.execute("UPDATE items SET price = 2 WHERE id = 2", ()).unwrap();
+    let before = main.total_changes();
+    main.execute("MERGE DRY RUN BRANCH draft INTO main", ()).unwrap();
+    assert_eq!((main.changes(), main.total_changes()), (1, before), "nothing was changed");
+    main.execute("MERGE BRANCH draft INTO main ON CONFLICT THEIRS", ()).unwrap();
+    assert_eq!((main.changes(), main.total_changes()), (2, before + 2));
+    main.execute("ERASE FROM items WHERE id > 1", ()).unwrap();
+    assert_eq!((main.changes(), main.total_changes()), (2, before + 4));
+}
+
+#[test]
 fn a_dry_run_tells_each_change_and_each_conflict_as_a_row() {
     let (db, main, draft) = branched(ITEMS);
     draft

@@ -105,6 +105,7 @@ impl Core {
         if let Some(TransactionStatement::Erase { table, condition }) = prepared.transaction() {
             let (table, condition) = (table.clone(), condition.clone());
             let changes = self.erase(&table, &condition, run.parameters_mut().clone())?;
+            self.note_changes(changes);
             let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
             return Ok(Started { reader: None, first: Some(done) });
         }
@@ -222,9 +223,21 @@ impl Core {
         }
     }
 
+    /// What `changes()` says of a statement whose rows were changed elsewhere.
+    fn note_changes(&mut self, changes: i64) {
+        let counters = &mut self.session.counters;
+        (counters.changes, counters.total_changes) = (changes, counters.total_changes + changes);
+    }
+
     /// BEGIN, COMMIT and their like, and statements about branches; returns how many rows a merge changed.
     fn transact(&mut self, statement: &TransactionStatement) -> Result<i64> {
         if let Some(changes) = self.about_branches(statement)? {
+            if matches!(
+                statement,
+                TransactionStatement::Merge { .. } | TransactionStatement::ContinueMerge(_)
+            ) {
+                self.note_changes(changes);
+            }
             return Ok(changes);
         }
         match statement {
