@@ -45,6 +45,13 @@ pub fn run(data: &[u8]) {
     let connection = db.connect().expect("a connection");
     connection.execute_batch(TABLES).expect("the tables");
     run_script(&connection, &sql);
+    for branch in db.branches() {
+        // Whatever was done, its feed can be told, or says why not.
+        let feed = db.branch(&branch.name).and_then(|branch| branch.changes(dosql::Timestamp::ZERO));
+        if let Ok(mut changes) = feed {
+            while let Ok(Some(_)) = changes.try_next() {}
+        }
+    }
     let report = db.verify().expect("it can be checked");
     assert!(report.is_sound(), "{:?}", report.problems);
 }

@@ -22,6 +22,9 @@ struct Followed {
 impl World {
     /// Makes a branch, asks it all of `asks`, and brings what came of it to main or forgets it.
     pub(super) fn branch(&mut self, asks: &[Ask], merge: bool) -> Lived {
+        if !merge {
+            self.what_if(asks)?;
+        }
         let db = self.db()?;
         self.branches += 1;
         // Where the clock stands still, each commit of the branch goes a step beyond it, whether it fails half way or not.
@@ -67,6 +70,31 @@ impl World {
         }
         let dropped = self.db()?.drop_branch(&name);
         self.allow(dropped, "DROP BRANCH").map(|_| ())
+    }
+
+    /// The same on a branch in memory, of which nothing is left.
+    fn what_if(&self, asks: &[Ask]) -> Lived {
+        let db = self.db()?;
+        let (before, mut state) = (db.last_commit(), self.history.head().state.clone());
+        let mut wrong = None;
+        let done = db.what_if(|branch| {
+            let mut client = Client::default();
+            for ask in asks {
+                let Some(statement) = ask.resolve(&state, &self.shape) else { continue };
+                let answer = client.ask(branch, &statement)?;
+                let expected = state.apply(&statement);
+                if answer != expected {
+                    wrong = Some(format!("in what_if: {statement:?} gave {answer:?}, not {expected:?}"));
+                    break;
+                }
+            }
+            Ok(())
+        });
+        match wrong {
+            Some(text) => Err(text),
+            None if db.last_commit() != before => Err("what_if made a commit".to_owned()),
+            None => self.allow(done, "what_if").map(|_| ()),
+        }
     }
 
     /// A reader of the branch from its beginning on; `None` where it can't be had, with good reason.

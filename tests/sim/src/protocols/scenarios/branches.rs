@@ -20,6 +20,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
         observe: observe_deep,
         told: false,
     },
+    Scenario { name: "merge-stored", settings: MERGING, live: merge_stored, observe: keys, told: false },
 ];
 
 const MERGING: Settings = Settings { history_runs: 1, ..Settings::DEFAULT };
@@ -188,4 +189,41 @@ fn merge(world: &mut World, from: &str, into: &str) -> Result<()> {
         let report = database.branch(into)?.merge(from, &how)?;
         report.commit.ok_or_else(|| Error::invalid("there was something to merge"))
     })
+}
+
+/// Conflicts wait in the database, across a restart and beside other commits, until each is resolved. The branch has another name by then.
+fn merge_stored(world: &mut World) -> Result<()> {
+    world.open()?;
+    world.write(&puts(1, 0..6, 60))?;
+    fork(world, "main", "first")?;
+    aside(world, "first", &puts(2, 1..4, 60))?;
+    world.database().rename_branch("first", "draft")?;
+    world.write(&puts(3, 2..6, 60))?;
+    let same = (*world.lived.state()).clone();
+    world.commit(Durability::Sync, same, |database| {
+        let how = Merge { on_conflict: dosql::OnConflict::Store, ..Merge::default() };
+        let report = database.merge("draft", &how)?;
+        if report.conflicts.len() != 2 {
+            return Err(Error::invalid("two keys were changed on both sides"));
+        }
+        Ok(database.last_commit())
+    })?;
+    world.reopen()?;
+    world.write(&puts(4, [9], 60))?;
+    let same = (*world.lived.state()).clone();
+    world.commit(Durability::Sync, same, |database| {
+        let first = "\"key\" = (SELECT min(\"key\") FROM dosql_conflicts)";
+        let sql = format!("UPDATE dosql_conflicts SET resolution = iif({first}, 'theirs', 'ours')");
+        database.connect()?.execute(&sql, ())?;
+        Ok(database.last_commit())
+    })?;
+    world.checkpoint()?;
+    // What one side alone changed comes along.
+    let merged = world.edited(&puts(2, 1..3, 60));
+    world.commit(Durability::Sync, merged, |database| {
+        let report = database.continue_merge("draft")?;
+        report.commit.ok_or_else(|| Error::invalid("there was something to merge"))
+    })?;
+    world.database().drop_branch("draft")?;
+    world.write(&puts(5, [3], 60))
 }
