@@ -125,6 +125,36 @@ fn a_subscriber_is_woken_by_a_commit_and_by_the_end() {
     assert!(after.is_none());
 }
 
+/// Other work may keep a thread from running, so not each has to be in time; but if half are late it is not the machine.
+#[test]
+fn who_waits_is_told_within_a_millisecond() {
+    const COMMITS: usize = 60;
+    let db = db();
+    let connection = db.connect().unwrap();
+    execute(&connection, "CREATE TABLE t (id INTEGER PRIMARY KEY)");
+    // One commit after long silence, when the reader waits to be woken, and commits that follow each other, when it looks for itself.
+    for pause in [Duration::from_millis(5), Duration::from_micros(300)] {
+        let mut changes = db.changes(db.last_commit()).unwrap();
+        let reader = std::thread::spawn(move || {
+            changes.by_ref().take(COMMITS).map(|_| std::time::Instant::now()).collect::<Vec<_>>()
+        });
+        let mut committed = Vec::new();
+        for _ in 0..COMMITS {
+            std::thread::sleep(pause);
+            execute(&connection, "INSERT INTO t DEFAULT VALUES");
+            committed.push(std::time::Instant::now());
+        }
+        let told = reader.join().unwrap();
+        let mut late: Vec<Duration> = told
+            .iter()
+            .zip(&committed)
+            .map(|(told, committed)| told.saturating_duration_since(*committed))
+            .collect();
+        late.sort();
+        assert!(late[COMMITS / 2] <= Duration::from_millis(1), "{pause:?} apart: {late:?}");
+    }
+}
+
 trait CountNow {
     fn count_now(self) -> usize;
 }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dosql_base::{Code, Env, Error, ErrorKind, Result, Timestamp};
+use dosql_sql::value::describe_instant;
 
 use crate::manifest::BranchRow;
 
@@ -48,7 +49,7 @@ impl Access {
         }
         let expires = self.expires.load(Ordering::Acquire);
         if expires > 0 && env.now().as_micros() >= expires {
-            let at = Timestamp::from_micros(expires);
+            let at = describe_instant(Timestamp::from_micros(expires));
             return Err(Error::invalid(format!("the branch {} expired at {at}; make another", name())));
         }
         Ok(())
