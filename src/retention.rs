@@ -200,6 +200,11 @@ impl Objects {
         }
     }
 
+    /// The table that has this number, or an index of this number.
+    pub(crate) fn table_of(&self, space: SpaceId) -> Option<&str> {
+        self.0.values().find(|known| known.space == space).map(|known| known.table.as_str())
+    }
+
     /// What is said, by the numbers of tables and indexes.
     fn rules(&self, default: u64) -> BTreeMap<SpaceId, Rule> {
         let said = self.0.values().filter_map(|known| Some((known.table.as_str(), known.rule.as_ref()?)));

@@ -11,6 +11,7 @@ use crate::history::key;
 use crate::manifest::{MAIN_BRANCH, Run};
 use crate::recovery::Manifest;
 use crate::tier::live::LiveSegment;
+use crate::tier::report::told_keys;
 use crate::view::View;
 
 /// What a check found.
@@ -85,7 +86,7 @@ pub(crate) fn verify(engine: &Engine) -> Result<Report> {
         }
         if let Some(beneath) = &view.beneath {
             for live in beneath.own.segments() {
-                check_live(&mut report, view, live)?;
+                check_live(&mut report, engine, view, live)?;
             }
         }
     }
@@ -158,8 +159,8 @@ fn check_run(report: &mut Report, view: &View, run: &Run) -> Result<()> {
 }
 
 /// Reads all of a live segment: its rows are in order, as many as its row says, and none is newer than the branch.
-fn check_live(report: &mut Report, view: &View, live: &LiveSegment) -> Result<()> {
-    let name = format!("live segment {}", live.segment.name);
+fn check_live(report: &mut Report, engine: &Engine, view: &View, live: &LiveSegment) -> Result<()> {
+    let name = format!("live segment {} ({})", live.segment.name, told_keys(engine, &live.segment));
     check_tree(report, &view.pages, &name, live.segment.tail)?;
     let read = || -> Result<u64> {
         let mut cursor = live.segment.open(&view.pages)?.cursor();

@@ -247,3 +247,40 @@ fn many_cold_keys_are_read_with_few_requests() {
         subject.db.segments().len()
     );
 }
+
+#[test]
+fn a_missing_object_is_named_with_its_keys_and_the_rest_stays_readable() {
+    let options = Options {
+        page_size: 4096,
+        maintenance: Maintenance::Caller,
+        hot_budget: 64 << 10,
+        segment_bytes: 64 << 10,
+        ..Options::default()
+    };
+    let storage = Storage::memory_with(&options);
+    let store = Arc::clone(&storage.segments);
+    let db = Database::open(storage, options).unwrap();
+    let sql = db.connect().unwrap();
+    sql.execute("CREATE TABLE readings (id INTEGER PRIMARY KEY, v BLOB)", ()).unwrap();
+    sql.execute(
+        "WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 2999)
+         INSERT INTO readings SELECT i, randomblob(100) FROM n",
+        (),
+    )
+    .unwrap();
+    while !db.maintain(1usize << 20).unwrap().done {}
+    let first = db.segments().into_iter().map(|it| it.name).find(|name| {
+        store.delete(&[name]).unwrap();
+        !db.verify().unwrap().problems.iter().all(|problem| !problem.contains("keys 0 to "))
+    });
+    let first = first.unwrap_or_else(|| panic!("{:?}", db.verify().unwrap().problems));
+    let problems = db.verify().unwrap().problems;
+    let told = format!("live segment {first} (table readings, keys 0 to ");
+    assert!(problems.iter().any(|problem| problem.starts_with(&told)), "{problems:?}");
+    let one = |id: i64| {
+        sql.query_row("SELECT length(v) FROM readings WHERE id = ?1", [id], |row| row.get::<i64>(0))
+    };
+    let error = one(0).unwrap_err();
+    assert!(error.kind() == dosql::ErrorKind::Corrupt && error.to_string().contains(&first), "{error}");
+    assert_eq!(one(2999).unwrap(), 100);
+}

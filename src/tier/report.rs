@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use dosql_base::codec::get_ordered_u32;
 use dosql_base::{Result, Timestamp};
+use dosql_sql::codec::key::{decode_key, decode_rowid};
 use dosql_sql::value::{Text, Value};
 
 use super::segment::Segment;
 use crate::engine::Engine;
+use crate::retention::space_of;
 
 /// A segment of a database.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,6 +125,34 @@ impl Engine {
         };
         Ok(self.storage_parts()?.into_iter().map(row).collect())
     }
+}
+
+/// Which keys a segment holds, for people: the first and the last, of a table as values. Keys of keyspaces, and those that are no keys of a
+/// table, are shown as bytes.
+pub(crate) fn told_keys(engine: &Engine, segment: &Segment) -> String {
+    let space = space_of(&segment.min_key);
+    let table = engine.committer().objects.table_of(space).map(str::to_owned);
+    let whose = table.as_ref().map_or_else(|| format!("number {space}"), |table| format!("table {table}"));
+    let told = |key: &[u8]| told_key(key, table.is_some());
+    format!("{whose}, keys {} to {}", told(&segment.min_key), told(&segment.max_key))
+}
+
+fn told_key(key: &[u8], is_row: bool) -> String {
+    let mut rest = get_ordered_u32(key).map_or(key, |(_, len)| &key[len..]);
+    let bytes = rest.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let mut values = Vec::new();
+    if is_row
+        && let Ok((rowid, len)) = decode_rowid(rest)
+        && len == rest.len()
+    {
+        return rowid.to_string();
+    }
+    while is_row && !rest.is_empty() {
+        let Ok((value, len)) = decode_key(rest, false) else { return format!("x'{bytes}'") };
+        values.push(value.to_string());
+        rest = &rest[len..];
+    }
+    if is_row { values.join(", ") } else { format!("x'{bytes}'") }
 }
 
 fn integer(number: u64) -> Value {
