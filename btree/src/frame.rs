@@ -246,6 +246,11 @@ impl Frames {
         }
     }
 
+    /// Bytes of a page.
+    pub(crate) fn page_size(&self) -> usize {
+        self.page_size
+    }
+
     /// How many lie in the pool, those that were made ahead too.
     pub(crate) fn spare(&self) -> usize {
         let pool = self.pool.lock();
@@ -360,6 +365,12 @@ unsafe impl Send for Draft {}
 unsafe impl Sync for Draft {}
 
 impl Draft {
+    /// Asks for the memory of its header, and of what stands in front of it.
+    #[inline]
+    pub(crate) fn ask_for(&self) {
+        prefetch(self.0.as_ptr().cast_const().cast(), 2);
+    }
+
     /// Nobody writes it any more: from here on it is the image of the page that its header says, at the version that it says.
     #[inline]
     pub(crate) fn share(self) -> Image {

@@ -16,16 +16,12 @@ use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::frame::{Frames, Image, Place};
-use crate::page::prefetch::prefetch;
-
-/// Lines of a frame that are asked for: its count, and what a search looks at first. The rest follows when it is copied.
-const PAGE_LINES: usize = 8;
+use crate::page::prefetch::{LINE, prefetch, prefetch_far};
 
 /// See the module's description.
 pub(crate) struct Front {
     places: Box<[AtomicPtr<()>]>,
     /// All places are of these.
-    #[allow(dead_code, reason = "held, never looked at")]
     frames: Arc<Frames>,
 }
 
@@ -55,10 +51,10 @@ impl Front {
         prefetch(std::ptr::from_ref(self.entry(id)).cast(), 1);
     }
 
-    /// Asks for the memory of the page that the entry of page `id` leads to.
+    /// Asks for the memory of the page that the entry of page `id` leads to: all of it, since it will be copied.
     #[inline]
     pub(crate) fn ask_for_page(&self, id: u64) {
-        prefetch(self.entry(id).load(Ordering::Relaxed).cast(), PAGE_LINES);
+        prefetch_far(self.entry(id).load(Ordering::Relaxed).cast(), self.frames.page_size() / LINE + 1);
     }
 
     /// Shows the newest image of page `id`. The caller holds the lock of its shard.

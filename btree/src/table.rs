@@ -148,6 +148,14 @@ impl Table {
         }
     }
 
+    /// The newest image of page `id`, where it is in memory.
+    pub(crate) fn newest(&self, id: u64) -> Option<Image> {
+        match self.lookup(id, Timestamp::MAX, false) {
+            Found::Image(image) => Some(image),
+            Found::TooNew | Found::Absent => None,
+        }
+    }
+
     /// Asks for the memory that says where page `entry` is, and for page `page`; 0 asks for nothing.
     #[inline]
     pub(crate) fn ask_for(&self, entry: u64, page: u64) {

@@ -42,6 +42,9 @@ use path::Step;
 pub(crate) use path::node_of_level;
 pub use relocate::{Found, Misplaced};
 
+/// How many pages are published between asking for the memory of one and publishing it.
+const PUBLISHED_AHEAD: usize = 8;
+
 /// A page that the current commit has changed.
 struct Private {
     page: Draft,
@@ -69,6 +72,8 @@ pub(crate) struct WriterState {
     /// The pages of the free list on disk.
     pub(crate) list_pages: Vec<u64>,
     private: HashMap<u64, Private, FixedState>,
+    /// Those that are being published; kept for its room.
+    changed: Vec<(u64, Private)>,
     /// Ids taken in this commit.
     taken: Vec<u64>,
     /// Those of them that are free again.
@@ -97,6 +102,7 @@ impl WriterState {
             frozen: None,
             list_pages: Vec::new(),
             private: HashMap::default(),
+            changed: Vec::new(),
             taken: Vec::new(),
             discarded: Vec::new(),
             retired: Vec::new(),
@@ -202,7 +208,14 @@ impl PageWriter<'_> {
         };
         let mut held = HeldList::new();
         let changed = state.private.len();
-        for (id, mut private) in state.private.drain() {
+        state.changed.extend(state.private.drain());
+        while let Some((id, mut private)) = state.changed.pop() {
+            // Of many pages, most are no longer near when their time comes.
+            let next = state.changed.len().checked_sub(PUBLISHED_AHEAD);
+            if let Some((id, private)) = next.and_then(|next| state.changed.get(next)) {
+                private.page.ask_for();
+                pages.table.ask_for(*id, 0);
+            }
             PageHeader::of_mut(&mut private.page).version = U64::new(version.as_micros());
             if let Some(since) = pages.table.install(id, private.page) {
                 held.push(Held { id, since, what: What::Image });
@@ -211,6 +224,7 @@ impl PageWriter<'_> {
         }
         // Emptying a map costs what it could hold: one large commit must not slow all that come after it.
         state.private.shrink_to(2 * changed);
+        state.changed.shrink_to(2 * changed);
         for retired in state.retired.drain(..) {
             state.dirty.remove(&retired.id);
             state.alloc.wait(retired.id, retired.durable);
