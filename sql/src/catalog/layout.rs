@@ -225,7 +225,8 @@ pub fn read_row_beside(
             Place::Key(part) => key.get(part).cloned().unwrap_or_default(),
             Place::Row(number) => {
                 let value = fields.get(number).copied().unwrap_or_else(|| column.absent.as_ref());
-                let shared = other.get(position).filter(|other| other.as_ref() == value);
+                let long = matches!(value, ValueRef::Text(_) | ValueRef::Blob(_));
+                let shared = other.get(position).filter(|other| long && other.as_ref() == value);
                 shared.cloned().unwrap_or_else(|| value.to_value())
             }
             Place::Virtual => Value::Null,

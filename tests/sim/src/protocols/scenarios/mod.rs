@@ -6,6 +6,7 @@ mod conflicts;
 mod erase;
 mod history;
 mod log;
+mod merging;
 mod pages;
 mod retention;
 mod slots;
@@ -25,6 +26,7 @@ pub(crate) fn all() -> Vec<&'static Scenario> {
         retention::SCENARIOS,
         erase::SCENARIOS,
         branches::SCENARIOS,
+        merging::SCENARIOS,
         conflicts::SCENARIOS,
         slots::SCENARIOS,
         tables::SCENARIOS,

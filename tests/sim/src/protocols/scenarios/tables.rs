@@ -17,7 +17,7 @@ const fn tables(name: &'static str, live: fn(&mut World) -> Result<()>) -> Scena
 const TABLES: [&str; 2] = ["t", "u"];
 
 /// Every row of every table, and what the check of the indexes has to say.
-fn observe(database: &Database, at: Option<Timestamp>) -> Result<State> {
+pub(super) fn observe(database: &Database, at: Option<Timestamp>) -> Result<State> {
     let connection = database.connect()?;
     let mut state = State::new();
     for table in TABLES {
