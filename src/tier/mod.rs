@@ -1,7 +1,7 @@
 //! The cold tier: what lies in the segment store, and how it gets there and back.
 //!
 //! ```text
-//! tree of current rows --cold leaves--> live segments       (flush)     what is current, and was not touched for longest
+//! tree of current rows --cold leaves--> live segments       (flush)     what is current, and was not changed for longest
 //! runs of history      --merges-------> history segments    (crate::history::merging)
 //! segments             --merges-------> fewer, larger ones  (compact)
 //! ```
