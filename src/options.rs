@@ -53,8 +53,9 @@ pub struct Options {
     /// counts as 256 bytes more, for it has to be read then.
     pub log_limit: u64,
     /// Bytes of pages that current rows may take before those whose pages were not changed for longest move into the segment store; 0 (the
-    /// default) leaves them where they are. Reads don't count: what is read often is in memory wherever it lies. Where it is set, large runs of history move there too, and a quarter of
-    /// [`Options::cache_bytes`] is for blocks of segments, and an eighth for the one that is being written.
+    /// default) leaves them where they are. Reads don't count: what is read often is in memory wherever it lies. Where it is set, large
+    /// runs of history move there too, and a quarter of [`Options::cache_bytes`] is for blocks of segments, and an eighth for the one that is
+    /// being written.
     pub hot_budget: u64,
     /// Bytes at which a segment is cut. With a hot budget it is a sixth of [`Options::cache_bytes`] at most (256 KiB in any case), for a segment
     /// is whole in memory until it is stored.
