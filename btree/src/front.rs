@@ -51,6 +51,12 @@ impl Front {
         prefetch(std::ptr::from_ref(self.entry(id)).cast(), 1);
     }
 
+    /// Asks for the memory of the header of the page that the entry of page `id` leads to, and of what stands in front of it.
+    #[inline]
+    pub(crate) fn ask_for_header(&self, id: u64) {
+        prefetch(self.entry(id).load(Ordering::Relaxed).cast(), 2);
+    }
+
     /// Asks for the memory of the page that the entry of page `id` leads to: all of it, since it will be copied.
     #[inline]
     pub(crate) fn ask_for_page(&self, id: u64) {

@@ -33,6 +33,7 @@ mod root;
 mod snapshot;
 mod store;
 mod table;
+mod verified;
 mod writer;
 
 pub use changed::{ChangedLeaf, LeafAge};

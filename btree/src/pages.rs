@@ -240,7 +240,8 @@ impl Pages {
         }
         let mut page = self.table.buffer();
         self.store.read(PageId::new(id), &mut page)?;
-        verify::page(&page, id, epoch).map_err(|error| error.at(self.store.place(PageId::new(id))))?;
+        verify::page(&page, id, epoch, self.table.known(id))
+            .map_err(|error| error.at(self.store.place(PageId::new(id))))?;
         Ok(page)
     }
 

@@ -26,10 +26,13 @@ pub(crate) use crate::frame::Image;
 use crate::frame::{Draft, Frames};
 use crate::front::Front;
 use crate::page::format::{PageHeader, gap, seal};
+use crate::verified::Verified;
 
 const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
 /// How many ring entries one eviction looks at in a shard.
 const SWEEP: usize = 32;
+/// How many evictions ahead the memory is asked for that one looks at.
+const AHEAD: usize = 4;
 
 /// The version in the header of a page.
 #[inline]
@@ -70,6 +73,10 @@ pub(crate) struct Table {
     pinned: AtomicUsize,
     evictions: AtomicU64,
     next_shard: AtomicUsize,
+    /// The page at the hand of each shard when it was last looked at.
+    at_hand: [AtomicU64; SHARDS],
+    /// Of the pages that were dropped.
+    verified: Verified,
     frames: Arc<Frames>,
 }
 
@@ -85,6 +92,8 @@ impl Table {
             pinned: AtomicUsize::new(0),
             evictions: AtomicU64::new(0),
             next_shard: AtomicUsize::new(0),
+            at_hand: std::array::from_fn(|_| AtomicU64::new(0)),
+            verified: Verified::new(budget),
             frames,
         }
     }
@@ -340,17 +349,29 @@ impl Table {
         copy
     }
 
+    /// The checksum with which page `id`, as it is in the store, is known to be well formed.
+    pub(crate) fn known(&self, id: u64) -> Option<u32> {
+        self.verified.sum(id)
+    }
+
     /// Evicts clean pages until the budget is kept or none is left to evict.
     pub(crate) fn evict(&self) {
         let mut fruitless = 0;
         while self.resident.load(Ordering::Relaxed) > self.budget && fruitless < SHARDS {
             let at = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
-            let evicted = self.shards[at].try_write().and_then(|mut shard| shard.evict_one(&self.front));
-            let Some(image) = evicted else {
+            // What lies at a hand was not used for long: it would come slowly.
+            self.front.ask_for_header(self.at_hand[(at + AHEAD) % SHARDS].load(Ordering::Relaxed));
+            let evicted = self.shards[at].try_write().and_then(|mut shard| {
+                let evicted = shard.evict_one(&self.front);
+                self.at_hand[at].store(shard.at_hand(), Ordering::Relaxed);
+                evicted
+            });
+            let Some((id, image)) = evicted else {
                 fruitless += 1;
                 continue;
             };
             fruitless = 0;
+            self.verified.remember(id, PageHeader::of(&image).crc.get());
             self.resident.fetch_sub(1, Ordering::Relaxed);
             self.evictions.fetch_add(1, Ordering::Relaxed);
             drop(image);
@@ -373,8 +394,13 @@ impl Shard {
         }
     }
 
+    /// The page at the hand, 0 where there is none.
+    fn at_hand(&self) -> u64 {
+        self.ring.get(self.hand).copied().unwrap_or(0)
+    }
+
     /// Moves the hand to a clean page that was not used since the hand last passed and that nobody holds, and drops it.
-    fn evict_one(&mut self, front: &Front) -> Option<Image> {
+    fn evict_one(&mut self, front: &Front) -> Option<(u64, Image)> {
         for _ in 0..SWEEP.min(2 * self.ring.len()) {
             if self.ring.is_empty() {
                 return None;
@@ -393,7 +419,7 @@ impl Shard {
             self.leave_ring();
             let image = self.slots.remove(&id).and_then(|slot| slot.newest)?;
             front.hide(id, &image);
-            return Some(image);
+            return Some((id, image));
         }
         None
     }

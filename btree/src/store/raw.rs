@@ -105,7 +105,9 @@ mod os {
     impl OsFile {
         /// Opens the file at `path`, creating it if there is none. Its name is durable after [`OsFile::sync_name`].
         pub(crate) fn open(path: &Path) -> io::Result<Self> {
-            let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+            let mut options = OpenOptions::new();
+            options.read(true).write(true).create(true).truncate(false);
+            let file = open_quietly(&options, path)?;
             #[cfg(not(unix))]
             let file = parking_lot::Mutex::new(file);
             Ok(OsFile { file })
@@ -122,6 +124,22 @@ mod os {
             let _ = path;
             Ok(())
         }
+    }
+
+    /// Opens a file whose time of last access nobody keeps, where that may be asked for: keeping it costs each read a little.
+    #[cfg(target_os = "linux")]
+    fn open_quietly(options: &OpenOptions, path: &Path) -> io::Result<File> {
+        use std::os::unix::fs::OpenOptionsExt;
+        match options.clone().custom_flags(libc::O_NOATIME).open(path) {
+            // It is for owners alone.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => options.open(path),
+            opened => opened,
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    fn open_quietly(options: &OpenOptions, path: &Path) -> io::Result<File> {
+        options.open(path)
     }
 
     #[cfg(unix)]
