@@ -18,6 +18,7 @@ mod crash;
 mod disk;
 pub mod fault;
 mod file;
+mod group;
 mod log;
 mod memory;
 mod position;

@@ -3,18 +3,18 @@
 //! ```text
 //! append --> buffer A --swap--> buffer B --> LogStore::append     A fills while B is being written
 //!              |  state lock        |  io lock, held from the swap to the end of the write: order is kept
-//! sync   --> one leader at a time: write out all that is buffered, LogStore::sync, wake the others
+//! sync   --> one leader at a time: write out all that is buffered, LogStore::sync, tell the others (crate::group)
 //! ```
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use dosql_base::mutant::weakened;
-use dosql_base::sync::atomic::{AtomicU64, Ordering};
-use dosql_base::sync::{Condvar, Mutex, MutexGuard};
+use dosql_base::sync::Mutex;
 use dosql_base::{Error, ErrorKind, Result};
 use zerocopy::IntoBytes;
 
+use crate::group::Group;
 use crate::record::{Header, KIND_COMMIT, KIND_MARK, RECORD_HEADER_BYTES, Record, RecordBuilder};
 use crate::recovery::{Recovered, check_kind, recover};
 use crate::window::Window;
@@ -52,12 +52,10 @@ pub struct Log {
     store: Arc<dyn LogStore>,
     options: LogOptions,
     generation: u32,
-    durable: AtomicU64,
     state: Mutex<State>,
     /// Held while bytes go to the store, so that they arrive in order. Holds the buffer that is being written.
     io: Mutex<Vec<u8>>,
-    group: Mutex<Group>,
-    synced: Condvar,
+    group: Group,
 }
 
 struct State {
@@ -68,16 +66,6 @@ struct State {
     reserved: LogPosition,
     /// Whether the newest record is a mark that covers all before itself (or there is nothing to cover).
     sealed: bool,
-}
-
-#[derive(Default)]
-struct Group {
-    syncing: bool,
-    /// Callers of [`Log::sync`] whose records are not durable yet.
-    waiting: usize,
-    /// How many of them the last sync was for.
-    last: usize,
-    poisoned: Option<Error>,
 }
 
 impl Log {
@@ -120,11 +108,9 @@ impl Log {
             store,
             options,
             generation,
-            durable: AtomicU64::new(if found.unproven { found.durable.get() } else { found.end.get() }),
             state: Mutex::new(state),
             io: Mutex::new(Vec::new()),
-            group: Mutex::new(Group::default()),
-            synced: Condvar::new(),
+            group: Group::new(if found.unproven { found.durable } else { found.end }),
         };
         if !says_so {
             log.append_parts(Header::of_kind(KIND_MARK), &[])?;
@@ -143,12 +129,12 @@ impl Log {
     }
 
     fn append_parts(&self, mut header: Header, body: &[u8]) -> Result<Appended> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         let mut state = self.state.lock();
         let start = state.end;
         let end = start.advance(RECORD_HEADER_BYTES + body.len())?;
         self.make_room(&mut state, end)?;
-        let known = if weakened("durable-claim-missing") { 0 } else { self.durable.load(Ordering::Acquire) };
+        let known = if weakened("durable-claim-missing") { 0 } else { self.durable().get() };
         let durable = known.min(start.get());
         header.previous = state.chain.into();
         header.position = start.get().into();
@@ -171,7 +157,7 @@ impl Log {
     /// Hands what waits in memory to the store: it survives this process from then on, though not the machine.
     /// A failure closes the log.
     pub fn flush(&self) -> Result<()> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         self.write_out().map(|_| ())
     }
 
@@ -186,20 +172,13 @@ impl Log {
         if upto > self.state.lock().end {
             return Err(Error::invalid(format!("log position {upto} was not written yet; nothing to sync")));
         }
-        let mut group = self.group.lock();
-        group.waiting += 1;
-        let leads = self.wait_to_lead(&mut group, upto);
-        if !matches!(leads, Ok(true)) {
-            group.waiting -= 1;
-            return leads.map(|_| ());
-        }
-        group.syncing = true;
-        let mut leader =
-            Leader { log: self, result: Err(Error::closed("a log sync was cut short by a panic")) };
-        self.gather(group);
+        let Some(mut leader) = self.group.join(upto)? else {
+            return Ok(());
+        };
+        leader.gather(|| self.store.pause());
         leader.result = self.write_out().and_then(|end| {
             if weakened("log-durable-before-sync") {
-                self.durable.fetch_max(end.get(), Ordering::AcqRel);
+                self.group.note_durable(end);
             }
             if !weakened("log-unsynced") {
                 self.store.sync(end)?;
@@ -207,35 +186,6 @@ impl Log {
             Ok(end)
         });
         leader.result.clone().map(|_| ())
-    }
-
-    /// Waits until everything before `upto` is durable (`false`), or it is this caller's turn to make it so.
-    fn wait_to_lead(&self, group: &mut MutexGuard<'_, Group>, upto: LogPosition) -> Result<bool> {
-        loop {
-            if self.durable() >= upto {
-                return Ok(false);
-            }
-            closed_by(group)?;
-            if !group.syncing {
-                return Ok(true);
-            }
-            self.synced.wait(group);
-        }
-    }
-
-    /// Gives those a moment who shared the last sync and are likely to be on their way to this one: whoever is woken first would else
-    /// sync for itself alone, and all others wait for that in vain.
-    fn gather<'l>(&'l self, mut group: MutexGuard<'l, Group>) {
-        const MOMENTS: usize = 12;
-        for _ in 0..MOMENTS {
-            if group.waiting >= group.last {
-                break;
-            }
-            drop(group);
-            self.store.pause();
-            group = self.group.lock();
-        }
-        group.last = group.waiting;
     }
 
     /// Syncs everything, then writes a mark that says so and syncs that: from then on damage to any commit is told apart
@@ -251,19 +201,19 @@ impl Log {
 
     /// Gives back the storage that is kept for records to come: for a clean shutdown, after [`Log::seal`].
     pub fn shrink(&self) -> Result<()> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         self.store.shrink()
     }
 
     /// Overwrites what is stored before `before`, which was trimmed; durable when it returns.
     pub fn scrub(&self, before: LogPosition) -> Result<()> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         self.store.scrub(before)
     }
 
     /// Makes room for `bytes` more, so that no append has to until they are used up. Appends that have room go on meanwhile.
     pub fn reserve(&self, bytes: usize) -> Result<()> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         let (upto, reserved) = {
             let state = self.state.lock();
             (state.end.advance(bytes)?, state.reserved)
@@ -295,7 +245,7 @@ impl Log {
         match self.store.reserve(upto) {
             Ok(room) => Ok(room.max(upto)),
             Err(error) if error.kind() == ErrorKind::NoSpace => Err(error),
-            Err(error) => Err(self.poison(error)),
+            Err(error) => Err(self.group.close(error)),
         }
     }
 
@@ -308,7 +258,7 @@ impl Log {
     /// Everything before this is durable.
     #[must_use]
     pub fn durable(&self) -> LogPosition {
-        LogPosition::new(self.durable.load(Ordering::Acquire))
+        self.group.durable()
     }
 
     /// Where the next record will begin, and the checksum that it will chain to: what a checkpoint remembers.
@@ -320,7 +270,7 @@ impl Log {
 
     /// Lets the store recycle the space before `before`. Never beyond what is durable.
     pub fn trim(&self, before: LogPosition) -> Result<()> {
-        self.check_usable()?;
+        self.group.check_usable()?;
         self.store.trim(before.min(self.durable()))
     }
 
@@ -372,7 +322,7 @@ impl Log {
     fn write_out(&self) -> Result<LogPosition> {
         const KEEP: usize = 1 << 20;
         let mut writing = self.io.lock();
-        self.check_usable()?;
+        self.group.check_usable()?;
         let target = {
             let mut state = self.state.lock();
             std::mem::swap(&mut *writing, &mut state.buffer);
@@ -388,23 +338,12 @@ impl Log {
         }
         match result {
             Ok(end) if end == target => Ok(target),
-            Ok(end) => Err(self.poison(Error::corrupt(
+            Ok(end) => Err(self.group.close(Error::corrupt(
                 format!("the log store is at {end} after a write"),
                 format!("log position {target}"),
             ))),
-            Err(error) => Err(self.poison(error)),
+            Err(error) => Err(self.group.close(error)),
         }
-    }
-
-    fn check_usable(&self) -> Result<()> {
-        closed_by(&self.group.lock())
-    }
-
-    /// Closes the log because of `error`, which is handed back.
-    fn poison(&self, error: Error) -> Error {
-        self.group.lock().poisoned.get_or_insert_with(|| error.clone());
-        self.synced.notify_all();
-        error
     }
 }
 
@@ -435,42 +374,4 @@ fn is_on_device(store: &dyn LogStore, from: LogPosition, end: LogPosition) -> Re
         at = at.advance(read)?;
     }
     Ok(true)
-}
-
-fn closed_by(group: &Group) -> Result<()> {
-    match &group.poisoned {
-        None => Ok(()),
-        Some(cause) => {
-            Err(Error::closed(format!("the log failed and was closed ({cause}); reopen the database")))
-        }
-    }
-}
-
-/// The one who syncs for the rest. However it ends, even by a panic in the store, the rest are woken and told.
-struct Leader<'l> {
-    log: &'l Log,
-    result: Result<LogPosition>,
-}
-
-impl Drop for Leader<'_> {
-    fn drop(&mut self) {
-        let mut group = self.log.group.lock();
-        group.syncing = false;
-        group.waiting -= 1;
-        match &self.result {
-            Ok(end) => {
-                let order =
-                    if weakened("log-durable-relaxed") { Ordering::Relaxed } else { Ordering::AcqRel };
-                self.log.durable.fetch_max(end.get(), order);
-            }
-            Err(_) if weakened("failed-sync-forgiven") => {}
-            Err(error) => {
-                group.poisoned.get_or_insert_with(|| error.clone());
-            }
-        }
-        drop(group);
-        if !weakened("log-followers-not-woken") {
-            self.log.synced.notify_all();
-        }
-    }
 }

@@ -14,7 +14,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "group-commit",
         run: whoever_returns_is_durable,
-        twins: &["log-durable-before-sync", "log-followers-not-woken"],
+        twins: &["log-durable-before-sync", "log-followers-not-woken", "log-lead-kept"],
         most_preemptions: usize::MAX,
     },
     Model {

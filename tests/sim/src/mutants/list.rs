@@ -78,7 +78,7 @@ pub(super) const MUTANTS: &[Mutant] = &[
     ),
     mutant(
         "failed-sync-forgiven",
-        "wal/src/log.rs, file.rs, src/engine.rs",
+        "wal/src/group.rs, file.rs, src/engine.rs",
         "the database goes on after a failed sync",
         &["commits"],
     ),
