@@ -5,6 +5,7 @@
 //! states refer to are never written, so a crash at any moment leaves one of them whole. After a failed sync, or a failed write of a
 //! slot, nobody knows what is durable: the store answers `Closed` from then on.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use dosql_base::mutant::weakened;
@@ -18,6 +19,9 @@ use crate::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// How much is written at once where pages lie side by side, in bytes.
 const RUN: usize = 1 << 20;
+/// The device is given so many bytes at a time where many are written, and is not asked for more than two such parts at once: what else the
+/// system writes, a log before all, would have to wait behind.
+const PART: u64 = 4 << 20;
 /// The smallest hole that is worth a system call, in bytes.
 const HOLE: usize = 32 << 10;
 /// The file grows in steps of an eighth of its size within these bounds, in bytes.
@@ -194,7 +198,7 @@ impl FilePageStore {
 
     /// Writes pages, those side by side at once.
     fn write_pages(&self, state: &mut State, puts: &[(PageId, &[u8])]) -> Result<()> {
-        let mut rest = puts;
+        let (mut rest, mut parts) = (puts, Parts::default());
         while let Some(&(first, bytes)) = rest.first() {
             let adjacent = |(i, put): (usize, &(PageId, &[u8]))| put.0.get() == first.get() + i as u64;
             let most = (RUN / self.page_size).max(1);
@@ -211,6 +215,9 @@ impl FilePageStore {
             let at = page_offset(first.get(), self.page_size).unwrap_or(u64::MAX);
             write_full(self.file.as_ref(), bytes, at)
                 .map_err(|error| Error::io(format!("{first} can't be written"), &error).at(&self.place))?;
+            parts
+                .written(self.file.as_ref(), at, bytes.len() as u64)
+                .map_err(|error| self.poison("pages can't be brought to the device", &error))?;
         }
         self.writes.fetch_add(puts.len() as u64, Ordering::Relaxed);
         Ok(())
@@ -281,6 +288,34 @@ impl FilePageStore {
                 format!("{id} can't be written: a durable state refers to it"),
             )
             .at(&self.place)),
+        }
+    }
+}
+
+/// What was written of a large batch, in parts.
+#[derive(Default)]
+struct Parts {
+    /// Where the part that is being written begins, and how much of it was.
+    from: Option<u64>,
+    bytes: u64,
+    /// The part before, which the device is at.
+    under_way: Option<Range<u64>>,
+}
+
+impl Parts {
+    /// Notes what was written at `at`, which lies beyond all before; hands a part on to the device where it is large enough.
+    fn written(&mut self, file: &dyn RawFile, at: u64, len: u64) -> std::io::Result<()> {
+        let from = *self.from.get_or_insert(at);
+        self.bytes += len;
+        if self.bytes < PART {
+            return Ok(());
+        }
+        let part = from..at.saturating_add(len);
+        file.write_back(part.start, part.end - part.start, false)?;
+        (self.from, self.bytes) = (None, 0);
+        match self.under_way.replace(part) {
+            Some(before) => file.write_back(before.start, before.end - before.start, true),
+            None => Ok(()),
         }
     }
 }

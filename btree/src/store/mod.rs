@@ -6,6 +6,8 @@ pub(crate) mod memory;
 mod punch;
 pub(crate) mod raw;
 mod slot;
+#[cfg(not(target_family = "wasm"))]
+mod write_back;
 
 use std::fmt;
 

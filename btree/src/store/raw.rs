@@ -17,6 +17,16 @@ pub trait RawFile: Send + Sync {
     /// The operating system's.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
 
+    /// Has the device begin to write what was written within a range, and where `wait` is set waits until it has: so that a later [`RawFile::sync`]
+    /// finds little to do. Promises nothing.
+    ///
+    /// # Errors
+    /// The operating system's; what was written since the last sync is then in doubt for good.
+    fn write_back(&self, offset: u64, len: u64, wait: bool) -> io::Result<()> {
+        let _ = (offset, len, wait);
+        Ok(())
+    }
+
     /// Waits until everything written so far is durable.
     ///
     /// # Errors
@@ -150,6 +160,10 @@ mod os {
 
         fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
             std::os::unix::fs::FileExt::write_at(&self.file, bytes, offset)
+        }
+
+        fn write_back(&self, offset: u64, len: u64, wait: bool) -> io::Result<()> {
+            super::super::write_back::write_back(&self.file, offset, len, wait)
         }
 
         fn sync(&self) -> io::Result<()> {
