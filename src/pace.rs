@@ -14,8 +14,11 @@ const EARLIEST: u64 = FULL / 2;
 const LATEST: u64 = FULL * 7 / 8;
 /// How far a checkpoint is taken to be that has lasted as long as the one before, or longer.
 const NEARLY_DONE: u64 = FULL * 3 / 4;
-/// The most that one commit waits.
-const LONGEST_PAUSE: Duration = Duration::from_millis(5);
+/// The most that one commit waits while there is much room left: many wait a little each rather than few of them long.
+const LONGEST_PAUSE: Duration = Duration::from_millis(2);
+/// Where less than this part of the room is left, that grows, up to this with none left: still less than waiting for the end.
+const LITTLE_ROOM: u64 = 4;
+const LAST_PAUSE: Duration = Duration::from_millis(8);
 /// A wait that is shorter costs more than it brings.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
 /// How long the first checkpoint is taken to last, in microseconds.
@@ -53,9 +56,16 @@ impl UnderWay {
         let lasts = if self.before == 0 { FIRST_LASTS } else { self.before };
         let done = (self.elapsed.saturating_mul(FULL) / lasts).min(NEARLY_DONE);
         let behind = used.saturating_sub(done);
-        let pause = Duration::from_micros(lasts.saturating_mul(behind) / FULL).min(LONGEST_PAUSE);
+        let pause = Duration::from_micros(lasts.saturating_mul(behind) / FULL).min(longest(FULL - used));
         if pause < SHORTEST_PAUSE { Duration::ZERO } else { pause }
     }
+}
+
+/// The most that one commit waits with so much of the room left.
+fn longest(left: u64) -> Duration {
+    let little = FULL / LITTLE_ROOM;
+    let gone = u32::try_from(little.saturating_sub(left)).unwrap_or(u32::MAX);
+    LONGEST_PAUSE + (LAST_PAUSE - LONGEST_PAUSE) * gone / (little as u32)
 }
 
 #[cfg(test)]
@@ -83,8 +93,8 @@ mod tests {
         assert_eq!(at(0).pause(500), Duration::ZERO);
         assert_eq!(at(20_000).pause(750), Duration::ZERO, "half of the time, half of the room");
         assert_eq!(at(20_000).pause(751), Duration::ZERO, "not for a moment");
-        assert_eq!(at(20_000).pause(800), Duration::from_millis(4));
-        assert_eq!(at(20_000).pause(1000), LONGEST_PAUSE);
+        assert_eq!(at(20_000).pause(780), LONGEST_PAUSE);
+        assert_eq!(at(20_000).pause(760), Duration::from_micros(800));
     }
 
     #[test]
@@ -93,6 +103,20 @@ mod tests {
         assert_eq!(late.pause(899), Duration::ZERO);
         assert_eq!(late.pause(1000), Duration::from_micros(2500));
         let odd = UnderWay { begun: 2000, elapsed: 0, before: 0 };
-        assert_eq!(odd.pause(3000), LONGEST_PAUSE);
+        assert_eq!(odd.pause(3000), LAST_PAUSE);
+    }
+
+    #[test]
+    fn the_less_room_is_left_the_longer_one_commit_waits_at_most() {
+        let slow = UnderWay { begun: 500, elapsed: 0, before: 1_000_000 };
+        assert_eq!(slow.pause(600), LONGEST_PAUSE);
+        assert_eq!(slow.pause(875), LONGEST_PAUSE);
+        assert_eq!(slow.pause(938), (LONGEST_PAUSE + LAST_PAUSE) / 2 + Duration::from_micros(24));
+        assert_eq!(slow.pause(1000), LAST_PAUSE);
+        let mut before = Duration::ZERO;
+        for gathered in 500..1000 {
+            assert!(slow.pause(gathered) >= before && slow.pause(gathered) <= LAST_PAUSE);
+            before = slow.pause(gathered);
+        }
     }
 }
