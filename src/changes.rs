@@ -18,6 +18,10 @@ use crate::arena::{Arena, Span};
 
 /// The most entries of a chunk: half of them are moved on average by an insert in the middle.
 const CHUNK: usize = 128;
+/// Entries of a chunk that is made anew with all others: it has room for some more.
+const FILL: usize = CHUNK / 4 * 3;
+/// Sorting in at least this part of what is there makes all chunks anew, which costs as much as inserting that many one by one.
+const MANY_PART: usize = 16;
 /// Bytes of replaced values that are never worth tidying up.
 const LITTLE_WASTE: usize = 1 << 16;
 
@@ -62,13 +66,21 @@ pub(crate) struct Changes {
     chunks: Vec<Vec<Entry>>,
     /// The head of each chunk's first key.
     firsts: Vec<u128>,
-    /// Not in the chunks yet, in the order in which they came.
+    /// Not in the chunks yet, in the order in which they came, but for what was sorted piece by piece.
     unsorted: Vec<Entry>,
+    /// So many of them were.
+    in_pieces: usize,
     len: usize,
     /// Bytes of the arena that nobody refers to.
     waste: usize,
     /// The chunk that was last inserted into: the next key often goes there too.
     last: usize,
+}
+
+/// Sorts entries whose keys are in `arena`; those of one key keep their order.
+fn sort_entries(arena: &Arena, entries: &mut [Entry]) {
+    let key = |entry: &Entry| arena.get(entry.key);
+    entries.sort_by(|a, b| a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b))));
 }
 
 /// A place in the order: a chunk, and an entry of it.
@@ -200,11 +212,24 @@ impl Changes {
         self.unsorted.len()
     }
 
+    /// Sorts what was appended last among itself, where that is so much: then [`Changes::sort`], which may have to sort much more, only has to
+    /// merge it.
+    pub(crate) fn sort_piece(&mut self, piece: usize) {
+        if let Some(last) = self.unsorted.get_mut(self.in_pieces..).filter(|last| last.len() >= piece) {
+            sort_entries(&self.arena, last);
+            self.in_pieces = self.unsorted.len();
+        }
+    }
+
     /// Sorts in what was appended. Of several changes of a key the last one stands.
     pub(crate) fn sort(&mut self) {
         let mut unsorted = std::mem::take(&mut self.unsorted);
-        let key = |entry: &Entry| self.arena.get(entry.key);
-        unsorted.sort_by(|a, b| a.head.cmp(&b.head).then_with(|| key(a).cmp(key(b))));
+        self.in_pieces = 0;
+        sort_entries(&self.arena, &mut unsorted);
+        if unsorted.len() > self.len / MANY_PART {
+            self.make_anew(unsorted);
+            return;
+        }
         for entry in unsorted.drain(..) {
             let (place, found) = self.locate_by(entry.head, self.arena.get(entry.key));
             if found {
@@ -214,6 +239,24 @@ impl Changes {
             }
         }
         self.unsorted = unsorted;
+    }
+
+    /// Makes all chunks anew, of what is in them and of sorted entries.
+    fn make_anew(&mut self, mut sorted: Vec<Entry>) {
+        let mut all: Vec<Entry> = self.chunks.drain(..).flatten().collect();
+        all.append(&mut sorted);
+        // What is sorted in parts is merged.
+        sort_entries(&self.arena, &mut all);
+        all.dedup_by(|later, kept| {
+            let same = later.head == kept.head && self.arena.get(later.key) == self.arena.get(kept.key);
+            if same {
+                kept.value = later.value;
+            }
+            same
+        });
+        (self.len, self.last) = (all.len(), 0);
+        self.firsts = all.iter().step_by(FILL).map(|entry| entry.head).collect();
+        self.chunks = all.chunks(FILL).map(<[Entry]>::to_vec).collect();
     }
 
     fn overwrite(&mut self, place: Place, value: Change<'_>, keep: bool) -> Stored {
@@ -433,6 +476,7 @@ mod tests {
                     let (key, value) = (key(&mut random, wide), (n % 5 != 0).then(|| vec![n as u8; n % 50]));
                     changes.append(&key, value.as_deref());
                     model.insert(key, value);
+                    changes.sort_piece(random.usize(1..100));
                 }
                 changes.sort();
                 assert_eq!(changes.unsorted(), 0);

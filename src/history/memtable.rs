@@ -5,8 +5,8 @@
 //! sorted map   history key -> end, 8 bytes | value        see displaced.rs and crate::changes: an arena, and chunks of short entries
 //! ```
 //!
-//! Most of what commits displace nobody asks for before the checkpoint does: it is added as it comes, and sorted in by whoever looks, or
-//! when so much has come that this would take long.
+//! Most of what commits displace nobody asks for before the checkpoint does: it is added as it comes, and sorted in by whoever looks. Commits
+//! sort it in small pieces, so that this is a merge.
 //!
 //! An entry never changes once it is in, so a reader may stop and go on at any time: what is added meanwhile ended after the
 //! present that the reader started from, and concerns it only where the tree already answers the same.
@@ -32,8 +32,8 @@ pub(crate) struct Memtable {
 
 /// What an entry costs beyond its key and value.
 const ENTRY_OVERHEAD: usize = 64;
-/// So many entries are sorted in together at most: about a millisecond's work.
-const AT_ONCE: usize = 1 << 14;
+/// So many entries that came one after the other are sorted among themselves: less than a millisecond's work.
+const PIECE: usize = 1 << 12;
 
 impl Memtable {
     /// Adds what one commit displaced.
@@ -47,9 +47,7 @@ impl Memtable {
             bytes += key.len() + stored.len() + ENTRY_OVERHEAD;
             entries.append(key, Some(stored));
         }
-        if entries.unsorted() >= AT_ONCE {
-            entries.sort();
-        }
+        entries.sort_piece(PIECE);
         self.unsorted.store(entries.unsorted(), Ordering::Release);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
