@@ -27,7 +27,7 @@ use crate::transaction::{Begin, Transaction};
 use crate::verify::{self, Report};
 
 /// Conflicts after which the closure form of an optimistic transaction stops retrying and takes the writer's turn.
-const OPTIMISTIC_ATTEMPTS: usize = 16;
+const OPTIMISTIC_ATTEMPTS: usize = 3;
 
 /// An open database. Cheap to clone; every clone is the same database, from any thread.
 ///

@@ -5,7 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dosql_base::mutant::weakened;
+use dosql_base::sync::atomic::{AtomicBool, Ordering};
 use dosql_base::sync::{Condvar, Mutex, MutexGuard};
+
+/// How often a waiter looks before it sleeps: for some microseconds, about the time of a small commit. To be woken takes longer than that.
+const LOOKS: usize = if cfg!(loom) { 1 } else { 200 };
 
 /// The queue for the turn.
 #[derive(Default)]
@@ -24,8 +28,51 @@ struct State {
 
 #[derive(Default)]
 struct Waiter {
-    granted: Mutex<bool>,
+    granted: AtomicBool,
+    /// Held where that changes, and by who is about to sleep.
+    sleep: Mutex<()>,
     wake: Condvar,
+}
+
+impl Waiter {
+    fn is_granted(&self) -> bool {
+        self.granted.load(Ordering::Acquire)
+    }
+
+    /// Whether the turn comes to be granted while one only looks.
+    fn looks(&self) -> bool {
+        (0..LOOKS).any(|_| {
+            std::hint::spin_loop();
+            self.is_granted()
+        })
+    }
+
+    /// Sleeps until it is granted, or for `patience`; whether it is.
+    fn sleeps(&self, patience: Option<Duration>) -> bool {
+        let mut sleep = self.sleep.lock();
+        while !self.is_granted() {
+            match patience {
+                None => self.wake.wait(&mut sleep),
+                Some(patience) => {
+                    if self.wake.wait_for(&mut sleep, patience).timed_out() {
+                        return self.is_granted();
+                    }
+                }
+            }
+        }
+        true
+    }
+
+    fn grant(&self) {
+        {
+            let _sleep = self.sleep.lock();
+            let order = if weakened("turn-granted-relaxed") { Ordering::Relaxed } else { Ordering::Release };
+            self.granted.store(true, order);
+        }
+        if !weakened("turn-handed-on-silently") {
+            self.wake.notify_one();
+        }
+    }
 }
 
 /// The turn, held. Dropping it hands it to whoever has waited longest.
@@ -74,19 +121,10 @@ impl Turn {
             state.waiting.push_back(Arc::clone(&waiter));
             waiter
         };
-        let mut granted = waiter.granted.lock();
-        while !*granted {
-            match patience {
-                None => waiter.wake.wait(&mut granted),
-                Some(patience) => {
-                    if waiter.wake.wait_for(&mut granted, patience).timed_out() && !*granted {
-                        drop(granted);
-                        return self.give_up(&waiter);
-                    }
-                }
-            }
+        if waiter.looks() || waiter.sleeps(patience) {
+            return Some(TurnGuard(Arc::clone(self)));
         }
-        Some(TurnGuard(Arc::clone(self)))
+        self.give_up(&waiter)
     }
 
     /// Leaves the queue; the turn may have been granted just before.
@@ -110,10 +148,7 @@ impl Turn {
             next
         };
         if let Some(next) = next {
-            *next.granted.lock() = true;
-            if !weakened("turn-handed-on-silently") {
-                next.wake.notify_one();
-            }
+            next.grant();
         }
     }
 }

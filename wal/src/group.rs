@@ -51,6 +51,8 @@ struct Waiter {
     upto: LogPosition,
     told: Mutex<Option<Told>>,
     wake: Condvar,
+    /// Who is told after this one, by this one.
+    next: Mutex<Option<Arc<Waiter>>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -61,13 +63,22 @@ enum Told {
 
 impl Waiter {
     fn wait(&self) -> Told {
-        let mut told = self.told.lock();
-        loop {
-            if let Some(told) = *told {
-                return told;
+        let told = {
+            let mut told = self.told.lock();
+            loop {
+                match *told {
+                    Some(told) => break told,
+                    None => self.wake.wait(&mut told),
+                }
             }
-            self.wake.wait(&mut told);
+        };
+        let next = self.next.lock().take();
+        if let Some(next) = next
+            && !weakened("log-word-not-passed-on")
+        {
+            next.tell(Told::Over);
         }
+        told
     }
 
     fn tell(&self, what: Told) {
@@ -116,7 +127,7 @@ impl Group {
             self.note_closed(&mut state, &error);
             std::mem::take(&mut state.waiting)
         };
-        waiting.iter().for_each(|waiter| waiter.tell(Told::Over));
+        tell_in_turn(waiting);
         error
     }
 
@@ -138,7 +149,12 @@ impl Group {
                     state.syncing = true;
                     return Ok(Some(Leader::of(self)));
                 }
-                let own = Arc::new(Waiter { upto, told: Mutex::new(None), wake: Condvar::new() });
+                let own = Arc::new(Waiter {
+                    upto,
+                    told: Mutex::new(None),
+                    wake: Condvar::new(),
+                    next: Mutex::new(None),
+                });
                 state.waiting.push(Arc::clone(&own));
                 own
             };
@@ -221,7 +237,18 @@ impl Drop for Leader<'_> {
             next.tell(Told::Leads);
         }
         if !weakened("log-followers-not-woken") {
-            over.iter().for_each(|waiter| waiter.tell(Told::Over));
+            tell_in_turn(over);
         }
+    }
+}
+
+/// Tells the first, who tells the next, and so on.
+fn tell_in_turn(waiters: Vec<Arc<Waiter>>) {
+    let first = waiters.into_iter().rev().reduce(|after, waiter| {
+        *waiter.next.lock() = Some(after);
+        waiter
+    });
+    if let Some(first) = first {
+        first.tell(Told::Over);
     }
 }

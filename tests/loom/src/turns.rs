@@ -18,7 +18,7 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "turn",
         run: writers_take_turns,
-        twins: &["turn-left-free", "turn-handed-on-silently"],
+        twins: &["turn-left-free", "turn-handed-on-silently", "turn-granted-relaxed"],
         most_preemptions: usize::MAX,
     },
     Model {
