@@ -203,7 +203,7 @@ impl Frozen {
         let pages = self.snapshot.pages();
         let mut images = self.list.clone();
         for &id in &*self.dirty {
-            let image = pages.table.sealed(id);
+            let image = pages.sealed(id)?;
             images.push(image.ok_or_else(|| {
                 Error::corrupt("a dirty page is missing from the page table; reopen", format!("page {id}"))
             })?);

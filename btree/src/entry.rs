@@ -20,6 +20,8 @@ pub struct Entry {
 pub(crate) enum Value {
     /// In a leaf.
     Leaf { leaf: Image, start: u32, len: u32 },
+    /// Among the deltas of a leaf.
+    Delta { leaf: Image, start: u32, len: u32 },
     /// Assembled from overflow pages.
     Owned(Arc<[u8]>),
 }
@@ -42,6 +44,9 @@ impl Entry {
     pub fn value(&self) -> &[u8] {
         match &self.value {
             Value::Leaf { leaf, start, len } => &leaf[*start as usize..(*start + *len) as usize],
+            Value::Delta { leaf, start, len } => leaf
+                .deltas()
+                .map_or(&[][..], |deltas| deltas.bytes(*start as usize..(*start + *len) as usize)),
             Value::Owned(bytes) => bytes,
         }
     }

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! Frames ── chunk: frame | frame | ..       2 to so many as take 2 MiB, side by side
-//!                  frame: 0 count, page number, version, home | 64 the page
+//!                  frame: 0 count, page number, version, home, deltas | 64 the page
 //!
 //! in the pool ──Frames::take──> Draft: one owner, may be written
 //!      ^                          │ share            ^ unshare, where nobody else holds it
 //!      └────── the last drop ── Image: counted, immutable
 //! ```
+//!
+//! Deltas of an image ([`super::deltas`]) lie in blocks that are cut from frames.
 //!
 //! The count stands right before the page, so that both come from memory together: a count of its own place would be a wait
 //! of its own.
@@ -31,9 +33,11 @@ use std::sync::Arc;
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::Mutex;
-use dosql_base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use dosql_base::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
 
+use crate::deltas::Deltas;
 use crate::page::format::PageHeader;
+use crate::page::node_mut::NodeMut;
 use crate::page::prefetch::{LINE, prefetch};
 
 /// Set in a frame's count while it has one owner who may write.
@@ -63,6 +67,8 @@ struct Frame {
     id: AtomicU64,
     version: AtomicU64,
     home: *const Frames,
+    /// What was changed since the image was made: set once while it is shared, taken back by who claims it.
+    deltas: AtomicPtr<Deltas>,
 }
 
 const _: () = assert!(cfg!(loom) || size_of::<Frame>() == LINE);
@@ -137,6 +143,7 @@ impl Chunk {
             id: AtomicU64::new(0),
             version: AtomicU64::new(0),
             home,
+            deltas: AtomicPtr::new(std::ptr::null_mut()),
         };
         // SAFETY: the chunk is as long as all its frames, one stride each, and nobody knows this one yet.
         unsafe {
@@ -180,6 +187,8 @@ fn populate(_bytes: NonNull<u8>, _len: usize) {}
 pub(crate) struct Frames {
     page_size: usize,
     pool: Mutex<Pool>,
+    /// Frames that blocks of deltas were cut from.
+    cut: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -189,6 +198,8 @@ struct Pool {
     hurries: bool,
     /// Claimed frames to use again.
     free: Vec<NonNull<Frame>>,
+    /// Blocks to use again.
+    blocks: Vec<NonNull<Deltas>>,
     /// The fewest that were there since it was last asked whether they run short.
     fewest: usize,
     /// Frames of the last chunk that were used.
@@ -206,7 +217,7 @@ unsafe impl Send for Pool {}
 impl Frames {
     /// No frames yet, for pages of `page_size` bytes.
     pub(crate) fn new(page_size: usize) -> Arc<Frames> {
-        Arc::new(Frames { page_size, pool: Mutex::default() })
+        Arc::new(Frames { page_size, pool: Mutex::default(), cut: AtomicUsize::new(0) })
     }
 
     /// A frame to write a page into; its bytes are arbitrary.
@@ -215,6 +226,34 @@ impl Frames {
         // Its own hold on the memory: given back by `put`.
         let _ = Arc::into_raw(Arc::clone(self));
         Draft(frame)
+    }
+
+    /// A block for deltas.
+    fn take_block(&self) -> NonNull<Deltas> {
+        let mut pool = self.pool.lock();
+        if let Some(mut block) = pool.blocks.pop() {
+            // SAFETY: a block in the pool is nobody's.
+            unsafe { block.as_mut().reset() };
+            return block;
+        }
+        let frame = pool.take(self, self.page_size);
+        self.cut.fetch_add(1, Ordering::Relaxed);
+        for at in (0..self.page_size / size_of::<Deltas>()).map(|i| i * size_of::<Deltas>()) {
+            // SAFETY: so many blocks fit into the page of the frame, which nobody else knows, and which starts at a line of the cache as they
+            // do.
+            let block = unsafe {
+                let block = Frame::bytes(frame).byte_add(at).cast::<Deltas>();
+                block.write(Deltas::new());
+                block
+            };
+            pool.blocks.push(block);
+        }
+        pool.blocks.pop().expect("a page has room for a block")
+    }
+
+    /// Frames that blocks of deltas were cut from. They are never given back.
+    pub(crate) fn cut(&self) -> usize {
+        self.cut.load(Ordering::Relaxed)
     }
 
     /// Whether new memory should come soon rather than be fast to use. What came soon becomes faster to use later, when the system gets
@@ -333,9 +372,22 @@ impl Frame {
         // SAFETY: the frame's own hold keeps its home alive up to the last line.
         unsafe {
             let home = this.as_ref().home;
-            (*home).pool.lock().free.push(this);
+            let deltas = this.as_ref().take_deltas();
+            {
+                let mut pool = (*home).pool.lock();
+                pool.free.push(this);
+                pool.blocks.extend(deltas);
+            }
             Arc::decrement_strong_count(home);
         }
+    }
+
+    /// Takes its deltas away. The caller has claimed it.
+    fn take_deltas(&self) -> Option<NonNull<Deltas>> {
+        if self.deltas.load(Ordering::Relaxed).is_null() {
+            return None;
+        }
+        NonNull::new(self.deltas.swap(std::ptr::null_mut(), Ordering::Relaxed))
     }
 
     /// Counts one out; true where it was the last, who has claimed the frame now.
@@ -371,6 +423,18 @@ impl Draft {
         prefetch(self.0.as_ptr().cast_const().cast(), 2);
     }
 
+    /// Puts the deltas of the image that it was, as seen at `version`, in place. False where they do not fit, which they do.
+    #[must_use]
+    pub(crate) fn take_in_deltas(&mut self, version: Timestamp) -> bool {
+        // SAFETY: a draft's frame is alive, and so is its home.
+        let (frame, home) = unsafe { (self.0.as_ref(), &*self.0.as_ref().home) };
+        let Some(deltas) = frame.take_deltas() else { return true };
+        // SAFETY: it was taken from a claimed frame, so nobody else has it.
+        let whole = unsafe { deltas.as_ref() }.bring_into(&mut NodeMut::new(self), version);
+        home.pool.lock().blocks.push(deltas);
+        whole
+    }
+
     /// Nobody writes it any more: from here on it is the image of the page that its header says, at the version that it says.
     #[inline]
     pub(crate) fn share(self) -> Image {
@@ -383,6 +447,7 @@ impl Draft {
         frame.id.store(id, Ordering::Relaxed);
         frame.version.store(version, Ordering::Relaxed);
         frame.used.store(false, Ordering::Relaxed);
+        debug_assert!(frame.deltas.load(Ordering::Relaxed).is_null(), "deltas are of an image");
         // Readers who came by in vain may be counted too: they will count themselves out.
         frame.count.fetch_sub(CLAIMED - 1, Ordering::Release);
         let image = Image(self.0);
@@ -436,6 +501,35 @@ impl Image {
     fn frame(&self) -> &Frame {
         // SAFETY: the image holds its frame.
         unsafe { self.0.as_ref() }
+    }
+
+    /// What was changed since it was made.
+    #[inline]
+    pub(crate) fn deltas(&self) -> Option<&Deltas> {
+        // SAFETY: the block is the frame's until somebody claims that, and the image holds it.
+        unsafe { self.frame().deltas.load(Ordering::Acquire).as_ref() }
+    }
+
+    /// As [`Image::deltas`]; from now on there are some. For the one writer.
+    pub(crate) fn begin_deltas(&self) -> &Deltas {
+        if let Some(deltas) = self.deltas() {
+            return deltas;
+        }
+        // SAFETY: the frame holds its home.
+        let home = unsafe { &*self.frame().home };
+        let block = home.take_block();
+        let none = std::ptr::null_mut();
+        let begun =
+            self.frame().deltas.compare_exchange(none, block.as_ptr(), Ordering::AcqRel, Ordering::Acquire);
+        let block = match begun {
+            Ok(_) => block,
+            Err(other) => {
+                home.pool.lock().blocks.push(block);
+                NonNull::new(other).unwrap_or(block)
+            }
+        };
+        // SAFETY: as in `deltas`.
+        unsafe { block.as_ref() }
     }
 
     /// Remembers that it was used.

@@ -20,6 +20,7 @@ mod check;
 mod checkpoint;
 pub mod conformance;
 mod cursor;
+mod deltas;
 mod entry;
 mod estimate;
 pub mod fault;

@@ -1,5 +1,6 @@
 //! The page table of one store: cache, versions, free list, and the way in for readers and the writer.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use dosql_base::metrics::Tally;
@@ -56,6 +57,8 @@ pub struct PagesStats {
     pub evictions: u64,
     /// Pages that were copied to be changed.
     pub copies: u64,
+    /// Changes that were noted beside an image instead.
+    pub deltas: u64,
     /// Checkpoints ever made of this store.
     pub checkpoints: u64,
     /// Live snapshots.
@@ -73,6 +76,7 @@ pub(crate) struct Gauges {
     hits: Tally,
     misses: AtomicU64,
     pub(crate) copies: AtomicU64,
+    pub(crate) deltas: AtomicU64,
 }
 
 /// The page table: cache, versions, free list and checkpoint of one [`PageStore`].
@@ -185,6 +189,7 @@ impl Pages {
             misses: self.gauges.misses.load(Ordering::Relaxed),
             evictions: self.table.evictions(),
             copies: self.gauges.copies.load(Ordering::Relaxed),
+            deltas: self.gauges.deltas.load(Ordering::Relaxed),
             checkpoints: self.gauges.checkpoints.load(Ordering::Relaxed),
             snapshots: self.pins.lock().snapshots(),
         }
@@ -215,9 +220,30 @@ impl Pages {
     }
 
     /// Page `id` as of `version`, as the checkpoint of `epoch` wrote or will write it. `touch`: the cache should
-    /// remember this use.
+    /// remember this use. A leaf with deltas is copied.
     #[inline]
     pub(crate) fn image(&self, id: u64, epoch: u64, version: Timestamp, touch: bool) -> Result<Image> {
+        let image = self.image_and_deltas(id, epoch, version, touch)?;
+        if image.deltas().is_none() { Ok(image) } else { self.with_deltas(image, version) }
+    }
+
+    /// The image with its deltas as seen at `version` in place.
+    pub(crate) fn with_deltas(&self, image: Image, version: Timestamp) -> Result<Image> {
+        match image.deltas() {
+            Some(deltas) if deltas.any(version) => Ok(self.table.copy(&image, version)?.share()),
+            _ => Ok(image),
+        }
+    }
+
+    /// As [`Pages::image`], where the caller looks at the deltas of a leaf itself.
+    #[inline]
+    pub(crate) fn image_and_deltas(
+        &self,
+        id: u64,
+        epoch: u64,
+        version: Timestamp,
+        touch: bool,
+    ) -> Result<Image> {
         match self.table.lookup(id, version, touch) {
             Found::Image(image) if is_of(&image, epoch) => {
                 self.gauges.hits.count();
@@ -280,15 +306,29 @@ impl Pages {
     }
 
     /// A copy of an image, to be changed.
-    pub(crate) fn copied(&self, image: &[u8]) -> Draft {
+    pub(crate) fn copied(&self, image: &Image) -> Result<Draft> {
         self.gauges.copies.fetch_add(1, Ordering::Relaxed);
-        self.table.copy(image)
+        self.table.copy(image, Timestamp::MAX)
+    }
+
+    /// The newest image of a page that belongs to a checkpoint, as that writes it; `None` where there is none.
+    pub(crate) fn sealed(&self, id: u64) -> Result<Option<Image>> {
+        let pinned = |stretch| self.pins.lock().is_pinned(stretch);
+        let Some((image, superseded)) = self.table.sealed(id, pinned)? else { return Ok(None) };
+        if let Some(Range { start: since, end: until }) = superseded {
+            let held = Held { id, since, what: What::Image };
+            let needed = self.pins.lock().hold_before(until, held);
+            if !needed {
+                self.release(&[held]);
+            }
+        }
+        Ok(Some(image))
     }
 
     /// What is in an image of page `id`, to be changed and to become another page. A clean image that nobody else uses is not copied.
-    pub(crate) fn taken(&self, id: u64, image: Image) -> Draft {
+    pub(crate) fn taken(&self, id: u64, image: Image) -> Result<Draft> {
         match self.table.take_clean(id, image) {
-            Ok(page) => page,
+            Ok(page) => Ok(page),
             Err(image) => self.copied(&image),
         }
     }

@@ -6,6 +6,7 @@
 //! that came and went after it.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
@@ -80,6 +81,22 @@ impl Pins {
     /// Hangs what stopped being current after `version`, which must be pinned, on that pin.
     pub(crate) fn hold(&mut self, version: Timestamp, held: &mut HeldList) {
         self.active.entry(version).or_default().held.append(held);
+    }
+
+    /// Whether one of these versions is pinned. Where none is, and the published one is not among them, none can be again.
+    pub(crate) fn is_pinned(&self, versions: Range<Timestamp>) -> bool {
+        self.active.range(versions).next().is_some()
+    }
+
+    /// Hangs what stopped being current at `until` on the newest pin that needs it. False where none does.
+    #[must_use]
+    pub(crate) fn hold_before(&mut self, until: Timestamp, held: Held) -> bool {
+        let newest = self.active.range_mut(held.since..until).next_back();
+        let needed = newest.is_some();
+        if let Some((_, pin)) = newest {
+            pin.held.push(held);
+        }
+        needed
     }
 
     /// Takes one pin of `version` back; what nobody needs now is appended to `released`.

@@ -10,6 +10,7 @@ use dosql_base::sync::atomic::{AtomicU32, Ordering};
 use dosql_base::{Result, Timestamp};
 
 use crate::chain_io;
+use crate::deltas::Delta;
 use crate::entry::Value;
 use crate::page::format::{OVERFLOW, PageHeader};
 use crate::page::leaf::{Kind, OverflowRef};
@@ -78,6 +79,26 @@ impl Deref for Lent<'_> {
     }
 }
 
+/// What the deltas of a leaf, as seen at `version`, say about `key`; `None` where they say nothing.
+#[inline]
+pub(crate) fn delta_entry(
+    leaf: &Image,
+    node: Node<'_>,
+    key: &[u8],
+    version: Timestamp,
+) -> Option<Option<Entry>> {
+    let deltas = leaf.deltas()?;
+    let tail = key.get(node.prefix_len()..).unwrap_or_default();
+    Some(match deltas.find(tail, version, node.header.base.get())? {
+        Delta::Gone => None,
+        Delta::Entry(found, at) => {
+            let (start, len) = ((at + found.start) as u32, found.bytes.len() as u32);
+            let value = Value::Delta { leaf: leaf.clone(), start, len };
+            Some(Entry { version: found.version, tombstone: found.kind == Kind::Tombstone, value })
+        }
+    })
+}
+
 #[inline]
 fn is(image: &[u8], id: u64, epoch: u64) -> bool {
     let header = PageHeader::of(image);
@@ -115,6 +136,12 @@ impl PageSnapshot {
         self.inner.pages.image(id, epoch, self.inner.version, touch)
     }
 
+    /// As [`PageSnapshot::image`], where the caller looks at the deltas of a leaf itself.
+    #[inline]
+    fn image_and_deltas(&self, id: u64, epoch: u64) -> Result<Image> {
+        self.inner.pages.image_and_deltas(id, epoch, self.inner.version, true)
+    }
+
     /// A page above the leaves as of this version.
     #[inline]
     pub(crate) fn inner_page(&self, root: Root, id: u64, epoch: u64) -> Result<Lent<'_>> {
@@ -147,7 +174,7 @@ impl PageSnapshot {
         ((root.entries / ENTRIES_PER_KEPT) as usize).next_power_of_two().clamp(8, most.max(8))
     }
 
-    /// The leaf that `key` belongs to, in a tree that is not empty.
+    /// The leaf that `key` belongs to, in a tree that is not empty; deltas may belong to it.
     #[inline]
     fn leaf(&self, root: Root, key: &[u8]) -> Result<Image> {
         let (mut id, mut epoch) = (root.page.get(), root.epoch);
@@ -156,7 +183,7 @@ impl PageSnapshot {
             let node = node_of_level(&page, level)?;
             (id, epoch) = node.child(node.child_index(key));
         }
-        self.image(id, epoch, true)
+        self.image_and_deltas(id, epoch)
     }
 
     /// The entry of `key`, tombstones included.
@@ -191,6 +218,11 @@ impl PageSnapshot {
         self.entry_in(leaf, key)
     }
 
+    /// As [`PageSnapshot::leaf`], its deltas in place.
+    fn leaf_with_deltas(&self, root: Root, key: &[u8]) -> Result<Image> {
+        self.inner.pages.with_deltas(self.leaf(root, key)?, self.inner.version)
+    }
+
     /// The first entry at or after `key`, tombstones included, if its key begins with `prefix`.
     ///
     /// # Errors
@@ -199,7 +231,7 @@ impl PageSnapshot {
         if root.page.is_none() {
             return Ok(None);
         }
-        let (mut leaf, mut found) = (self.leaf(root, key)?, KeyBuffer::new());
+        let (mut leaf, mut found) = (self.leaf_with_deltas(root, key)?, KeyBuffer::new());
         let mut slot = node_of_level(&leaf, 0)?.search_inside(key).unwrap_or_else(|slot| slot);
         loop {
             let node = Node::new(&leaf);
@@ -214,7 +246,7 @@ impl PageSnapshot {
             // The next leaf begins at the fence of this one.
             let next = node.high().filter(|high| *high < prefix || high.starts_with(prefix));
             let Some(next) = next.map(<[u8]>::to_vec) else { return Ok(None) };
-            leaf = self.leaf(root, &next)?;
+            leaf = self.leaf_with_deltas(root, &next)?;
             slot = node_of_level(&leaf, 0)?.search_inside(&next).unwrap_or_else(|slot| slot);
         }
     }
@@ -223,6 +255,9 @@ impl PageSnapshot {
     #[inline]
     fn entry_in(&self, leaf: Image, key: &[u8]) -> Result<Option<Entry>> {
         let node = node_of_level(&leaf, 0)?;
+        if let Some(found) = delta_entry(&leaf, node, key, self.inner.version) {
+            return Ok(found);
+        }
         let Ok(slot) = node.search_inside(key) else { return Ok(None) };
         self.entry_at(leaf, slot).map(Some)
     }

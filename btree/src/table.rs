@@ -12,20 +12,23 @@
 //! shard and are evicted by second chance (CLOCK): a page is admitted without the reference bit, behind the hand where a key was looked
 //! up in it, in front of it where a scan goes by, so that a scan that reads each page once drives out its own pages first. Dirty pages stand in no ring.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
 use dosql_base::sync::RwLock;
 use dosql_base::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use dosql_base::{Error, Result, Timestamp};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
 
+use crate::deltas::Deltas;
 pub(crate) use crate::frame::Image;
 use crate::frame::{Draft, Frames};
 use crate::front::Front;
 use crate::page::format::{PageHeader, gap, seal};
+use crate::page::node_mut::NodeMut;
 use crate::verified::Verified;
 
 const SHARDS: usize = if cfg!(loom) { 2 } else { 64 };
@@ -39,6 +42,17 @@ const AHEAD: usize = 4;
 pub(crate) fn version_of(image: &[u8]) -> Timestamp {
     Timestamp::from_micros(PageHeader::of(image).version.get())
 }
+
+#[cold]
+fn overfull(page: &[u8]) -> Error {
+    Error::corrupt(
+        "a page has no room for what was changed in it; reopen",
+        format!("page {}", PageHeader::of(page).id),
+    )
+}
+
+/// From the version that published an image to the one that published the next.
+pub(crate) type Stretch = Range<Timestamp>;
 
 /// What a lookup found.
 pub(crate) enum Found {
@@ -108,9 +122,9 @@ impl Table {
         self.budget
     }
 
-    /// Images in memory.
+    /// Images in memory, and as many more as the deltas take.
     pub(crate) fn resident(&self) -> usize {
-        self.resident.load(Ordering::Relaxed)
+        self.resident.load(Ordering::Relaxed) + self.frames.cut()
     }
 
     /// Images in memory that only snapshots need.
@@ -311,16 +325,42 @@ impl Table {
         }
     }
 
-    /// The newest image of page `id` with its checksum in place; `None` where there is none.
-    pub(crate) fn sealed(&self, id: u64) -> Option<Image> {
+    /// The newest image of page `id` with its deltas and its checksum in place; `None` where there is none. Where `pinned` says that a
+    /// snapshot sees the page without some of its deltas, it is kept as an older image too, of the version that comes second.
+    pub(crate) fn sealed(
+        &self,
+        id: u64,
+        pinned: impl Fn(Stretch) -> bool,
+    ) -> Result<Option<(Image, Option<Stretch>)>> {
         let mut shard = self.shard(id).write();
-        let newest = &mut shard.slots.get_mut(&id)?.newest;
-        let mut page = newest.take()?.unshare().unwrap_or_else(|shared| self.copy(&shared));
+        let Some(slot) = shard.slots.get_mut(&id) else { return Ok(None) };
+        let Some(image) = slot.newest.take() else { return Ok(None) };
+        let until = image.deltas().and_then(Deltas::newest);
+        let superseded = until.map(|until| image.version()..until).filter(|stretch| pinned(stretch.clone()));
+        let older = superseded.is_some().then(|| image.clone());
+        let mut page = match image.unshare() {
+            Ok(mut page) => {
+                let fits = page.take_in_deltas(Timestamp::MAX);
+                if !fits {
+                    return Err(overfull(&page));
+                }
+                page
+            }
+            Err(image) => self.copy(&image, Timestamp::MAX)?,
+        };
+        if let Some(until) = until {
+            PageHeader::of_mut(&mut page).version.set(until.as_micros());
+        }
         seal(&mut page);
         let sealed = page.share();
         self.front.show(id, &sealed);
-        *newest = Some(sealed.clone());
-        Some(sealed)
+        slot.newest = Some(sealed.clone());
+        slot.older.extend(older);
+        if superseded.is_some() {
+            self.resident.fetch_add(1, Ordering::Relaxed);
+            self.pinned.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(Some((sealed, superseded)))
     }
 
     /// Lets page `id` be evicted: its newest image is in the store.
@@ -340,13 +380,16 @@ impl Table {
         self.frames.take()
     }
 
-    /// A copy of a page, to change. What lies in the gap of a node is arbitrary in it.
-    pub(crate) fn copy(&self, page: &[u8]) -> Draft {
+    /// A copy of a page with its deltas as seen at `version` in place, to change. What lies in the gap of a node is arbitrary in it.
+    pub(crate) fn copy(&self, image: &Image, version: Timestamp) -> Result<Draft> {
         let mut copy = self.frames.take();
-        let gap = gap(page);
-        copy[..gap.start].copy_from_slice(&page[..gap.start]);
-        copy[gap.end..].copy_from_slice(&page[gap.end..]);
-        copy
+        let gap = gap(image);
+        copy[..gap.start].copy_from_slice(&image[..gap.start]);
+        copy[gap.end..].copy_from_slice(&image[gap.end..]);
+        match image.deltas() {
+            Some(deltas) if !deltas.bring_into(&mut NodeMut::new(&mut copy), version) => Err(overfull(image)),
+            _ => Ok(copy),
+        }
     }
 
     /// The checksum with which page `id`, as it is in the store, is known to be well formed.
@@ -357,7 +400,7 @@ impl Table {
     /// Evicts clean pages until the budget is kept or none is left to evict.
     pub(crate) fn evict(&self) {
         let mut fruitless = 0;
-        while self.resident.load(Ordering::Relaxed) > self.budget && fruitless < SHARDS {
+        while self.resident() > self.budget && fruitless < SHARDS {
             let at = self.next_shard.fetch_add(1, Ordering::Relaxed) % SHARDS;
             // What lies at a hand was not used for long: it would come slowly.
             self.front.ask_for_header(self.at_hand[(at + AHEAD) % SHARDS].load(Ordering::Relaxed));

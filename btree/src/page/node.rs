@@ -283,7 +283,7 @@ impl<'a> Node<'a> {
     }
 
     #[inline]
-    fn search_tail(&self, tail: &[u8]) -> Result<usize, usize> {
+    pub(crate) fn search_tail(&self, tail: &[u8]) -> Result<usize, usize> {
         let head = head_of(tail);
         let (low, mut high) = self.hinted(head);
         let mut low = self.first_with(head, low, high);

@@ -56,19 +56,19 @@ impl PageWriter<'_> {
         &mut self,
         root: &mut Root,
         version: Timestamp,
-        changes: impl Iterator<Item = (&'k [u8], Option<&'k [u8]>)>,
+        changes: impl Iterator<Item = (&'k [u8], Option<&'k [u8]>)> + Clone,
     ) -> Result<usize> {
         if self.state.short_run > 0 {
             self.state.short_run -= 1;
             return Ok(0);
         }
-        let (leaf, slot) = self.state.last_insert;
         let here = self.state.inserted
             && self.state.path_root == root.page.get()
-            && self.state.path.last().is_some_and(|step| step.id == leaf && step.image.is_none());
-        if !here {
+            && self.state.path.last().is_some_and(|step| step.id == self.state.last_insert.0);
+        if !here || !self.leave_deltas(root, changes.clone().map(|(key, _)| key))? {
             return Ok(0);
         }
+        let (leaf, slot) = self.state.last_insert;
         let node = self.node_at(self.last())?;
         let mut changes = changes.peekable();
         if changes.peek().is_none_or(|(key, _)| !node.is_gap(slot + 1, key)) {
@@ -107,6 +107,27 @@ impl PageWriter<'_> {
         self.take_in(root, leaf, made)?;
         root.entries += entries.len() as u64;
         Ok(entries.len())
+    }
+
+    /// Makes the leaf at the end of the path private where it is not, and more keys come to it than deltas are for. False where they are too few.
+    fn leave_deltas<'k>(
+        &mut self,
+        root: &mut Root,
+        mut keys: impl Iterator<Item = &'k [u8]>,
+    ) -> Result<bool> {
+        let last = self.last();
+        if self.state.path[last].image.is_none() {
+            return Ok(true);
+        }
+        let node = self.node_at(last)?;
+        let Some(first) = keys.next().filter(|key| node.covers(key)) else { return Ok(false) };
+        if !keys.nth(FEWEST - 2).is_some_and(|key| node.covers(key)) {
+            return Ok(false);
+        }
+        self.touch(root)?;
+        let slot = self.node_at(last)?.search(first).unwrap_or_else(|slot| slot);
+        self.state.last_insert = (self.state.path[last].id, slot.wrapping_sub(1));
+        Ok(slot > 0)
     }
 
     /// Splits the leaf at the end of the path before slot `at`, where both parts have room for the fence between them, and goes to where `key`

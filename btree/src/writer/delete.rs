@@ -3,6 +3,7 @@
 use dosql_base::{Error, ErrorKind, Result};
 
 use super::PageWriter;
+use super::beside::{Wanted, is_underfull};
 use super::split::join;
 use crate::page::format::SLOTS_AT;
 use crate::page::node::Node;
@@ -45,15 +46,22 @@ impl PageWriter<'_> {
         &mut self,
         root: &mut Root,
         key: &[u8],
-        displaced: Option<&mut Vec<u8>>,
+        mut displaced: Option<&mut Vec<u8>>,
     ) -> Result<Option<Was>> {
         if root.page.is_none() {
             return Ok(None);
         }
         self.locate(root, key, 0)?;
+        if let Some(was) = self.change_beside(key, Wanted::Nothing, displaced.as_deref_mut()) {
+            root.entries = root.entries.saturating_sub(u64::from(was.is_some()));
+            return Ok(was);
+        }
+        if !self.holds(key)? {
+            return Ok(None);
+        }
+        self.touch(root)?;
         let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
         let found = self.found(slot, displaced)?;
-        self.touch(root)?;
         let d = self.last();
         self.private_at(d)?.remove(found.slot);
         root.entries = root.entries.saturating_sub(1);
@@ -69,8 +77,7 @@ impl PageWriter<'_> {
         let mut d = self.last();
         while d > 0 {
             let node = self.node_at(d)?;
-            let underfull = (node.used() - SLOTS_AT) * 3 < self.pages.page_size - SLOTS_AT;
-            if !underfull || !self.merge(d)? {
+            if !is_underfull(node, 0) || !self.merge(d)? {
                 return Ok(());
             }
             self.state.path_root = 0;

@@ -5,6 +5,7 @@
 mod ahead;
 mod apart;
 mod append;
+mod beside;
 mod bulk;
 mod delete;
 mod free;
@@ -32,6 +33,7 @@ use crate::alloc::Allocator;
 use crate::frame::Draft;
 use crate::page::format::PageHeader;
 use crate::pins::{Held, HeldList, What};
+use crate::table::Image;
 use crate::{Pages, Root};
 
 pub use apart::Apart;
@@ -79,6 +81,10 @@ pub(crate) struct WriterState {
     /// Those of them that are free again.
     discarded: Vec<u64>,
     retired: Vec<Retired>,
+    /// The version that this commit is to be published as; unknown between commits.
+    publishing: Option<Timestamp>,
+    /// Leaves that it has appended deltas to.
+    beside: Vec<u64>,
     /// The way from the root to the page last worked on.
     path: SmallVec<[Step; 8]>,
     /// The root page that `path` starts from, while it leads to a leaf, or did before a commit ended, and still holds; else 0.
@@ -106,6 +112,8 @@ impl WriterState {
             taken: Vec::new(),
             discarded: Vec::new(),
             retired: Vec::new(),
+            publishing: None,
+            beside: Vec::new(),
             path: SmallVec::new(),
             path_root: 0,
             last_insert: (0, 0),
@@ -118,7 +126,7 @@ impl WriterState {
 
     /// Whether everything is published.
     pub(crate) fn is_settled(&self) -> bool {
-        self.private.is_empty() && self.retired.is_empty()
+        self.private.is_empty() && self.retired.is_empty() && self.beside.is_empty()
     }
 
     /// Drops the path, and with it its hold on images.
@@ -152,7 +160,19 @@ impl WriterState {
         pages.gauges.used.store((self.alloc.next - 1).saturating_sub(free), Ordering::Relaxed);
     }
 
-    fn rollback(&mut self) {
+    /// Changes the version that this commit's deltas, which bear `from`, are published as; `None` withdraws them.
+    fn restamp(&mut self, pages: &Pages, from: Timestamp, to: Option<Timestamp>) {
+        for id in self.beside.drain(..) {
+            if let Some(deltas) = pages.table.newest(id).as_ref().and_then(Image::deltas) {
+                deltas.publish_as(from, to);
+            }
+        }
+    }
+
+    fn rollback(&mut self, pages: &Pages) {
+        if let Some(version) = self.publishing.take() {
+            self.restamp(pages, version, None);
+        }
         if self.is_settled() && self.taken.is_empty() {
             return;
         }
@@ -176,7 +196,8 @@ impl PageWriter<'_> {
     /// Starts a commit that will be published as `version`. What an unfinished one changed is rolled back.
     pub fn begin(&mut self, version: Timestamp) {
         debug_assert!(version > self.pages.published(), "versions rise from commit to commit");
-        self.state.rollback();
+        self.state.rollback(self.pages);
+        self.state.publishing = Some(version);
         self.state.short_run = 0;
         self.state.collect_released(self.pages);
     }
@@ -206,6 +227,10 @@ impl PageWriter<'_> {
             }
             before
         };
+        match state.publishing.take() {
+            Some(begun) if begun != version => state.restamp(pages, begun, Some(version)),
+            _ => state.beside.clear(),
+        }
         let mut held = HeldList::new();
         let changed = state.private.len();
         state.changed.extend(state.private.drain());
@@ -256,7 +281,7 @@ impl PageWriter<'_> {
 
     /// Discards every page change since the last publish. The caller goes back to the roots it had then.
     pub fn rollback(&mut self) {
-        self.state.rollback();
+        self.state.rollback(self.pages);
     }
 
     /// Takes a free id.
@@ -324,6 +349,6 @@ fn check_value(value: &[u8], most: usize) -> Result<()> {
 
 impl Drop for PageWriter<'_> {
     fn drop(&mut self) {
-        self.state.rollback();
+        self.state.rollback(self.pages);
     }
 }

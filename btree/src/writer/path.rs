@@ -19,7 +19,7 @@ pub(super) struct Step {
     pub(super) epoch: u64,
     /// The child that the way goes on to.
     pub(super) slot: usize,
-    /// The published image; `None` where the page is private.
+    /// The published image, to which deltas may belong; `None` where the page is private.
     pub(super) image: Option<Image>,
 }
 
@@ -73,9 +73,9 @@ impl PageWriter<'_> {
         }
     }
 
-    /// The newest image of a page that is not private.
+    /// The newest image of a page that is not private; deltas may belong to it.
     pub(super) fn shared(&self, id: u64, epoch: u64) -> Result<Image> {
-        self.pages.image(id, epoch, Timestamp::MAX, true)
+        self.pages.image_and_deltas(id, epoch, Timestamp::MAX, true)
     }
 
     /// The bytes of step `d`.
@@ -179,7 +179,7 @@ impl PageWriter<'_> {
             let new = self.take_id()?;
             let image = self.state.path[d].image.take().ok_or_else(|| lost(id))?;
             let since = image.version();
-            let mut copy = self.pages.taken(id, image);
+            let mut copy = self.pages.taken(id, image)?;
             let header = PageHeader::of_mut(&mut copy);
             header.id.set(new);
             header.epoch.set(current);
@@ -206,7 +206,7 @@ impl PageWriter<'_> {
         let step = &mut state.path[d];
         debug_assert_eq!(step.epoch, state.epoch, "a page of an older epoch is never changed");
         if let Some(image) = step.image.take() {
-            let copy = pages.copied(&image);
+            let copy = pages.copied(&image)?;
             state.private.insert(step.id, Private { page: copy, born: false });
         }
         self.private(self.state.path[d].id)

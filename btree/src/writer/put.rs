@@ -3,6 +3,7 @@
 use dosql_base::{Result, Timestamp};
 
 use super::PageWriter;
+use super::beside::Wanted;
 use super::overflow::write_overflow;
 use crate::page::leaf::{Kind, OverflowRef, Prelude};
 use crate::page::node_mut::{NodeMut, Shape};
@@ -27,6 +28,9 @@ impl PageWriter<'_> {
             return Ok(None);
         }
         self.locate(&root, key, 0)?;
+        if let Some(found) = self.said_beside(key) {
+            return Ok(found);
+        }
         let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
         let mut value = Vec::new();
         let Was { version, tombstone } = self.found(slot, Some(&mut value))?.was;
@@ -111,7 +115,7 @@ impl PageWriter<'_> {
         key: &[u8],
         version: Timestamp,
         value: Option<&[u8]>,
-        displaced: Option<&mut Vec<u8>>,
+        mut displaced: Option<&mut Vec<u8>>,
     ) -> Result<Option<Was>> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
@@ -121,7 +125,16 @@ impl PageWriter<'_> {
         }
         let (slot, found) = match self.next_of_run(root, key) {
             Some(slot) => (slot, None),
-            None => self.seek_to_change(root, key, displaced)?,
+            None => {
+                self.descend(root, key, 0)?;
+                if let Some(wanted) = self.inline(version, value)
+                    && let Some(was) = self.change_beside(key, wanted, displaced.as_deref_mut())
+                {
+                    root.entries += u64::from(was.is_none());
+                    return Ok(was);
+                }
+                self.seek_to_change(root, key, displaced)?
+            }
         };
         let reference;
         let (kind, bytes) = match value {
@@ -150,7 +163,16 @@ impl PageWriter<'_> {
         Ok(Some(found.was))
     }
 
-    /// Makes the leaf of `key` private, at the end of the path; where in it the key is or belongs, and what is there.
+    /// What a leaf is to hold for a value, or for a tombstone; `None` where the value takes overflow pages.
+    fn inline<'v>(&self, version: Timestamp, value: Option<&'v [u8]>) -> Option<Wanted<'v>> {
+        match value {
+            None => Some(Wanted::Entry(version, Kind::Tombstone, &[])),
+            Some(value) if value.len() > self.pages.limits().max_inline_value => None,
+            Some(value) => Some(Wanted::Entry(version, Kind::Inline, value)),
+        }
+    }
+
+    /// Makes the leaf at the end of the path private, to which `key` belongs; where in it the key is or belongs, and what is there.
     fn seek_to_change(
         &mut self,
         root: &mut Root,
@@ -158,7 +180,6 @@ impl PageWriter<'_> {
         displaced: Option<&mut Vec<u8>>,
     ) -> Result<(usize, Option<Found>)> {
         // The leaf will change in any case: it is copied before it is searched, so that the search finds it in cache.
-        self.descend(root, key, 0)?;
         self.touch(root)?;
         self.check_covers(key)?;
         match self.node_at(self.last())?.search(key) {

@@ -96,7 +96,9 @@ impl PageWriter<'_> {
             return Some(Seen::Private(&private.page));
         }
         match self.pages.table.lookup(id, Timestamp::MAX, true) {
-            Found::Image(image) if PageHeader::of(&image).epoch.get() == epoch => Some(Seen::Shared(image)),
+            Found::Image(image) if PageHeader::of(&image).epoch.get() == epoch => {
+                self.pages.with_deltas(image, Timestamp::MAX).ok().map(Seen::Shared)
+            }
             _ => None,
         }
     }

@@ -27,10 +27,12 @@ impl PageWriter<'_> {
             for level in (0..root.height).rev() {
                 self.locate(root, &key, level)?;
                 looked += 1;
-                let clean = node_of_level(self.bytes_at(self.last())?, level)?.is_clean();
+                let last = self.last();
+                let deltas =
+                    self.state.path[last].image.as_ref().is_some_and(|image| image.deltas().is_some());
+                let clean = !deltas && node_of_level(self.bytes_at(last)?, level)?.is_clean();
                 if !clean {
                     self.touch(root)?;
-                    let last = self.last();
                     self.private_at(last)?.clear();
                 }
             }

@@ -1,0 +1,108 @@
+//! Changing an entry of a leaf by a delta beside its image ([`crate::deltas`]), instead of in a copy of the leaf.
+
+use dosql_base::sync::atomic::Ordering;
+use dosql_base::{Result, Timestamp};
+
+use super::PageWriter;
+use crate::deltas::{Change, Delta};
+use crate::page::format::{SLOT, SLOTS_AT};
+use crate::page::leaf::{Kind, LeafValue, Prelude};
+use crate::page::node::{Node, rest_len};
+use crate::snapshot::delta_entry;
+use crate::table::Image;
+use crate::{Entry, Was};
+
+/// What is to become of a key.
+#[derive(Clone, Copy)]
+pub(super) enum Wanted<'a> {
+    Entry(Timestamp, Kind, &'a [u8]),
+    Nothing,
+}
+
+/// The entry of `key` in a leaf, as of its last delta.
+fn standing<'a>(image: &'a Image, leaf: Node<'a>, tail: &[u8]) -> Option<LeafValue<'a>> {
+    let base = leaf.header.base.get();
+    match image.deltas().and_then(|deltas| deltas.find(tail, Timestamp::MAX, base)) {
+        Some(Delta::Entry(value, _)) => Some(value),
+        Some(Delta::Gone) => None,
+        None => leaf.search_tail(tail).ok().map(|slot| leaf.leaf_value(slot)),
+    }
+}
+
+/// Whether a leaf is so empty without some bytes of it that it should be merged with another.
+pub(super) fn is_underfull(leaf: Node<'_>, without: usize) -> bool {
+    let used = leaf.used().saturating_sub(SLOTS_AT + without);
+    used * 3 < leaf.bytes.len() - SLOTS_AT
+}
+
+impl PageWriter<'_> {
+    /// What the deltas of the leaf at the end of the path say about `key`; `None` where they say nothing.
+    pub(super) fn said_beside(&self, key: &[u8]) -> Option<Option<Entry>> {
+        let image = self.state.path.last()?.image.as_ref()?;
+        delta_entry(image, Node::try_new(image)?, key, Timestamp::MAX)
+    }
+
+    /// Whether the leaf at the end of the path has an entry of `key`.
+    pub(super) fn holds(&self, key: &[u8]) -> Result<bool> {
+        let last = self.last();
+        let leaf = self.node_at(last)?;
+        match &self.state.path[last].image {
+            Some(image) => {
+                Ok(standing(image, leaf, key.get(leaf.prefix_len()..).unwrap_or_default()).is_some())
+            }
+            None => Ok(leaf.search(key).is_ok()),
+        }
+    }
+
+    /// Changes the entry of `key` in the leaf at the end of the path by a delta, where that will do: the leaf was changed since the last
+    /// checkpoint began, and not in this commit, and no value in overflow pages is concerned. What was there, whose value is appended to
+    /// `displaced` where that is wanted; `None` where nothing was changed, and the leaf has to be copied.
+    #[inline]
+    pub(super) fn change_beside(
+        &mut self,
+        key: &[u8],
+        wanted: Wanted<'_>,
+        displaced: Option<&mut Vec<u8>>,
+    ) -> Option<Option<Was>> {
+        let state = &mut *self.state;
+        let published = state.publishing?;
+        let step = state.path.last().filter(|step| step.epoch == state.epoch)?;
+        let image = step.image.as_ref()?;
+        let leaf = Node::try_new(image).filter(|leaf| leaf.is_leaf() && leaf.covers(key))?;
+        let tail = &key[leaf.prefix_len()..];
+        let before = standing(image, leaf, tail);
+        if before.is_some_and(|before| before.kind == Kind::Overflow) {
+            return None;
+        }
+        let prelude;
+        let change = match (wanted, before) {
+            (Wanted::Nothing, None) => return Some(None),
+            (Wanted::Nothing, Some(before)) => {
+                let size = SLOT + rest_len(tail.len()) + before.size;
+                let freed = size + image.deltas().map_or(0, |deltas| deltas.freed());
+                if is_underfull(leaf, freed) {
+                    return None;
+                }
+                Change::Remove(size)
+            }
+            (Wanted::Entry(version, kind, bytes), _) => {
+                prelude = Prelude::new(leaf.header.base.get(), version, kind, bytes.len());
+                Change::Put([prelude.as_slice(), bytes])
+            }
+        };
+        if !image.begin_deltas().append(leaf, tail, change, published) {
+            return None;
+        }
+        if let (Some(displaced), Some(before)) = (displaced, before) {
+            displaced.extend_from_slice(before.bytes);
+        }
+        let was =
+            before.map(|before| Was { version: before.version, tombstone: before.kind == Kind::Tombstone });
+        if was.is_none() {
+            (state.last_insert, state.inserted) = ((step.id, 0), true);
+        }
+        state.beside.push(step.id);
+        self.pages.gauges.deltas.fetch_add(1, Ordering::Relaxed);
+        Some(was)
+    }
+}
