@@ -26,11 +26,14 @@ use crate::page::format::SLOT;
 use crate::page::leaf::{self, LeafValue};
 use crate::page::node::{KeyBuffer, Node, head_of, rest_len};
 use crate::page::node_mut::NodeMut;
+use crate::page::prefetch::prefetch;
 
 /// Deltas in a block.
 const MOST: usize = 8;
 /// Bytes of all their entries in it.
 const HEAP: usize = 1136;
+/// Lines that come before they are asked for: what is not heap.
+const FIRST_LINES: usize = 3;
 /// In a place: the entry is removed.
 const GONE: u64 = 1 << 15;
 /// In a place: what tells keys apart, but for the rest.
@@ -180,6 +183,12 @@ impl Deltas {
             let entry = leaf::decode(self.bytes(value..entry.end), base).expect("a delta is a whole entry");
             Some(Delta::Entry(entry, value))
         })
+    }
+
+    /// Asks for the memory of its numbers and of the beginning of its heap.
+    #[inline]
+    pub(crate) fn ask_for(&self) {
+        prefetch(std::ptr::from_ref(self).cast(), FIRST_LINES);
     }
 
     /// Whether a delta is seen at `version`.

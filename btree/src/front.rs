@@ -16,7 +16,10 @@ use dosql_base::Timestamp;
 use dosql_base::sync::atomic::{AtomicPtr, Ordering};
 
 use crate::frame::{Frames, Image, Place};
-use crate::page::prefetch::{LINE, prefetch, prefetch_far};
+use crate::page::prefetch::prefetch;
+
+/// Lines of a frame that are asked for together: what stands in front of a page, header, hints and the slots of a leaf.
+const PAGE_LINES: usize = 8;
 
 /// See the module's description.
 pub(crate) struct Front {
@@ -57,10 +60,10 @@ impl Front {
         prefetch(self.entry(id).load(Ordering::Relaxed).cast(), 2);
     }
 
-    /// Asks for the memory of the page that the entry of page `id` leads to: all of it, since it will be copied.
+    /// Asks for the memory of the page that the entry of page `id` leads to: its beginning, since few are copied.
     #[inline]
     pub(crate) fn ask_for_page(&self, id: u64) {
-        prefetch_far(self.entry(id).load(Ordering::Relaxed).cast(), self.frames.page_size() / LINE + 1);
+        prefetch(self.entry(id).load(Ordering::Relaxed).cast(), PAGE_LINES);
     }
 
     /// Shows the newest image of page `id`. The caller holds the lock of its shard.

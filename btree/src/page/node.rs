@@ -305,6 +305,16 @@ impl<'a> Node<'a> {
         Err(low)
     }
 
+    /// Lets the entry come near where a key with this tail probably is.
+    #[inline]
+    pub(crate) fn ask_for_entry(&self, tail: &[u8]) {
+        let head = head_of(tail);
+        let (low, high) = self.hinted(head);
+        if let Some(slot) = self.slots.get(self.first_with(head, low, high)) {
+            self.prefetch(slot);
+        }
+    }
+
     /// Lets the entry of a slot come near: the rest of its key and the beginning of its value.
     #[inline]
     pub(crate) fn prefetch(&self, slot: &Slot) {

@@ -1,21 +1,46 @@
 //! Asking for the memory of leaves that the next changes will come to: each is waited for several times as long as it is worked on.
+//!
+//! ```text
+//! changes to come    8             5               2                        0
+//!                    where it is   its first lines   its deltas, the entry    changed
+//! ```
+
+use dosql_base::Timestamp;
 
 use super::PageWriter;
-use crate::page::format::INNER;
+use crate::page::format::{INNER, LEAF};
 use crate::page::node::Node;
+use crate::table::Found;
 
-/// How many changes go by between asking where a leaf is and asking for the leaf.
-const BETWEEN: usize = 4;
 /// How many changes ahead [`PageWriter::look_ahead`] is to be called with a key.
-pub(crate) const AHEAD: usize = 2 * BETWEEN;
+pub(crate) const AHEAD: usize = 8;
+/// So many changes after its place, a leaf itself is asked for.
+const THEN_LEAF: usize = 3;
+/// And so many after its place, what will be changed in it.
+const THEN_ENTRY: usize = 6;
+/// As much of a key as is remembered.
+const KEPT: usize = 48;
 
-/// Leaves whose places were asked for.
-#[derive(Default)]
+/// A change to come: which leaf its key belongs to, 0 where that is not known.
+#[derive(Clone, Copy)]
+struct Coming {
+    leaf: u64,
+    key: [u8; KEPT],
+    len: usize,
+}
+
+/// Changes to come, in a ring.
 pub(super) struct Ahead {
-    leaves: [u64; BETWEEN],
+    coming: [Coming; AHEAD],
     next: usize,
     /// The leaf worked on when it was last looked ahead.
     from: u64,
+}
+
+impl Default for Ahead {
+    fn default() -> Self {
+        Ahead { coming: [Coming { leaf: 0, key: [0; KEPT], len: 0 }; AHEAD], next: 0, from: 0 }
+    }
 }
 
 impl PageWriter<'_> {
@@ -36,9 +61,30 @@ impl PageWriter<'_> {
     fn ask_for_leaf(&mut self, key: &[u8]) {
         let leaf = self.leaf_ahead(key).unwrap_or(0);
         let ahead = &mut self.state.ahead;
-        ahead.next = (ahead.next + 1) % BETWEEN;
-        let asked = std::mem::replace(&mut ahead.leaves[ahead.next], leaf);
-        self.pages.table.ask_for(leaf, asked);
+        let (now, len) = (ahead.next, key.len().min(KEPT));
+        ahead.next = (now + 1) % AHEAD;
+        ahead.coming[now].leaf = leaf;
+        ahead.coming[now].key[..len].copy_from_slice(&key[..len]);
+        ahead.coming[now].len = len;
+        let before = |changes: usize| (now + AHEAD - changes) % AHEAD;
+        self.pages.table.ask_for(leaf, self.state.ahead.coming[before(THEN_LEAF)].leaf);
+        self.ask_for_entry(before(THEN_ENTRY));
+    }
+
+    /// Asks for what will be changed in a leaf.
+    fn ask_for_entry(&self, at: usize) {
+        let coming = &self.state.ahead.coming[at];
+        if coming.leaf == 0 || self.state.private.contains_key(&coming.leaf) {
+            return;
+        }
+        let Found::Image(leaf) = self.pages.table.lookup(coming.leaf, Timestamp::MAX, false) else { return };
+        if let Some(deltas) = leaf.deltas() {
+            deltas.ask_for();
+        }
+        let Some(node) = Node::try_new(&leaf).filter(|node| node.header.page.kind == LEAF) else { return };
+        if let Some(tail) = coming.key[..coming.len].get(node.prefix_len()..) {
+            node.ask_for_entry(tail);
+        }
     }
 
     /// The leaf that `key` belongs to, where all pages that lead there are in memory.
