@@ -20,8 +20,10 @@ use std::ops::Range;
 
 use dosql_base::Timestamp;
 use dosql_base::mutant::weakened;
+use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
+use crate::frame::Image;
 use crate::page::format::SLOT;
 use crate::page::leaf::{self, LeafValue};
 use crate::page::node::{KeyBuffer, Node, head_of, rest_len};
@@ -31,7 +33,7 @@ use crate::page::prefetch::prefetch;
 /// Deltas in a block.
 const MOST: usize = 8;
 /// Bytes of all their entries in it.
-const HEAP: usize = 1136;
+const HEAP: usize = 1112;
 /// Lines that come before they are asked for: what is not heap.
 const FIRST_LINES: usize = 3;
 /// In a place: the entry is removed.
@@ -52,6 +54,8 @@ pub(crate) struct Deltas {
     freed: AtomicU32,
     /// Somebody is appending: there is one writer, and this keeps it so.
     appending: AtomicBool,
+    /// The leaf with so many deltas in place, for the next who wants all of it.
+    merged: Mutex<(u32, Option<Image>)>,
     slots: [Slot; MOST],
     heap: UnsafeCell<[u8; HEAP]>,
 }
@@ -116,6 +120,7 @@ impl Deltas {
             claimed: AtomicU32::new(0),
             freed: AtomicU32::new(0),
             appending: AtomicBool::new(false),
+            merged: Mutex::default(),
             slots: std::array::from_fn(|_| Slot { published: AtomicU64::new(0), place: AtomicU64::new(0) }),
             heap: UnsafeCell::new([0; HEAP]),
         }
@@ -131,6 +136,27 @@ impl Deltas {
     /// Bytes that its removals free in the leaf.
     pub(crate) fn freed(&self) -> usize {
         self.freed.load(Ordering::Relaxed) as usize
+    }
+
+    /// The leaf with all that is seen at `version` in place, where somebody left it and there is no more by now.
+    pub(crate) fn merged(&self, version: Timestamp) -> Option<Image> {
+        let all = self.all_seen(version)?;
+        let merged = self.merged.lock();
+        merged.1.as_ref().filter(|_| merged.0 == all).cloned()
+    }
+
+    /// Leaves the leaf with its first `count` deltas in place for others; returns what was left before.
+    pub(crate) fn leave_merged(&self, count: u32, image: Option<Image>) -> Option<Image> {
+        let mut merged = self.merged.lock();
+        merged.0 = count;
+        std::mem::replace(&mut merged.1, image)
+    }
+
+    /// How many there are, where all of them are seen at `version`.
+    pub(crate) fn all_seen(&self, version: Timestamp) -> Option<u32> {
+        let count = self.count();
+        let hidden = |i: usize| !self.is_seen(i, version) && self.is_seen(i, Timestamp::MAX);
+        (!(0..count).any(hidden)).then_some(count as u32)
     }
 
     /// How many are whole.

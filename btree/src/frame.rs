@@ -189,6 +189,8 @@ pub(crate) struct Frames {
     pool: Mutex<Pool>,
     /// Frames that blocks of deltas were cut from.
     cut: AtomicUsize,
+    /// Images that were left with deltas.
+    merged: AtomicUsize,
 }
 
 #[derive(Default)]
@@ -217,7 +219,12 @@ unsafe impl Send for Pool {}
 impl Frames {
     /// No frames yet, for pages of `page_size` bytes.
     pub(crate) fn new(page_size: usize) -> Arc<Frames> {
-        Arc::new(Frames { page_size, pool: Mutex::default(), cut: AtomicUsize::new(0) })
+        Arc::new(Frames {
+            page_size,
+            pool: Mutex::default(),
+            cut: AtomicUsize::new(0),
+            merged: AtomicUsize::new(0),
+        })
     }
 
     /// A frame to write a page into; its bytes are arbitrary.
@@ -251,9 +258,16 @@ impl Frames {
         pool.blocks.pop().expect("a page has room for a block")
     }
 
-    /// Frames that blocks of deltas were cut from. They are never given back.
-    pub(crate) fn cut(&self) -> usize {
-        self.cut.load(Ordering::Relaxed)
+    /// Frames that deltas take, with what was left with them.
+    pub(crate) fn of_deltas(&self) -> usize {
+        self.cut.load(Ordering::Relaxed) + self.merged.load(Ordering::Relaxed)
+    }
+
+    /// Leaves an image for others who want the first `count` of these deltas in place.
+    pub(crate) fn leave_merged(&self, deltas: &Deltas, count: u32, image: Image) {
+        if deltas.leave_merged(count, Some(image)).is_none() {
+            self.merged.fetch_add(1, Ordering::Relaxed);
+        }
     }
 
     /// Whether new memory should come soon rather than be fast to use. What came soon becomes faster to use later, when the system gets
@@ -283,11 +297,6 @@ impl Frames {
             let chunk = Chunk::cleared(self.page_size);
             self.pool.lock().ahead.push(chunk);
         }
-    }
-
-    /// Bytes of a page.
-    pub(crate) fn page_size(&self) -> usize {
-        self.page_size
     }
 
     /// How many lie in the pool, those that were made ahead too.
@@ -373,11 +382,10 @@ impl Frame {
         unsafe {
             let home = this.as_ref().home;
             let deltas = this.as_ref().take_deltas();
-            {
-                let mut pool = (*home).pool.lock();
-                pool.free.push(this);
-                pool.blocks.extend(deltas);
-            }
+            let mut pool = (*home).pool.lock();
+            pool.free.push(this);
+            pool.blocks.extend(deltas);
+            drop(pool);
             Arc::decrement_strong_count(home);
         }
     }
@@ -387,7 +395,14 @@ impl Frame {
         if self.deltas.load(Ordering::Relaxed).is_null() {
             return None;
         }
-        NonNull::new(self.deltas.swap(std::ptr::null_mut(), Ordering::Relaxed))
+        let deltas = NonNull::new(self.deltas.swap(std::ptr::null_mut(), Ordering::Relaxed))?;
+        // SAFETY: nobody else looks at the deltas of a claimed frame. What they have left in memory is given back while no lock is held.
+        let left = unsafe { deltas.as_ref() }.leave_merged(0, None);
+        if left.is_some() {
+            // SAFETY: a frame in use holds its home.
+            unsafe { &*self.home }.merged.fetch_sub(1, Ordering::Relaxed);
+        }
+        Some(deltas)
     }
 
     /// Counts one out; true where it was the last, who has claimed the frame now.

@@ -25,14 +25,14 @@ const PAGE_LINES: usize = 8;
 pub(crate) struct Front {
     places: Box<[AtomicPtr<()>]>,
     /// All places are of these.
-    frames: Arc<Frames>,
+    _frames: Arc<Frames>,
 }
 
 impl Front {
     /// Room for `budget` pages of `frames` to lie apart, and for all shards.
     pub(crate) fn new(budget: usize, shards: usize, frames: Arc<Frames>) -> Front {
         let entries = (2 * budget).next_power_of_two().max(shards);
-        Front { places: nowhere(entries), frames }
+        Front { places: nowhere(entries), _frames: frames }
     }
 
     #[inline]
@@ -44,7 +44,7 @@ impl Front {
     #[inline]
     pub(crate) fn image(&self, id: u64, version: Timestamp) -> Option<Image> {
         let place = Place::from_ptr(self.entry(id).load(Ordering::Acquire))?;
-        // SAFETY: the place is of `frames`, which live.
+        // SAFETY: the place is of the frames that this holds.
         unsafe { place.image(id, version) }
     }
 

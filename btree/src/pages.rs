@@ -229,10 +229,7 @@ impl Pages {
 
     /// The image with its deltas as seen at `version` in place.
     pub(crate) fn with_deltas(&self, image: Image, version: Timestamp) -> Result<Image> {
-        match image.deltas() {
-            Some(deltas) if deltas.any(version) => Ok(self.table.copy(&image, version)?.share()),
-            _ => Ok(image),
-        }
+        self.table.with_deltas(image, version)
     }
 
     /// As [`Pages::image`], where the caller looks at the deltas of a leaf itself.

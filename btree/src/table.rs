@@ -124,7 +124,7 @@ impl Table {
 
     /// Images in memory, and as many more as the deltas take.
     pub(crate) fn resident(&self) -> usize {
-        self.resident.load(Ordering::Relaxed) + self.frames.cut()
+        self.resident.load(Ordering::Relaxed) + self.frames.of_deltas()
     }
 
     /// Images in memory that only snapshots need.
@@ -395,6 +395,20 @@ impl Table {
     /// The checksum with which page `id`, as it is in the store, is known to be well formed.
     pub(crate) fn known(&self, id: u64) -> Option<u32> {
         self.verified.sum(id)
+    }
+
+    /// The image with its deltas as seen at `version` in place.
+    pub(crate) fn with_deltas(&self, image: Image, version: Timestamp) -> Result<Image> {
+        let Some(deltas) = image.deltas().filter(|deltas| deltas.any(version)) else { return Ok(image) };
+        if let Some(merged) = deltas.merged(version) {
+            return Ok(merged);
+        }
+        let all = deltas.all_seen(version).filter(|_| self.resident() < self.budget);
+        let merged = self.copy(&image, version)?.share();
+        if let Some(count) = all {
+            self.frames.leave_merged(deltas, count, merged.clone());
+        }
+        Ok(merged)
     }
 
     /// Evicts clean pages until the budget is kept or none is left to evict.
