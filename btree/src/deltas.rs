@@ -24,7 +24,6 @@ use dosql_base::sync::Mutex;
 use dosql_base::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crate::frame::Image;
-use crate::page::format::SLOT;
 use crate::page::leaf::{self, LeafValue};
 use crate::page::node::{KeyBuffer, Node, head_of, rest_len};
 use crate::page::node_mut::NodeMut;
@@ -49,7 +48,7 @@ pub(crate) struct Deltas {
     /// How many there are; it rises when one is whole.
     count: AtomicU32,
     /// Bytes that the leaf needs at most to take all of them in.
-    claimed: AtomicU32,
+    needed: AtomicU32,
     /// Bytes that removals free in it.
     freed: AtomicU32,
     /// Somebody is appending: there is one writer, and this keeps it so.
@@ -88,10 +87,10 @@ pub(crate) enum Delta<'a> {
 /// A change to append.
 #[derive(Clone, Copy)]
 pub(crate) enum Change<'a> {
-    /// The payload of an entry, in two parts.
-    Put([&'a [u8]; 2]),
+    /// The payload of an entry, in two parts. The leaf needs so many bytes more for it.
+    Put { payload: [&'a [u8]; 2], needs: usize },
     /// No entry any more, which frees so many bytes of the leaf.
-    Remove(usize),
+    Remove { frees: usize },
 }
 
 impl Slot {
@@ -117,7 +116,7 @@ impl Deltas {
     pub(crate) fn new() -> Deltas {
         Deltas {
             count: AtomicU32::new(0),
-            claimed: AtomicU32::new(0),
+            needed: AtomicU32::new(0),
             freed: AtomicU32::new(0),
             appending: AtomicBool::new(false),
             merged: Mutex::default(),
@@ -129,7 +128,7 @@ impl Deltas {
     /// None any more, for another leaf.
     pub(crate) fn reset(&mut self) {
         self.count.store(0, Ordering::Relaxed);
-        self.claimed.store(0, Ordering::Relaxed);
+        self.needed.store(0, Ordering::Relaxed);
         self.freed.store(0, Ordering::Relaxed);
     }
 
@@ -232,15 +231,15 @@ impl Deltas {
     /// Appends a delta to those of `leaf`, to be published as `version`. False, and nothing has changed, where there is no room for it.
     #[must_use]
     pub(crate) fn append(&self, leaf: Node<'_>, tail: &[u8], change: Change<'_>, version: Timestamp) -> bool {
-        let (parts, gone, freed) = match change {
-            Change::Put(parts) => (parts, 0, 0),
-            Change::Remove(freed) => ([&[][..]; 2], GONE, freed),
+        let (parts, gone, needs, frees) = match change {
+            Change::Put { payload, needs } => (payload, 0, needs, 0),
+            Change::Remove { frees } => ([&[][..]; 2], GONE, 0, frees),
         };
         let rest = tail.get(4..).unwrap_or_default();
         let size = rest.len() + parts[0].len() + parts[1].len();
-        let (i, claimed) = (self.count(), self.claimed.load(Ordering::Relaxed) as usize);
+        let i = self.count();
         let start = i.checked_sub(1).map_or(0, |before| end_of(self.slots[before].place()));
-        let needed = if gone == 0 { claimed + size + SLOT } else { claimed };
+        let needed = self.needed.load(Ordering::Relaxed) as usize + needs;
         let fits = i < MOST && start + size <= HEAP && needed <= leaf.room();
         if !fits || self.appending.swap(true, Ordering::Acquire) {
             return false;
@@ -255,8 +254,8 @@ impl Deltas {
         let place = u64::from(head_of(tail)) << 32 | (at as u64) << 16 | gone | tail.len() as u64;
         self.slots[i].published.store(version.as_micros(), Ordering::Relaxed);
         self.slots[i].place.store(place, Ordering::Relaxed);
-        self.claimed.store(needed as u32, Ordering::Relaxed);
-        self.freed.fetch_add(freed as u32, Ordering::Relaxed);
+        self.needed.store(needed as u32, Ordering::Relaxed);
+        self.freed.fetch_add(frees as u32, Ordering::Relaxed);
         self.count.store(i as u32 + 1, Ordering::Release);
         self.appending.store(false, Ordering::Release);
         true

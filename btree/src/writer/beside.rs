@@ -83,11 +83,16 @@ impl PageWriter<'_> {
                 if is_underfull(leaf, freed) {
                     return None;
                 }
-                Change::Remove(size)
+                Change::Remove { frees: size }
             }
             (Wanted::Entry(version, kind, bytes), _) => {
                 prelude = Prelude::new(leaf.header.base.get(), version, kind, bytes.len());
-                Change::Put([prelude.as_slice(), bytes])
+                let size = prelude.as_slice().len() + bytes.len();
+                let needs = match before {
+                    Some(before) => size.saturating_sub(before.size),
+                    None => SLOT + rest_len(tail.len()) + size,
+                };
+                Change::Put { payload: [prelude.as_slice(), bytes], needs }
             }
         };
         if !image.begin_deltas().append(leaf, tail, change, published) {
