@@ -78,6 +78,18 @@ fn a_commit_of_one_put_copies_one_way_down_the_tree_at_most() {
 }
 
 #[test]
+fn a_commit_of_one_put_copies_a_leaf_in_five() {
+    let (db, space, _) = filled();
+    // Every leaf is dirty.
+    put(&db, &space, 0..THERE);
+    let before = db.stats().pages;
+    (0..5_000).for_each(|n| put(&db, &space, n * 3..n * 3 + 1));
+    let stats = db.stats().pages;
+    at_most("pages copied for a put", (stats.copies - before.copies) as f64 / 5_000.0, 1.05 * 0.21);
+    assert_eq!(stats.copies - before.copies + stats.deltas - before.deltas, 5_000);
+}
+
+#[test]
 fn a_commit_of_one_put_allocates_little() {
     let (allocations, ..) = single_puts(200);
     at_most("allocations for a commit of one put", allocations as f64 / 200.0, 1.05 * 11.2);

@@ -252,6 +252,10 @@ impl Deltas {
             at += part.len();
         }
         let place = u64::from(head_of(tail)) << 32 | (at as u64) << 16 | gone | tail.len() as u64;
+        if weakened("delta-counted-early") {
+            self.count.store(i as u32 + 1, Ordering::Release);
+            self.slots[i].place.store(place, Ordering::Relaxed);
+        }
         self.slots[i].published.store(version.as_micros(), Ordering::Relaxed);
         self.slots[i].place.store(place, Ordering::Relaxed);
         self.needed.store(needed as u32, Ordering::Relaxed);
@@ -263,6 +267,9 @@ impl Deltas {
 
     /// Changes the version that publishes what was to be published as `from`; `None` withdraws it.
     pub(crate) fn publish_as(&self, from: Timestamp, to: Option<Timestamp>) {
+        if to.is_none() && weakened("deltas-not-withdrawn") {
+            return;
+        }
         for slot in &self.slots[..self.count()] {
             if slot.published.load(Ordering::Relaxed) == from.as_micros() {
                 let to = to.map_or(WITHDRAWN, Timestamp::as_micros);

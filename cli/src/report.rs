@@ -113,6 +113,7 @@ fn pages(stats: &Stats) -> Lines {
         ("fetched", stats.pages.misses),
         ("dropped from memory", stats.pages.evictions),
         ("copied to be changed", stats.pages.copies),
+        ("changes noted beside pages", stats.pages.deltas),
         ("read from the store", stats.store.page_reads),
         ("bytes of them", stats.store.page_reads * page),
         ("written to the store", stats.store.page_writes),

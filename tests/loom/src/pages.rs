@@ -18,6 +18,12 @@ pub const MODELS: &[Model] = &[
         most_preemptions: usize::MAX,
     },
     Model {
+        name: "page-deltas",
+        run: a_snapshot_sees_what_was_noted_beside_a_page_up_to_its_version,
+        twins: &["delta-too-new", "delta-counted-early"],
+        most_preemptions: usize::MAX,
+    },
+    Model {
         name: "snapshot-registration",
         run: a_snapshot_outlives_what_comes_after,
         twins: &["snapshot-pinned-late", "image-dropped-early"],
@@ -38,6 +44,9 @@ pub const MODELS: &[Model] = &[
     },
 ];
 
+/// As many deltas as a page may have.
+const DELTAS: usize = 8;
+
 fn at(micros: u64) -> Timestamp {
     Timestamp::from_micros(micros)
 }
@@ -49,6 +58,19 @@ struct Trees {
 }
 
 impl Trees {
+    /// Trees whose pages have room for no delta, so that the next change copies them.
+    fn full_of_deltas() -> Arc<Self> {
+        let trees = Trees::new();
+        for _ in 0..DELTAS {
+            let mut writer = trees.pages.writer();
+            writer.begin(at(2));
+            for mut root in trees.roots {
+                writer.set(&mut root, b"key", at(2), b"withdrawn").expect("memory does not fail");
+            }
+        }
+        trees
+    }
+
     fn new() -> Arc<Self> {
         let store = Arc::new(MemoryPageStore::new(4096));
         let (pages, _) =
@@ -84,8 +106,23 @@ impl Trees {
     }
 }
 
-fn a_snapshot_is_one_commit() {
+/// The writer notes a change beside a page while a reader looks.
+fn a_snapshot_sees_what_was_noted_beside_a_page_up_to_its_version() {
     let trees = Trees::new();
+    let writer = Arc::clone(&trees);
+    let copies = trees.pages.stats().copies;
+    let thread = thread::spawn(move || writer.publish(0..1, 2));
+    let snapshot = trees.pages.latest();
+    let expected = [[1, 1], [2, 1]][snapshot.version().as_micros() as usize - 1];
+    assert_eq!(trees.seen(&snapshot), expected, "another commit's change");
+    drop(snapshot);
+    thread.join().expect("a thread of the model ends");
+    assert_eq!(trees.seen(&trees.pages.latest()), [2, 1], "a commit is missing");
+    assert_eq!(trees.pages.stats().copies, copies, "a page was copied");
+}
+
+fn a_snapshot_is_one_commit() {
+    let trees = Trees::full_of_deltas();
     // What this look leaves behind must not be found by a later one.
     trees.seen(&trees.pages.latest());
     let writer = Arc::clone(&trees);
@@ -99,7 +136,7 @@ fn a_snapshot_is_one_commit() {
 }
 
 fn a_snapshot_outlives_what_comes_after() {
-    let trees = Trees::new();
+    let trees = Trees::full_of_deltas();
     let writer = Arc::clone(&trees);
     let thread = thread::spawn(move || {
         // The second tree's page is superseded by a version that comes after one that nobody keeps.

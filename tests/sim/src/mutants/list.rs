@@ -239,6 +239,18 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "a page may be older than whoever points at it",
         &["damaged-pages"],
     ),
+    mutant(
+        "deltas-not-written",
+        "btree/src/frame.rs",
+        "a checkpoint leaves out what was noted beside the image of a page",
+        &["checkpoint"],
+    ),
+    mutant(
+        "deltas-not-withdrawn",
+        "btree/src/deltas.rs",
+        "what a failed commit noted beside the image of a page stays",
+        &["retry-when-full"],
+    ),
     // History.
     mutant("deleted-row-forgotten", "src/commit.rs", "a deleted row leaves no version", &["history-run"]),
     mutant("version-ends-late", "src/commit.rs", "a version ends a microsecond late", &["history-run"]),
