@@ -79,7 +79,9 @@ fn every_snapshot_sees_what_was_noted_up_to_its_version() {
     let mut snapshots = vec![(pages.latest(), root)];
     for version in 2..30 {
         commit(&pages, version, |writer| match version % 4 {
-            0 => drop(writer.remove(&mut root, &key(7)).unwrap()),
+            0 => {
+                writer.remove(&mut root, &key(7)).unwrap();
+            }
             1 => drop(writer.put_tombstone(&mut root, &key(9), at(version)).unwrap()),
             _ => {
                 set(writer, &mut root, 7, version);
@@ -175,7 +177,9 @@ fn leaves_are_merged_and_given_back_though_removals_were_noted() {
     let (_, pages, mut root) = filled();
     let used = pages.stats().pages_used;
     for n in 0..KEYS {
-        commit(&pages, 2 + u64::from(n), |writer| drop(writer.remove(&mut root, &key(n)).unwrap()));
+        commit(&pages, 2 + u64::from(n), |writer| {
+            writer.remove(&mut root, &key(n)).unwrap();
+        });
         if n == KEYS * 3 / 4 {
             assert!(pages.stats().pages_used <= used / 2 + 1, "{} of {used}", pages.stats().pages_used);
         }
