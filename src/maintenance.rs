@@ -25,6 +25,9 @@ use crate::tier::pace::Gauge;
 /// As many bytes of log take as long to replay as a page takes to be read and checked, about.
 const PAGE_IN_LOG: u64 = 256;
 
+/// A checkpoint of less takes as long as one of so much, about.
+const LEAST_KIB: u64 = 4 << 10;
+
 /// How long somebody gives way before he looks again.
 const LONGEST_WAY: Duration = Duration::from_millis(20);
 
@@ -35,6 +38,8 @@ struct Backlog {
     pressure: u64,
     /// Bytes of log.
     logged: u64,
+    /// Bytes of changed pages and of history, which are what a checkpoint writes.
+    held: u64,
 }
 
 /// The thread that makes a checkpoint, if there is one.
@@ -56,9 +61,11 @@ pub(crate) struct Worker {
     /// The pressure at which the checkpoint under way, or the last, began, and when that was, in microseconds.
     begun: AtomicU64,
     begun_at: AtomicU64,
-    /// The pressure that gathered while the last was made, and how long that took, in microseconds; 0 before the first.
+    /// How long it is expected to last, in microseconds, by the one before and how much there is to write; 0 for the first.
+    expected: AtomicU64,
+    /// The pressure that gathered while the last was made, and how long that took, in nanoseconds for a KiB; 0 before the first.
     grown: AtomicU64,
-    lasted: AtomicU64,
+    slowness: AtomicU64,
 }
 
 impl Engine {
@@ -72,7 +79,7 @@ impl Engine {
         let replay = logged.saturating_add(pages * PAGE_IN_LOG);
         let part = |what: u64, limit: u64| what.saturating_mul(FULL) / limit.max(1);
         let pressure = part(held, self.options.dirty_bytes as u64).max(part(replay, self.options.log_limit));
-        Some(Backlog { pressure, logged })
+        Some(Backlog { pressure, logged, held })
     }
 
     /// Whether as much has gathered as may.
@@ -134,6 +141,9 @@ impl Worker {
         let (end, now) = (engine.log.end().0.get(), engine.env.now().as_micros());
         self.begun.store(backlog.pressure, Ordering::Relaxed);
         self.begun_at.store(now, Ordering::Relaxed);
+        let kib = (backlog.held >> 10).max(LEAST_KIB);
+        let expected = self.slowness.load(Ordering::Relaxed).saturating_mul(kib) / 1_000;
+        self.expected.store(expected, Ordering::Relaxed);
         let started = Builder::new().name("dosql-checkpoint".to_owned()).spawn(move || {
             let made = shared.checkpoint();
             let lasted = shared.env.now().as_micros().saturating_sub(now);
@@ -141,7 +151,7 @@ impl Worker {
             let appended = shared.log.end().0.get().saturating_sub(end);
             let grown = backlog.pressure.saturating_mul(appended) / backlog.logged.max(1);
             shared.worker.grown.store(grown.max(1), Ordering::Relaxed);
-            shared.worker.lasted.store(lasted, Ordering::Relaxed);
+            shared.worker.slowness.store((lasted.saturating_mul(1_000) / kib).max(1), Ordering::Relaxed);
             shared.worker.end(&shared, made.is_ok());
             shared.merge_in_time();
         });
@@ -165,7 +175,7 @@ impl Worker {
         UnderWay {
             begun: self.begun.load(Ordering::Relaxed),
             elapsed: now.saturating_sub(self.begun_at.load(Ordering::Relaxed)),
-            before: self.lasted.load(Ordering::Relaxed),
+            expected: self.expected.load(Ordering::Relaxed),
         }
     }
 

@@ -12,7 +12,7 @@ pub(crate) const FULL: u64 = 1000;
 /// Where the first checkpoint begins, and any that follows one that was hardly in time.
 const EARLIEST: u64 = FULL / 2;
 const LATEST: u64 = FULL * 7 / 8;
-/// How far a checkpoint is taken to be that has lasted as long as the one before, or longer.
+/// How far a checkpoint is taken to be that has lasted as long as was expected, or longer.
 const NEARLY_DONE: u64 = FULL * 3 / 4;
 /// The most that one commit waits while there is much room left: many wait a little each rather than few of them long.
 const LONGEST_PAUSE: Duration = Duration::from_millis(2);
@@ -44,8 +44,8 @@ pub(crate) struct UnderWay {
     pub(crate) begun: u64,
     /// How long it has been going on, in microseconds.
     pub(crate) elapsed: u64,
-    /// How long the one before lasted; 0 where there was none.
-    pub(crate) before: u64,
+    /// How long it is expected to last; 0 where nothing tells.
+    pub(crate) expected: u64,
 }
 
 impl UnderWay {
@@ -53,7 +53,7 @@ impl UnderWay {
     pub(crate) fn pause(&self, gathered: u64) -> Duration {
         let room = FULL.saturating_sub(self.begun).max(1);
         let used = (gathered.saturating_sub(self.begun) * FULL / room).min(FULL);
-        let lasts = if self.before == 0 { FIRST_LASTS } else { self.before };
+        let lasts = if self.expected == 0 { FIRST_LASTS } else { self.expected };
         let done = (self.elapsed.saturating_mul(FULL) / lasts).min(NEARLY_DONE);
         let behind = used.saturating_sub(done);
         let pause = Duration::from_micros(lasts.saturating_mul(behind) / FULL).min(longest(FULL - used));
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn commits_wait_only_where_they_are_faster_than_the_checkpoint() {
-        let at = |elapsed| UnderWay { begun: 500, elapsed, before: 40_000 };
+        let at = |elapsed| UnderWay { begun: 500, elapsed, expected: 40_000 };
         assert_eq!(at(0).pause(500), Duration::ZERO);
         assert_eq!(at(20_000).pause(750), Duration::ZERO, "half of the time, half of the room");
         assert_eq!(at(20_000).pause(751), Duration::ZERO, "not for a moment");
@@ -99,16 +99,16 @@ mod tests {
 
     #[test]
     fn commits_wait_for_a_checkpoint_that_lasts_longer_than_the_one_before_once_little_room_is_left() {
-        let late = UnderWay { begun: 600, elapsed: u64::MAX / FULL, before: 10_000 };
+        let late = UnderWay { begun: 600, elapsed: u64::MAX / FULL, expected: 10_000 };
         assert_eq!(late.pause(899), Duration::ZERO);
         assert_eq!(late.pause(1000), Duration::from_micros(2500));
-        let odd = UnderWay { begun: 2000, elapsed: 0, before: 0 };
+        let odd = UnderWay { begun: 2000, elapsed: 0, expected: 0 };
         assert_eq!(odd.pause(3000), LAST_PAUSE);
     }
 
     #[test]
     fn the_less_room_is_left_the_longer_one_commit_waits_at_most() {
-        let slow = UnderWay { begun: 500, elapsed: 0, before: 1_000_000 };
+        let slow = UnderWay { begun: 500, elapsed: 0, expected: 1_000_000 };
         assert_eq!(slow.pause(600), LONGEST_PAUSE);
         assert_eq!(slow.pause(875), LONGEST_PAUSE);
         assert_eq!(slow.pause(938), (LONGEST_PAUSE + LAST_PAUSE) / 2 + Duration::from_micros(24));

@@ -196,14 +196,17 @@ pub(crate) struct MemtableCursor {
     /// The one of them that it stands on.
     at: usize,
     backward: bool,
+    /// How many to copy next.
+    batch: usize,
 }
 
-/// Entries copied at a time.
+/// Entries copied at a time: so many, and twice as many each time that it goes on the same way, up to the most.
 const BATCH: usize = 32;
+const LARGEST_BATCH: usize = 512;
 
 impl MemtableCursor {
     pub(crate) fn new(table: Arc<Memtable>) -> Self {
-        MemtableCursor { table, copied: Displaced::default(), at: 0, backward: false }
+        MemtableCursor { table, copied: Displaced::default(), at: 0, backward: false, batch: BATCH }
     }
 
     fn fill(&mut self, from: Bound<&[u8]>, backward: bool, limit: usize) -> bool {
@@ -221,17 +224,23 @@ impl MemtableCursor {
             self.at += 1;
             return true;
         }
-        let current = self.copied.get(self.at).0.to_vec();
-        self.fill(Bound::Excluded(&current), backward, BATCH)
+        if self.backward != backward {
+            self.batch = BATCH;
+        }
+        let (current, batch) = (self.copied.get(self.at).0.to_vec(), self.batch);
+        self.batch = (2 * batch).min(LARGEST_BATCH);
+        self.fill(Bound::Excluded(&current), backward, batch)
     }
 }
 
 impl Versions for MemtableCursor {
     fn seek(&mut self, encoded: &[u8]) -> Result<bool> {
+        self.batch = BATCH;
         Ok(self.fill(Bound::Included(encoded), false, 2))
     }
 
     fn seek_for_prev(&mut self, encoded: &[u8]) -> Result<bool> {
+        self.batch = BATCH;
         Ok(self.fill(Bound::Included(encoded), true, 2))
     }
 
@@ -266,7 +275,7 @@ mod tests {
     #[test]
     fn a_memtable_cursor_goes_both_ways_and_turns_around() {
         let table = Arc::new(Memtable::default());
-        for n in 0..100u64 {
+        for n in 0..2000u64 {
             let mut displaced = Displaced::default();
             displaced.add(
                 &n.to_be_bytes(),
@@ -289,7 +298,13 @@ mod tests {
         assert_eq!(cursor.value().unwrap(), [0]);
         assert!(!cursor.prev().unwrap());
         assert!(cursor.seek_for_prev(&[0xFF]).unwrap());
-        assert_eq!(cursor.value().unwrap(), [99]);
+        assert_eq!(cursor.value().unwrap(), [1999u64 as u8]);
+        assert!(!cursor.next().unwrap());
+        assert!(cursor.seek(&[]).unwrap());
+        for n in 1..2000u64 {
+            assert!(cursor.next().unwrap());
+            assert_eq!(cursor.value().unwrap(), [n as u8]);
+        }
         assert!(!cursor.next().unwrap());
     }
 }

@@ -28,6 +28,46 @@ pub(crate) struct Shape<'a> {
     pub(crate) high: Option<&'a [u8]>,
 }
 
+/// What follows the key of an entry.
+pub(crate) trait Payload {
+    fn len(&self) -> usize;
+
+    /// Writes it into as many bytes.
+    fn write(&self, to: &mut [u8]);
+}
+
+impl Payload for &[u8] {
+    #[inline]
+    fn len(&self) -> usize {
+        <[u8]>::len(self)
+    }
+
+    #[inline]
+    fn write(&self, to: &mut [u8]) {
+        to.copy_from_slice(self);
+    }
+}
+
+/// The payload of an entry of a leaf that is not put together yet.
+struct NewValue<'v> {
+    prelude: Prelude,
+    value: &'v [u8],
+}
+
+impl Payload for NewValue<'_> {
+    #[inline]
+    fn len(&self) -> usize {
+        self.prelude.as_slice().len() + self.value.len()
+    }
+
+    #[inline]
+    fn write(&self, to: &mut [u8]) {
+        let (prelude, value) = to.split_at_mut(self.prelude.as_slice().len());
+        prelude.copy_from_slice(self.prelude.as_slice());
+        value.copy_from_slice(self.value);
+    }
+}
+
 impl<'a> NodeMut<'a> {
     /// The node in a verified page.
     pub(crate) fn new(bytes: &'a mut [u8]) -> NodeMut<'a> {
@@ -206,34 +246,41 @@ impl<'a> NodeMut<'a> {
     /// Appends new entries to a leaf, by their whole keys. False where they do not fit; then what the leaf holds is arbitrary.
     #[must_use]
     pub(crate) fn append_new(&mut self, entries: &[(&[u8], &[u8])], version: Timestamp) -> bool {
-        let (count, header, prefix) = (self.node().count(), self.node().header, self.node().prefix_len());
-        let (base, mut at) = (header.base.get(), header.heap_start.get() as usize);
+        let (header, prefix) = (self.node().header, self.node().prefix_len());
+        let base = header.base.get();
+        self.append_all(entries.iter().map(|(key, value)| {
+            let prelude = Prelude::new(base, version, Kind::Inline, value.len());
+            (&key[prefix..], NewValue { prelude, value })
+        }))
+    }
+
+    /// Appends entries by their tails. False where they do not fit; then what the node holds is arbitrary.
+    #[must_use]
+    pub(crate) fn append_all<'k, P: Payload>(
+        &mut self,
+        entries: impl ExactSizeIterator<Item = (&'k [u8], P)>,
+    ) -> bool {
+        let (count, mut at) = (self.node().count(), self.node().header.heap_start.get() as usize);
         let total = count + entries.len();
         let slots_end = SLOTS_AT + SLOT * total;
         if slots_end > at {
             return false;
         }
-        for (to, (key, value)) in (count..).zip(entries) {
-            let tail = &key[prefix..];
+        for (to, (tail, payload)) in (count..).zip(entries) {
             let rest = tail.get(4..).unwrap_or_default();
-            let prelude = Prelude::new(base, version, Kind::Inline, value.len());
-            let size = rest.len() + prelude.as_slice().len() + value.len();
+            let size = rest.len() + payload.len();
             if slots_end + size > at {
                 return false;
             }
             at -= size;
-            let offset = U16::new(at as u16);
             let slot = Slot {
                 head: big_endian::U32::new(head_of(tail)),
-                offset,
+                offset: U16::new(at as u16),
                 tail_len: U16::new(tail.len() as u16),
             };
             slot.write_to_prefix(&mut self.bytes[SLOTS_AT + SLOT * to..]).expect("slots end before the heap");
-            let mut part_at = at;
-            for part in [rest, prelude.as_slice(), value] {
-                self.bytes[part_at..part_at + part.len()].copy_from_slice(part);
-                part_at += part.len();
-            }
+            self.bytes[at..at + rest.len()].copy_from_slice(rest);
+            payload.write(&mut self.bytes[at + rest.len()..at + size]);
         }
         let header = self.header();
         header.heap_start = U32::new(at as u32);

@@ -10,7 +10,7 @@ use super::overflow::write_overflow;
 use super::{PageWriter, check_key, check_value};
 use crate::page::format::{SLOT, SLOTS_AT};
 use crate::page::leaf::{Kind, Prelude};
-use crate::page::node::{child_pointer, common_prefix, separator};
+use crate::page::node::{child_pointer, common_prefix, rest_len, separator};
 use crate::page::node_mut::{NodeMut, Shape};
 use crate::{PageId, Pages, Root};
 
@@ -37,6 +37,11 @@ impl Level {
 
     fn payload(&self, i: usize) -> &[u8] {
         &self.bytes[self.ends[i].0..self.ends[i].1]
+    }
+
+    /// Bytes of entry `i` in the heap of a page whose keys share so many bytes, at most.
+    fn size(&self, i: usize, prefix: usize) -> usize {
+        rest_len((self.ends[i].0 - self.start(i)).saturating_sub(prefix)) + self.payload(i).len()
     }
 
     fn push(&mut self, key: &[u8], parts: [&[u8]; 2]) {
@@ -259,14 +264,16 @@ impl<M: PageMaker> BulkLoader<'_, M> {
 /// Makes a page of the first `take` entries of a level; false where they do not fit.
 fn build(bytes: &mut [u8], shape: Shape<'_>, from: &Level, take: usize) -> bool {
     let fences = shape.low.len() + shape.high.map_or(0, <[u8]>::len);
-    if SLOTS_AT + fences > bytes.len() {
+    let prefix = shape.high.map_or(0, |high| common_prefix(shape.low, high));
+    // Looked at first: a page is tried again with fewer entries, and most of what is tried does not fit.
+    let entries: usize = (0..take).map(|i| SLOT + from.size(i, prefix)).sum();
+    if SLOTS_AT + fences + entries > bytes.len() {
         return false;
     }
     let inner = shape.level > 0;
     let mut node = NodeMut::init(bytes, shape);
-    let prefix = node.node().prefix_len();
-    (0..take).all(|i| {
+    node.append_all((0..take).map(|i| {
         let tail = if inner && i == 0 { &[] } else { &from.key(i)[prefix..] };
-        node.insert(i, tail, [from.payload(i), &[]])
-    })
+        (tail, from.payload(i))
+    }))
 }
