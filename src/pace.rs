@@ -21,8 +21,6 @@ const LITTLE_ROOM: u64 = 4;
 const LAST_PAUSE: Duration = Duration::from_millis(8);
 /// A wait that is shorter costs more than it brings.
 const SHORTEST_PAUSE: Duration = Duration::from_micros(100);
-/// How long the first checkpoint is taken to last, in microseconds.
-const FIRST_LASTS: u64 = 100_000;
 
 /// Where the next checkpoint begins, when so much gathered while the one before was made (0: there was none): room for half as much
 /// again is left.
@@ -44,7 +42,7 @@ pub(crate) struct UnderWay {
     pub(crate) begun: u64,
     /// How long it has been going on, in microseconds.
     pub(crate) elapsed: u64,
-    /// How long it is expected to last; 0 where nothing tells.
+    /// How long it is expected to last, in microseconds.
     pub(crate) expected: u64,
 }
 
@@ -53,7 +51,7 @@ impl UnderWay {
     pub(crate) fn pause(&self, gathered: u64) -> Duration {
         let room = FULL.saturating_sub(self.begun).max(1);
         let used = (gathered.saturating_sub(self.begun) * FULL / room).min(FULL);
-        let lasts = if self.expected == 0 { FIRST_LASTS } else { self.expected };
+        let lasts = self.expected.max(1);
         let done = (self.elapsed.saturating_mul(FULL) / lasts).min(NEARLY_DONE);
         let behind = used.saturating_sub(done);
         let pause = Duration::from_micros(lasts.saturating_mul(behind) / FULL).min(longest(FULL - used));
@@ -103,7 +101,7 @@ mod tests {
         assert_eq!(late.pause(899), Duration::ZERO);
         assert_eq!(late.pause(1000), Duration::from_micros(2500));
         let odd = UnderWay { begun: 2000, elapsed: 0, expected: 0 };
-        assert_eq!(odd.pause(3000), LAST_PAUSE);
+        assert_eq!(odd.pause(3000), Duration::ZERO, "it is over");
     }
 
     #[test]

@@ -32,7 +32,7 @@ use crate::page::prefetch::prefetch;
 /// Deltas in a block.
 const MOST: usize = 8;
 /// Bytes of all their entries in it.
-const HEAP: usize = 1112;
+pub(crate) const HEAP: usize = 1112;
 /// Lines that come before they are asked for: what is not heap.
 const FIRST_LINES: usize = 3;
 /// In a place: the entry is removed.

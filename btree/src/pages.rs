@@ -35,7 +35,7 @@ impl Default for PagesOptions {
 /// What a page table holds and has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PagesStats {
-    /// Bytes of pages in memory.
+    /// Bytes of pages in memory, with what was noted beside them.
     pub resident_bytes: usize,
     /// Of them, bytes of pages that the next checkpoint writes.
     pub dirty_bytes: usize,

@@ -36,7 +36,7 @@ impl ReadAhead {
             (id, epoch) = node.child(node.child_index(key));
         }
         if self.seen.insert(id) {
-            self.snapshot.image(id, epoch, true)?;
+            self.snapshot.image_and_deltas(id, epoch)?;
         }
         Ok(())
     }

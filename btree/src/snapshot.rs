@@ -138,7 +138,7 @@ impl PageSnapshot {
 
     /// As [`PageSnapshot::image`], where the caller looks at the deltas of a leaf itself.
     #[inline]
-    fn image_and_deltas(&self, id: u64, epoch: u64) -> Result<Image> {
+    pub(crate) fn image_and_deltas(&self, id: u64, epoch: u64) -> Result<Image> {
         self.inner.pages.image_and_deltas(id, epoch, self.inner.version, true)
     }
 

@@ -4,7 +4,7 @@ use dosql_base::sync::atomic::Ordering;
 use dosql_base::{Result, Timestamp};
 
 use super::PageWriter;
-use crate::deltas::{Change, Delta};
+use crate::deltas::{Change, Delta, Deltas, HEAP};
 use crate::page::format::{SLOT, SLOTS_AT};
 use crate::page::leaf::{Kind, LeafValue, Prelude};
 use crate::page::node::{Node, rest_len};
@@ -33,6 +33,43 @@ fn standing<'a>(image: &'a Image, leaf: Node<'a>, tail: &[u8]) -> Option<LeafVal
 pub(super) fn is_underfull(leaf: Node<'_>, without: usize) -> bool {
     let used = leaf.used().saturating_sub(SLOTS_AT + without);
     used * 3 < leaf.bytes.len() - SLOTS_AT
+}
+
+/// Notes what is wanted beside the image of a leaf, where `before` stands. False where that will not do.
+#[inline]
+fn note(
+    image: &Image,
+    leaf: Node<'_>,
+    tail: &[u8],
+    wanted: Wanted<'_>,
+    before: Option<LeafValue<'_>>,
+    published: Timestamp,
+) -> bool {
+    if before.is_some_and(|before| before.kind == Kind::Overflow) {
+        return false;
+    }
+    let with_key = |payload: usize| SLOT + rest_len(tail.len()) + payload;
+    let prelude;
+    let change = match wanted {
+        Wanted::Nothing => {
+            let frees = with_key(before.map_or(0, |before| before.size));
+            if is_underfull(leaf, frees + image.deltas().map_or(0, Deltas::freed)) {
+                return false;
+            }
+            Change::Remove { frees }
+        }
+        Wanted::Entry(version, kind, bytes) => {
+            prelude = Prelude::new(leaf.header.base.get(), version, kind, bytes.len());
+            let payload = [prelude.as_slice(), bytes];
+            let size = payload[0].len() + payload[1].len();
+            if size + rest_len(tail.len()) > HEAP {
+                return false;
+            }
+            let needs = before.map_or_else(|| with_key(size), |before| size.saturating_sub(before.size));
+            Change::Put { payload, needs }
+        }
+    };
+    image.begin_deltas().append(leaf, tail, change, published)
 }
 
 impl PageWriter<'_> {
@@ -71,31 +108,10 @@ impl PageWriter<'_> {
         let leaf = Node::try_new(image).filter(|leaf| leaf.is_leaf() && leaf.covers(key))?;
         let tail = &key[leaf.prefix_len()..];
         let before = standing(image, leaf, tail);
-        if before.is_some_and(|before| before.kind == Kind::Overflow) {
-            return None;
+        if before.is_none() && matches!(wanted, Wanted::Nothing) {
+            return Some(None);
         }
-        let prelude;
-        let change = match (wanted, before) {
-            (Wanted::Nothing, None) => return Some(None),
-            (Wanted::Nothing, Some(before)) => {
-                let size = SLOT + rest_len(tail.len()) + before.size;
-                let freed = size + image.deltas().map_or(0, |deltas| deltas.freed());
-                if is_underfull(leaf, freed) {
-                    return None;
-                }
-                Change::Remove { frees: size }
-            }
-            (Wanted::Entry(version, kind, bytes), _) => {
-                prelude = Prelude::new(leaf.header.base.get(), version, kind, bytes.len());
-                let size = prelude.as_slice().len() + bytes.len();
-                let needs = match before {
-                    Some(before) => size.saturating_sub(before.size),
-                    None => SLOT + rest_len(tail.len()) + size,
-                };
-                Change::Put { payload: [prelude.as_slice(), bytes], needs }
-            }
-        };
-        if !image.begin_deltas().append(leaf, tail, change, published) {
+        if !note(image, leaf, tail, wanted, before, published) {
             return None;
         }
         if let (Some(displaced), Some(before)) = (displaced, before) {

@@ -13,7 +13,7 @@ use dosql_base::{Error, Result};
 use super::path::{Seen, lost};
 use super::{PageWriter, Private};
 use crate::frame::Draft;
-use crate::page::format::{PageHeader, SLOT};
+use crate::page::format::{PageHeader, SLOT, SLOTS_AT};
 use crate::page::node::{CHILD, Node, child_pointer, rest_len, separator};
 use crate::page::node_mut::{NodeMut, Shape};
 use crate::table::{Found, version_of};
@@ -112,7 +112,8 @@ impl PageWriter<'_> {
         }
         let size = |i: usize| SLOT + if i < first { left.entry_size(i) } else { right.entry_size(i - first) };
         let key = |i: usize| if i < first { left.key(i) } else { right.key(i - first) };
-        let total: usize = (0..count).map(size).sum();
+        let entries = |node: Node<'_>| node.used() - SLOTS_AT - node.fences();
+        let total = entries(left) + entries(right);
         let mut before = 0;
         let middle = (0..count).find(|&i| {
             before += size(i);
