@@ -14,7 +14,12 @@ pub const MODELS: &[Model] = &[
     Model {
         name: "group-commit",
         run: whoever_returns_is_durable,
-        twins: &["log-durable-before-sync", "log-followers-not-woken", "log-lead-kept", "log-word-not-passed-on"],
+        twins: &[
+            "log-durable-before-sync",
+            "log-followers-not-woken",
+            "log-lead-kept",
+            "log-word-not-passed-on",
+        ],
         most_preemptions: usize::MAX,
     },
     Model {
