@@ -3,7 +3,7 @@
 use dosql_base::{Error, ErrorKind, Result};
 
 use super::PageWriter;
-use super::beside::{Wanted, is_underfull};
+use super::delta::{Wanted, is_underfull};
 use super::split::join;
 use crate::page::format::SLOTS_AT;
 use crate::page::node::Node;
@@ -52,7 +52,7 @@ impl PageWriter<'_> {
             return Ok(None);
         }
         self.locate(root, key, 0)?;
-        if let Some(was) = self.change_beside(key, Wanted::Nothing, displaced.as_deref_mut()) {
+        if let Some(was) = self.change_by_delta(key, Wanted::Nothing, displaced.as_deref_mut()) {
             root.entries = root.entries.saturating_sub(u64::from(was.is_some()));
             return Ok(was);
         }

@@ -5,9 +5,9 @@
 mod ahead;
 mod apart;
 mod append;
-mod beside;
 mod bulk;
 mod delete;
+mod delta;
 mod free;
 mod fresh;
 mod overflow;
@@ -84,7 +84,7 @@ pub(crate) struct WriterState {
     /// The version that this commit is to be published as; unknown between commits.
     publishing: Option<Timestamp>,
     /// Leaves that it has appended deltas to.
-    beside: Vec<u64>,
+    noted: Vec<u64>,
     /// The way from the root to the page last worked on.
     path: SmallVec<[Step; 8]>,
     /// The root page that `path` starts from, while it leads to a leaf, or did before a commit ended, and still holds; else 0.
@@ -113,7 +113,7 @@ impl WriterState {
             discarded: Vec::new(),
             retired: Vec::new(),
             publishing: None,
-            beside: Vec::new(),
+            noted: Vec::new(),
             path: SmallVec::new(),
             path_root: 0,
             last_insert: (0, 0),
@@ -126,7 +126,7 @@ impl WriterState {
 
     /// Whether everything is published.
     pub(crate) fn is_settled(&self) -> bool {
-        self.private.is_empty() && self.retired.is_empty() && self.beside.is_empty()
+        self.private.is_empty() && self.retired.is_empty() && self.noted.is_empty()
     }
 
     /// Drops the path, and with it its hold on images.
@@ -162,7 +162,7 @@ impl WriterState {
 
     /// Changes the version that this commit's deltas, which bear `from`, are published as; `None` withdraws them.
     fn restamp(&mut self, pages: &Pages, from: Timestamp, to: Option<Timestamp>) {
-        for id in self.beside.drain(..) {
+        for id in self.noted.drain(..) {
             if let Some(deltas) = pages.table.newest(id).as_ref().and_then(Image::deltas) {
                 deltas.publish_as(from, to);
             }
@@ -229,7 +229,7 @@ impl PageWriter<'_> {
         };
         match state.publishing.take() {
             Some(begun) if begun != version => state.restamp(pages, begun, Some(version)),
-            _ => state.beside.clear(),
+            _ => state.noted.clear(),
         }
         let mut held = HeldList::new();
         let changed = state.private.len();

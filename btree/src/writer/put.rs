@@ -3,7 +3,7 @@
 use dosql_base::{Result, Timestamp};
 
 use super::PageWriter;
-use super::beside::Wanted;
+use super::delta::Wanted;
 use super::overflow::write_overflow;
 use crate::page::leaf::{Kind, OverflowRef, Prelude};
 use crate::page::node_mut::{NodeMut, Shape};
@@ -28,7 +28,7 @@ impl PageWriter<'_> {
             return Ok(None);
         }
         self.locate(&root, key, 0)?;
-        if let Some(found) = self.said_beside(key) {
+        if let Some(found) = self.delta_of(key) {
             return Ok(found);
         }
         let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
@@ -128,7 +128,7 @@ impl PageWriter<'_> {
             None => {
                 self.descend(root, key, 0)?;
                 if let Some(wanted) = self.inline(version, value)
-                    && let Some(was) = self.change_beside(key, wanted, displaced.as_deref_mut())
+                    && let Some(was) = self.change_by_delta(key, wanted, displaced.as_deref_mut())
                 {
                     root.entries += u64::from(was.is_none());
                     return Ok(was);

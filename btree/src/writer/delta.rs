@@ -74,7 +74,7 @@ fn note(
 
 impl PageWriter<'_> {
     /// What the deltas of the leaf at the end of the path say about `key`; `None` where they say nothing.
-    pub(super) fn said_beside(&self, key: &[u8]) -> Option<Option<Entry>> {
+    pub(super) fn delta_of(&self, key: &[u8]) -> Option<Option<Entry>> {
         let image = self.state.path.last()?.image.as_ref()?;
         delta_entry(image, Node::try_new(image)?, key, Timestamp::MAX)
     }
@@ -95,7 +95,7 @@ impl PageWriter<'_> {
     /// checkpoint began, and not in this commit, and no value in overflow pages is concerned. What was there, whose value is appended to
     /// `displaced` where that is wanted; `None` where nothing was changed, and the leaf has to be copied.
     #[inline]
-    pub(super) fn change_beside(
+    pub(super) fn change_by_delta(
         &mut self,
         key: &[u8],
         wanted: Wanted<'_>,
@@ -122,7 +122,7 @@ impl PageWriter<'_> {
         if was.is_none() {
             (state.last_insert, state.inserted) = ((step.id, 0), true);
         }
-        state.beside.push(step.id);
+        state.noted.push(step.id);
         self.pages.gauges.deltas.fetch_add(1, Ordering::Relaxed);
         Some(was)
     }
