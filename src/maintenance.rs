@@ -19,7 +19,7 @@ use dosql_base::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use dosql_base::sync::{Condvar, Mutex};
 
 use crate::engine::Engine;
-use crate::pace::{FULL, UnderWay, begin_after, gives_way};
+use crate::pace::{FULL, UnderWay, begin_after, gives_way, must_end};
 use crate::tier::pace::Gauge;
 
 /// As many bytes of log take as long to replay as a page takes to be read and checked, about.
@@ -101,7 +101,8 @@ impl Engine {
         let pressure = backlog.pressure;
         if self.background && pressure >= begin_after(self.worker.grown.load(Ordering::Relaxed)) {
             self.worker.start(self, &backlog);
-            if pressure < FULL {
+            let may_go_on = self.worker.is_working() && !must_end(pressure);
+            if pressure < FULL || may_go_on {
                 let under_way = self.worker.under_way(self.env.now().as_micros());
                 self.worker.pause(under_way.pause(pressure));
                 return;
@@ -118,7 +119,7 @@ impl Engine {
     /// moves them has time. Called with neither the committer's turn nor the checkpoint's, by one who keeps others from moving rows or merging.
     pub(crate) fn give_way(&self) {
         let is_pressed = || self.gathered().is_none_or(|backlog| gives_way(backlog.pressure));
-        while self.worker.working.load(Ordering::Acquire) && !self.worker.is_leaving() && is_pressed() {
+        while self.worker.is_working() && !self.worker.is_leaving() && is_pressed() {
             self.worker.pause(LONGEST_WAY);
         }
     }
@@ -128,7 +129,7 @@ impl Worker {
     /// Starts a thread for one checkpoint, unless there is one.
     fn start(&self, engine: &Arc<Engine>, backlog: &Backlog) {
         let too_soon = engine.log.end().0.get() < self.retry_at.load(Ordering::Relaxed);
-        if too_soon || self.working.load(Ordering::Acquire) {
+        if too_soon || self.is_working() {
             return;
         }
         let mut thread = self.thread.lock();
@@ -175,6 +176,11 @@ impl Worker {
         self.ended.notify_all();
     }
 
+    /// Whether a checkpoint is under way in the background.
+    fn is_working(&self) -> bool {
+        self.working.load(Ordering::Acquire)
+    }
+
     /// The checkpoint under way, as of `now` in microseconds.
     fn under_way(&self, now: u64) -> UnderWay {
         UnderWay {
@@ -187,7 +193,7 @@ impl Worker {
     /// Waits until no checkpoint is under way in the background.
     fn wait(&self) {
         let mut waiting = self.waiting.lock();
-        while self.working.load(Ordering::Acquire) {
+        while self.is_working() {
             self.ended.wait(&mut waiting);
         }
     }
@@ -198,7 +204,7 @@ impl Worker {
             return;
         }
         let mut waiting = self.waiting.lock();
-        if self.working.load(Ordering::Acquire) {
+        if self.is_working() {
             self.ended.wait_for(&mut waiting, most);
         }
     }

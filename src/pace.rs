@@ -9,6 +9,8 @@ use std::time::Duration;
 
 /// What has gathered for a checkpoint is counted in thousandths of what may.
 pub(crate) const FULL: u64 = 1000;
+/// Where commits wait for the end of the checkpoint under way. From [`FULL`] on they wait [`LAST_PAUSE`] each.
+const MOST: u64 = FULL * 9 / 8;
 /// Where the first checkpoint begins, and any that follows one that was hardly in time.
 const EARLIEST: u64 = FULL / 2;
 const LATEST: u64 = FULL * 7 / 8;
@@ -31,6 +33,11 @@ pub(crate) fn begin_after(grown: u64) -> u64 {
     FULL.saturating_sub(grown.saturating_mul(3) / 2).clamp(EARLIEST, LATEST)
 }
 
+/// Whether so much has gathered that the checkpoint under way has to end before anybody goes on.
+pub(crate) fn must_end(gathered: u64) -> bool {
+    gathered >= MOST
+}
+
 /// Whether so much has gathered that what only moves rows adds nothing to it before the checkpoint under way has ended.
 pub(crate) fn gives_way(gathered: u64) -> bool {
     gathered >= FULL * 3 / 4
@@ -49,6 +56,9 @@ pub(crate) struct UnderWay {
 impl UnderWay {
     /// How long a commit waits that finds so much gathered: as long as the checkpoint will take to get as far as the room is used up.
     pub(crate) fn pause(&self, gathered: u64) -> Duration {
+        if gathered >= FULL {
+            return LAST_PAUSE;
+        }
         let room = FULL.saturating_sub(self.begun).max(1);
         let used = (gathered.saturating_sub(self.begun) * FULL / room).min(FULL);
         let lasts = self.expected.max(1);
@@ -80,6 +90,13 @@ mod tests {
     }
 
     #[test]
+    fn an_eighth_more_than_may_gather_is_left_for_short_waits_before_the_long_one() {
+        let late = UnderWay { begun: 500, elapsed: u64::MAX / FULL, expected: 1 };
+        assert_eq!((late.pause(FULL), late.pause(MOST)), (LAST_PAUSE, LAST_PAUSE));
+        assert!(!must_end(FULL) && !must_end(MOST - 1) && must_end(MOST) && must_end(u64::MAX));
+    }
+
+    #[test]
     fn who_only_moves_rows_leaves_the_last_quarter_to_commits() {
         assert!(!gives_way(0) && !gives_way(EARLIEST) && !gives_way(749));
         assert!(gives_way(750) && gives_way(LATEST) && gives_way(FULL * 2));
@@ -99,9 +116,9 @@ mod tests {
     fn commits_wait_for_a_checkpoint_that_lasts_longer_than_the_one_before_once_little_room_is_left() {
         let late = UnderWay { begun: 600, elapsed: u64::MAX / FULL, expected: 10_000 };
         assert_eq!(late.pause(899), Duration::ZERO);
-        assert_eq!(late.pause(1000), Duration::from_micros(2500));
+        assert_eq!(late.pause(999), Duration::from_micros(2470));
         let odd = UnderWay { begun: 2000, elapsed: 0, expected: 0 };
-        assert_eq!(odd.pause(3000), Duration::ZERO, "it is over");
+        assert_eq!(odd.pause(900), Duration::ZERO, "it is over");
     }
 
     #[test]

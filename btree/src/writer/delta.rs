@@ -122,7 +122,9 @@ impl PageWriter<'_> {
         if was.is_none() {
             (state.last_insert, state.inserted) = ((step.id, 0), true);
         }
-        state.noted.push(step.id);
+        if state.noted.last() != Some(&step.id) {
+            state.noted.push(step.id);
+        }
         self.pages.gauges.deltas.fetch_add(1, Ordering::Relaxed);
         Some(was)
     }

@@ -44,6 +44,8 @@ use path::Step;
 pub(crate) use path::node_of_level;
 pub use relocate::{Found, Misplaced};
 
+/// Room for so many notes is kept whatever a commit needs.
+const FEW: usize = 64;
 /// How many pages are published between asking for the memory of one and publishing it.
 const PUBLISHED_AHEAD: usize = 8;
 
@@ -227,10 +229,12 @@ impl PageWriter<'_> {
             }
             before
         };
+        let noted = state.noted.len();
         match state.publishing.take() {
             Some(begun) if begun != version => state.restamp(pages, begun, Some(version)),
             _ => state.noted.clear(),
         }
+        state.noted.shrink_to((2 * noted).max(FEW));
         let mut held = HeldList::new();
         let changed = state.private.len();
         state.changed.extend(state.private.drain());
