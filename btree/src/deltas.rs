@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! frame ──> image, immutable
-//!    └────> block   count | slots: published, head, place, tail_len | heap: rest of key, prelude, bytes
+//!    └────> block   count | slots: published, head, end, tail_len | heap: rest of key, prelude, bytes
 //!                              each as in a leaf; the newest last
 //! ```
 //!
