@@ -204,3 +204,19 @@ fn leaves_that_are_full_are_split_though_inserts_were_noted() {
     }
     assert!(pages.stats().deltas > u64::from(KEYS));
 }
+
+#[test]
+fn a_run_that_comes_after_a_removal_of_what_was_inserted_last_is_not_taken_for_its_continuation() {
+    let (_, pages, mut root) = filled();
+    commit(&pages, 2, |writer| drop(writer.put(&mut root, b"a", at(2), b"before all").unwrap()));
+    let names: Vec<String> = (0..40).map(|n| format!("b {n:02}")).collect();
+    commit(&pages, 3, |writer| {
+        assert!(writer.remove(&mut root, b"a").unwrap());
+        for part in 0..2 {
+            let run = names.iter().skip(part).map(|name| (name.as_bytes(), Some(&b"value"[..])));
+            assert_eq!(writer.append(&mut root, at(3), run).unwrap(), 0);
+        }
+    });
+    assert_eq!(root.entries(), u64::from(KEYS));
+    assert_eq!(pages.latest().check(root).unwrap().entries, u64::from(KEYS));
+}

@@ -126,8 +126,10 @@ impl PageWriter<'_> {
         }
         self.touch(root)?;
         let slot = self.node_at(last)?.search(first).unwrap_or_else(|slot| slot);
-        self.state.last_insert = (self.state.path[last].id, slot.wrapping_sub(1));
-        Ok(slot > 0)
+        let before = slot.checked_sub(1);
+        self.state.inserted = before.is_some();
+        self.state.last_insert = (self.state.path[last].id, before.unwrap_or_default());
+        Ok(before.is_some())
     }
 
     /// Splits the leaf at the end of the path before slot `at`, where both parts have room for the fence between them, and goes to where `key`

@@ -48,6 +48,7 @@ impl PageWriter<'_> {
         key: &[u8],
         mut displaced: Option<&mut Vec<u8>>,
     ) -> Result<Option<Was>> {
+        self.state.inserted = false;
         if root.page.is_none() {
             return Ok(None);
         }

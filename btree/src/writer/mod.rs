@@ -200,6 +200,7 @@ impl PageWriter<'_> {
         debug_assert!(version > self.pages.published(), "versions rise from commit to commit");
         self.state.rollback(self.pages);
         self.state.publishing = Some(version);
+        self.state.inserted = false;
         self.state.short_run = 0;
         self.state.collect_released(self.pages);
     }
