@@ -89,7 +89,12 @@ fn what_a_transaction_is_checked_against_is_kept() {
 }
 
 fn a_reader_that_is_moved_sees_the_same() {
+    /// As many changes of a leaf as are noted beside it: the next one copies it, so that its image before takes memory.
+    const DELTAS: usize = 8;
     let (db, space) = database(&Device::new(false), Durability::None);
+    for n in 0..DELTAS {
+        put(&db, &space, "key", if n % 2 == 0 { "0" } else { "1" });
+    }
     let (other, other_space) = (db.clone(), space.clone());
     let thread = thread::spawn(move || put(&other, &other_space, "key", "2"));
     let tx = db.begin(Begin::Read).expect("the database is open");
