@@ -198,3 +198,32 @@ fn lost_writes_are_noticed_and_a_crash_loses_only_what_was_not_checkpointed() {
         assert_eq!(reopened.latest().check(changed).unwrap_err().kind(), ErrorKind::Corrupt);
     }
 }
+
+#[test]
+fn a_removal_that_has_to_wait_for_its_long_value_has_changed_nothing_beside_deltas_too() {
+    let (store, pages, mut root) = setup();
+    for (version, i) in [(2, 501u32), (3, 502)] {
+        let mut writer = pages.writer();
+        writer.begin(at(version));
+        writer.set(&mut root, &i.to_be_bytes(), at(version), &value(i, version)).unwrap();
+        writer.publish(at(version)).unwrap();
+    }
+    let before = pages.stats();
+    assert_eq!(before.deltas, 1);
+    let mut writer = pages.writer();
+    writer.begin(at(4));
+    let mut changed = root;
+    store.fail(Fault::WouldBlock, 0, false);
+    let result = writer.delete(&mut changed, &500u32.to_be_bytes());
+    assert_eq!(result.unwrap_err().kind(), ErrorKind::WouldBlock);
+    assert_eq!((changed, pages.stats().copies), (root, before.copies));
+    store.heal();
+    let displaced = writer.delete(&mut changed, &500u32.to_be_bytes()).unwrap().unwrap();
+    assert_eq!(displaced.value[..], value(500, 1));
+    writer.publish(at(4)).unwrap();
+    drop(writer);
+    let snapshot = pages.latest();
+    assert_eq!(snapshot.check(changed).unwrap().entries, u64::from(COUNT - 1));
+    let seen = |i: u32| snapshot.get(changed, &i.to_be_bytes()).unwrap().map(|entry| entry.value().to_vec());
+    assert_eq!([500, 501, 502].map(seen), [None, Some(value(501, 2)), Some(value(502, 3))]);
+}

@@ -57,14 +57,24 @@ impl PageWriter<'_> {
             root.entries = root.entries.saturating_sub(u64::from(was.is_some()));
             return Ok(was);
         }
-        if !self.holds(key)? {
-            return Ok(None);
-        }
+        // Overflow pages are read before anything changes; what a delta says has none.
+        let read = match self.delta_of(key) {
+            Some(None) => return Ok(None),
+            Some(Some(_)) => None,
+            None => {
+                let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
+                Some(self.found(slot, displaced.as_deref_mut())?)
+            }
+        };
         self.touch(root)?;
-        let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
-        let found = self.found(slot, displaced)?;
         let d = self.last();
-        self.private_at(d)?.remove(found.slot);
+        // Deltas that were put in place may have moved it.
+        let Ok(slot) = self.node_at(d)?.search(key) else { return Ok(None) };
+        let found = match read {
+            Some(found) => found,
+            None => self.found(slot, displaced)?,
+        };
+        self.private_at(d)?.remove(slot);
         root.entries = root.entries.saturating_sub(1);
         for (id, since) in found.chain {
             self.retire(id, found.chain_epoch, since);

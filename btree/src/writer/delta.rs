@@ -1,7 +1,7 @@
 //! Changing an entry of a leaf by a delta beside its image ([`crate::deltas`]), instead of in a copy of the leaf.
 
+use dosql_base::Timestamp;
 use dosql_base::sync::atomic::Ordering;
-use dosql_base::{Result, Timestamp};
 
 use super::PageWriter;
 use crate::deltas::{Change, Delta, Deltas, HEAP};
@@ -77,18 +77,6 @@ impl PageWriter<'_> {
     pub(super) fn delta_of(&self, key: &[u8]) -> Option<Option<Entry>> {
         let image = self.state.path.last()?.image.as_ref()?;
         delta_entry(image, Node::try_new(image)?, key, Timestamp::MAX)
-    }
-
-    /// Whether the leaf at the end of the path has an entry of `key`.
-    pub(super) fn holds(&self, key: &[u8]) -> Result<bool> {
-        let last = self.last();
-        let leaf = self.node_at(last)?;
-        match &self.state.path[last].image {
-            Some(image) => {
-                Ok(standing(image, leaf, key.get(leaf.prefix_len()..).unwrap_or_default()).is_some())
-            }
-            None => Ok(leaf.search(key).is_ok()),
-        }
     }
 
     /// Changes the entry of `key` in the leaf at the end of the path by a delta, where that will do: the leaf was changed since the last

@@ -11,7 +11,6 @@ use crate::{Displaced, Entry, Root, Was};
 
 /// What a change found in place of the key.
 pub(super) struct Found {
-    pub(super) slot: usize,
     pub(super) was: Was,
     /// The overflow pages of its value.
     pub(super) chain: Vec<(u64, Timestamp)>,
@@ -96,7 +95,7 @@ impl PageWriter<'_> {
     pub(super) fn found(&self, slot: usize, value: Option<&mut Vec<u8>>) -> Result<Found> {
         let entry = self.node_at(self.last())?.leaf_value(slot);
         let was = Was { version: entry.version, tombstone: entry.kind == Kind::Tombstone };
-        let mut found = Found { slot, was, chain: Vec::new(), chain_epoch: 0 };
+        let mut found = Found { was, chain: Vec::new(), chain_epoch: 0 };
         let reference = OverflowRef::from_bytes(entry.bytes).filter(|_| entry.kind == Kind::Overflow);
         if let Some(reference) = reference {
             found.chain_epoch = reference.epoch;
