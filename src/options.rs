@@ -49,8 +49,8 @@ pub struct Options {
     pub dirty_bytes: usize,
     /// Bytes of older page images that open transactions may keep in memory; above it the oldest of them read on through history.
     pub pinned_bytes: usize,
-    /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay. A page that was changed
-    /// counts as 256 bytes more, for it has to be read then.
+    /// Bytes of log after the last checkpoint at which a commit starts the next: what recovery may have to replay, and about an eighth more
+    /// where commits outrun a checkpoint. A page that was changed counts as 256 bytes more, for it has to be read then.
     pub log_limit: u64,
     /// Bytes of pages that current rows may take before those whose pages were not changed for longest move into the segment store; 0 (the
     /// default) leaves them where they are. Reads don't count: what is read often is in memory wherever it lies. Where it is set, large

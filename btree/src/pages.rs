@@ -220,7 +220,7 @@ impl Pages {
     }
 
     /// Page `id` as of `version`, as the checkpoint of `epoch` wrote or will write it. `touch`: the cache should
-    /// remember this use. A leaf with deltas is copied.
+    /// remember this use. The deltas of a leaf are in place, for which it is copied unless somebody left a copy.
     #[inline]
     pub(crate) fn image(&self, id: u64, epoch: u64, version: Timestamp, touch: bool) -> Result<Image> {
         let image = self.image_and_deltas(id, epoch, version, touch)?;

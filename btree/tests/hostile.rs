@@ -1,10 +1,13 @@
 //! Pages that somebody has tampered with, checksum included: whatever they say, nothing panics and nothing runs forever.
 #![allow(clippy::unwrap_used)]
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use dosql_base::{Checksum, Result, Timestamp};
+use common::reseal;
+use dosql_base::{Result, Timestamp};
 use dosql_btree::fault::CrashFile;
 use dosql_btree::{FilePageStore, Pages, PagesOptions, Root, Way};
 
@@ -44,14 +47,6 @@ fn build() -> Vec<u8> {
         writer.checkpoint(&root.to_bytes()).unwrap();
     }
     file.bytes()
-}
-
-fn reseal(page: &mut [u8]) {
-    let id = u64::from_le_bytes(page[8..16].try_into().unwrap());
-    let mut sum = Checksum::new(id as u32 ^ (id >> 32) as u32);
-    sum.update(&page[..4]);
-    sum.update(&page[8..]);
-    page[4..8].copy_from_slice(&sum.finish().to_le_bytes());
 }
 
 /// Everything that can be done with a tree.

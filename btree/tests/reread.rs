@@ -1,9 +1,12 @@
 //! Pages that were read and sound, were dropped from memory, and are damaged in their file before they are read again.
 #![allow(clippy::unwrap_used, reason = "a test fails where it may")]
 
+mod common;
+
 use std::sync::Arc;
 
-use dosql_base::{Checksum, ErrorKind, Timestamp};
+use common::reseal;
+use dosql_base::{ErrorKind, Timestamp};
 use dosql_btree::fault::CrashFile;
 use dosql_btree::{FilePageStore, Pages, PagesOptions, RawFile, Root};
 
@@ -71,14 +74,6 @@ impl Reread {
     }
 }
 
-fn seal(page: &mut [u8]) {
-    let id = u64::from_le_bytes(page[8..16].try_into().unwrap());
-    let mut sum = Checksum::new(id as u32 ^ (id >> 32) as u32);
-    sum.update(&page[..4]);
-    sum.update(&page[8..]);
-    page[4..8].copy_from_slice(&sum.finish().to_le_bytes());
-}
-
 /// But for what is in memory, and that is right.
 const MOST: u64 = ENTRIES / 2;
 
@@ -102,7 +97,7 @@ fn a_page_that_was_sound_and_comes_back_malformed_with_a_right_checksum_is_found
             let it = Reread::new(reopened);
             it.damage(|page| {
                 page[byte] ^= 0x10;
-                seal(page);
+                reseal(page);
             });
             let (damaged, changed) = it.read_all();
             assert!(damaged > MOST && changed == 0, "byte {byte}: {damaged}, {changed}");
@@ -115,7 +110,7 @@ fn a_page_that_was_sound_and_is_replaced_by_an_older_one_is_found() {
     let it = Reread::new(false);
     it.damage(|page| {
         page[16] ^= 3;
-        seal(page);
+        reseal(page);
     });
     let (damaged, changed) = it.read_all();
     assert!(damaged > MOST && changed == 0, "{damaged}, {changed}");
