@@ -397,13 +397,15 @@ impl Table {
         self.verified.sum(id)
     }
 
-    /// The image with its deltas as seen at `version` in place.
+    /// The image with its deltas as seen at `version` in place. Left for others where a reader asks: what the writer sees, of
+    /// [`Timestamp::MAX`], may yet be withdrawn.
     pub(crate) fn with_deltas(&self, image: Image, version: Timestamp) -> Result<Image> {
         let Some(deltas) = image.deltas().filter(|deltas| deltas.any(version)) else { return Ok(image) };
         if let Some(merged) = deltas.merged(version) {
             return Ok(merged);
         }
-        let all = deltas.all_seen(version).filter(|_| self.resident() < self.budget);
+        let may_leave = version < Timestamp::MAX && self.resident() < self.budget;
+        let all = deltas.all_seen(version).filter(|_| may_leave);
         let merged = self.copy(&image, version)?.share();
         if let Some(count) = all {
             self.frames.leave_merged(deltas, count, merged.clone());

@@ -220,3 +220,73 @@ fn a_run_that_comes_after_a_removal_of_what_was_inserted_last_is_not_taken_for_i
     assert_eq!(root.entries(), u64::from(KEYS));
     assert_eq!(pages.latest().check(root).unwrap().entries, u64::from(KEYS));
 }
+
+#[test]
+fn a_value_that_is_there_already_stays_of_its_version_wherever_it_is() {
+    let (_, pages, mut root) = filled();
+    let long = vec![1; 3 * PAGE];
+    // In an image, beside one, in a page of this commit, in overflow pages.
+    commit(&pages, 2, |writer| {
+        set(writer, &mut root, 7, 2);
+        writer.set(&mut root, b"long", at(2), &long).unwrap();
+    });
+    let before = pages.stats();
+    commit(&pages, 3, |writer| {
+        for (n, version) in [(6, 1), (7, 2)] {
+            let mut there = Vec::new();
+            let value = writer.get(root, &key(n)).unwrap().unwrap().value().to_vec();
+            let was = writer.put_keeping(&mut root, &key(n), at(3), &value, &mut there).unwrap().unwrap();
+            assert_eq!((was.version, was.tombstone, there), (at(version), false, value));
+        }
+    });
+    let stats = pages.stats();
+    assert_eq!(
+        (stats.copies, stats.deltas, stats.dirty_bytes),
+        (before.copies, before.deltas, before.dirty_bytes)
+    );
+    commit(&pages, 4, |writer| {
+        (0..20).for_each(|n| set(writer, &mut root, n, 4));
+        let value = writer.get(root, &key(7)).unwrap().unwrap().value().to_vec();
+        let before = writer.put(&mut root, &key(7), at(4), &value).unwrap().unwrap();
+        assert_eq!((before.version, &before.value[..]), (at(4), &value[..]));
+        assert_eq!(writer.put(&mut root, b"long", at(4), &long).unwrap().unwrap().version, at(2));
+        // Of a tombstone an empty value is no repetition.
+        writer.put_tombstone(&mut root, b"gone", at(4)).unwrap();
+        assert!(writer.put(&mut root, b"gone", at(4), b"").unwrap().unwrap().tombstone);
+    });
+    let snapshot = pages.latest();
+    assert_eq!([6, 7, 20].map(|n| seen(&snapshot, root, n)), [Some(4), Some(4), Some(1)]);
+    let long_one = snapshot.get(root, b"long").unwrap().unwrap();
+    assert_eq!((long_one.version(), long_one.value()), (at(2), &long[..]));
+    assert!(!snapshot.get(root, b"gone").unwrap().unwrap().is_tombstone());
+    assert_eq!(snapshot.check(root).unwrap().entries, root.entries());
+}
+
+#[test]
+fn what_a_commit_saw_of_a_neighbour_is_not_seen_after_it_is_rolled_back() {
+    let (_, pages, mut root) = filled();
+    let noted = |n: u32, version: u64| n % 20 == version as u32;
+    // A note beside every leaf, which is published.
+    commit(&pages, 2, |writer| (0..KEYS).filter(|&n| noted(n, 2)).for_each(|n| set(writer, &mut root, n, 2)));
+    let before = root;
+    let mut writer = pages.writer();
+    writer.begin(at(3));
+    // Another, then so many new keys in one leaf that room is looked for in its neighbours.
+    (0..KEYS).filter(|&n| noted(n, 3)).for_each(|n| set(&mut writer, &mut root, n, 3));
+    for n in 0..200u32 {
+        let new = [&key(KEYS / 2)[..], &n.wrapping_mul(0x9E37_79B9).to_be_bytes()].concat();
+        writer.set(&mut root, &new, at(3), &[7; 80]).unwrap();
+    }
+    writer.rollback();
+    drop(writer);
+    let snapshot = pages.latest();
+    let mut cursor = snapshot.cursor(before);
+    let mut more = cursor.seek_first().unwrap();
+    for n in 0..KEYS {
+        assert!(more && cursor.key() == key(n));
+        assert_eq!(cursor.version(), at(if noted(n, 2) { 2 } else { 1 }), "entry {n}");
+        more = cursor.next().unwrap();
+    }
+    assert!(!more);
+    assert_eq!(snapshot.check(before).unwrap().entries, u64::from(KEYS));
+}
