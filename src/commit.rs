@@ -418,8 +418,7 @@ fn apply_stored(
         return Ok(());
     }
     if value == Some(displaced.begun()) {
-        // The same again is no new version: the row goes on being what it was since it was first so.
-        writer.set(root, key, before.version, displaced.begun())?;
+        // The same again is no new version: the tree holds what it held, and the row goes on being what it was since it was first so.
         displaced.drop_begun();
         return Ok(());
     }

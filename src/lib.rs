@@ -61,6 +61,7 @@ mod rearrange;
 mod recovery;
 mod replay_queue;
 mod retention;
+mod runs;
 mod scan;
 mod shrink;
 mod source;

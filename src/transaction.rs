@@ -130,6 +130,7 @@ impl Transaction {
             }
             Begin::Concurrent(isolation) => {
                 engine.check_branch_writable()?;
+                engine.branch().runs.give_way(|| engine.env.now());
                 let (reads, view) = Reads::enter(engine);
                 (Mode::Concurrent(reads, isolation), view)
             }
@@ -540,6 +541,9 @@ impl Transaction {
         let committed = match &self.mode {
             Mode::Concurrent(reads, isolation) => {
                 let turn = engine.branch().turn.take_briefly(self.patience).ok_or_else(busy)?;
+                if self.durability != Durability::Sync {
+                    engine.branch().runs.note(engine.env.now());
+                }
                 let set = reads.set.borrow();
                 let check = Validation { snapshot: reads.snapshot, isolation: *isolation, reads: &set };
                 let committed = engine.commit(engine.branch(), &mut self.writes, Some(check), self.purpose);

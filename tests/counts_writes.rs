@@ -35,8 +35,14 @@ fn key(n: u64) -> [u8; KEY] {
     key
 }
 
+/// The values of these keys become their first ones.
 fn put(db: &Database, space: &Keyspace, keys: impl Iterator<Item = u64>) {
-    db.write(|tx| keys.into_iter().try_for_each(|n| tx.put(space, key(n), [n as u8; VALUE]))).unwrap();
+    put_nth(db, space, keys, 0);
+}
+
+/// The values of these keys become their `nth` ones.
+fn put_nth(db: &Database, space: &Keyspace, mut keys: impl Iterator<Item = u64>, nth: u8) {
+    db.write(|tx| keys.try_for_each(|n| tx.put(space, key(n), [n as u8 ^ nth; VALUE]))).unwrap();
 }
 
 /// Fails where `found` is more than `most`; says both.
@@ -48,9 +54,9 @@ fn at_most(what: &str, found: f64, most: f64) {
 /// Commits of one put each to keys that are there, after a first few that find every buffer in place.
 fn single_puts(commits: u64) -> (u64, u64, Counts) {
     let (db, space, counter) = filled();
-    (0..50).for_each(|n| put(&db, &space, THERE / 2 + n..THERE / 2 + n + 1));
+    (0..50).for_each(|n| put_nth(&db, &space, THERE / 2 + n..THERE / 2 + n + 1, 1));
     let (copies, counts) = (db.stats().pages.copies, counter.counts());
-    let allocations = measure(|| (0..commits).for_each(|n| put(&db, &space, n * 7..n * 7 + 1)));
+    let allocations = measure(|| (0..commits).for_each(|n| put_nth(&db, &space, n * 7..n * 7 + 1, 1)));
     (allocations.count_total, db.stats().pages.copies - copies, counter.counts().since(counts))
 }
 
@@ -81,14 +87,35 @@ fn a_commit_of_one_put_copies_one_way_down_the_tree_at_most() {
 fn a_commit_of_one_put_copies_a_leaf_in_five() {
     let (db, space, _) = filled();
     // Every leaf is dirty.
-    put(&db, &space, 0..THERE);
+    put_nth(&db, &space, 0..THERE, 1);
     let before = db.stats().pages;
     for n in 0..5_000 {
-        db.write(|tx| tx.put(&space, key(n * 3), [n as u8 ^ 0x55; VALUE])).unwrap();
+        put_nth(&db, &space, n * 3..n * 3 + 1, 2);
     }
     let stats = db.stats().pages;
     at_most("pages copied for a put", (stats.copies - before.copies) as f64 / 5_000.0, 1.05 * 0.21);
     assert_eq!(stats.copies - before.copies + stats.deltas - before.deltas, 5_000);
+}
+
+#[test]
+fn what_is_there_already_is_put_without_changing_a_page() {
+    let (db, space, _) = filled();
+    let long = vec![7; 100_000];
+    let changes = || {
+        let stats = db.stats().pages;
+        (stats.copies + stats.deltas, stats.dirty_bytes)
+    };
+    let before = changes();
+    put(&db, &space, 0..THERE);
+    assert_eq!(changes(), before, "since the checkpoint");
+    put_nth(&db, &space, 0..100, 1);
+    db.write(|tx| tx.put(&space, [1], &long)).unwrap();
+    let (before, at) = (changes(), db.last_commit());
+    put_nth(&db, &space, 0..100, 1);
+    assert_eq!(changes(), before, "since a commit");
+    db.write(|tx| tx.put(&space, [1], &long)).unwrap();
+    assert!(changes().0 <= before.0 + 1 && db.last_commit() > at, "a long value is not written anew");
+    assert_eq!(db.read().unwrap().get(&space, [1]).unwrap().as_deref(), Some(&long[..]));
 }
 
 #[test]

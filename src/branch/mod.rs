@@ -36,6 +36,7 @@ use crate::engine::{Committer, Engine};
 use crate::history::History;
 use crate::history::displaced::Displaced;
 use crate::manifest::BranchRow;
+use crate::runs::Runs;
 use crate::tags::{self, Tag};
 use crate::tier::live::Live;
 use crate::turn::Turn;
@@ -52,6 +53,7 @@ pub use merge::{Merge, MergeConflict, MergeReport, OnConflict};
 pub(crate) struct Branch {
     pub(crate) number: u32,
     pub(crate) turn: Arc<Turn>,
+    pub(crate) runs: Runs,
     /// The record of the commit under way, by whoever has the turn; kept for its buffer.
     pub(crate) record: Mutex<RecordBuilder>,
     pub(crate) window: Mutex<Window>,
@@ -106,6 +108,7 @@ impl Branch {
         Arc::new(Branch {
             number,
             turn: Arc::new(Turn::default()),
+            runs: Runs::default(),
             record: Mutex::new(RecordBuilder::new()),
             window: Mutex::new(Window::new(visible.timestamp)),
             visible: RwLock::new(visible),

@@ -166,11 +166,8 @@ impl<'a> NodeMut<'a> {
         let slots = self.slots(count + 1);
         slots.copy_within(i..count, i + 1);
         slots[i] = slot;
-        let mut at = at;
-        for part in [rest, parts[0], parts[1]] {
-            self.bytes[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        }
+        self.bytes[at..at + rest.len()].copy_from_slice(rest);
+        self.write_payload(at + rest.len(), parts);
         self.renew_hints(i, count);
         true
     }
@@ -318,19 +315,42 @@ impl<'a> NodeMut<'a> {
             if new > node.room() + old {
                 return false;
             }
+            // Where the gap has room for all of it, no other entry has to move; what it leaves behind is garbage.
+            if new + SLOT > node.free() && new - old <= node.free() {
+                self.widen(i, rest, new - old);
+                self.write_payload(usize::from(slot.offset.get()) + rest - (new - old), parts);
+                return true;
+            }
             let mut tail = Vec::with_capacity(tail_len);
             node.push_tail(i, &mut tail);
             self.remove(i);
             return self.insert(i, &tail, parts);
         }
-        let mut at = usize::from(slot.offset.get()) + rest;
+        self.write_payload(usize::from(slot.offset.get()) + rest, parts);
+        let header = self.header();
+        header.garbage = U16::new(header.garbage.get() + (old - new) as u16);
+        true
+    }
+
+    /// Writes the parts of a payload one after the other.
+    fn write_payload(&mut self, mut at: usize, parts: [&[u8]; 2]) {
         for part in parts {
             self.bytes[at..at + part.len()].copy_from_slice(part);
             at += part.len();
         }
-        let header = self.header();
-        header.garbage = U16::new(header.garbage.get() + (old - new) as u16);
-        true
+    }
+
+    /// Makes the payload of entry `i` longer by `more` bytes of the gap, which lie in front of what it was: the `rest` of its key, and whatever
+    /// lies before it in the heap, move down.
+    fn widen(&mut self, i: usize, rest: usize, more: usize) {
+        let node = self.node();
+        let (count, start) = (node.count(), node.header.heap_start.get() as usize);
+        let offset = node.slots[i].offset.get();
+        self.bytes.copy_within(start..usize::from(offset) + rest, start - more);
+        for slot in self.slots(count).iter_mut().filter(|slot| slot.offset.get() <= offset) {
+            slot.offset = U16::new(slot.offset.get() - more as u16);
+        }
+        self.header().heap_start = U32::new((start - more) as u32);
     }
 
     /// Points slot `i` of an inner page at another child.
@@ -354,5 +374,69 @@ impl<'a> NodeMut<'a> {
         let header = self.header();
         header.heap_start = U32::new(at as u32);
         header.garbage = U16::ZERO;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::page::verify;
+
+    const SIZE: usize = 1024;
+
+    fn key(i: usize) -> Vec<u8> {
+        format!("key{i:03}{}", "x".repeat(i % 7)).into_bytes()
+    }
+
+    /// A leaf with as many entries of `len` bytes as it has room for, and how many these are.
+    fn full_leaf(bytes: &mut [u8], len: usize) -> usize {
+        let shape = Shape { id: 1, epoch: 1, level: 0, base: 0, low: b"", high: None };
+        let mut leaf = NodeMut::init(bytes, shape);
+        (0..).take_while(|&i| leaf.push(&key(i), [&[0], &payload(i, len)[1..]])).count()
+    }
+
+    /// A payload with a value of `len` bytes.
+    fn payload(i: usize, len: usize) -> Vec<u8> {
+        [vec![0, (len << 2) as u8], vec![i as u8; len]].concat()
+    }
+
+    #[test]
+    fn entries_of_a_full_leaf_grow_into_the_gap_as_far_as_it_reaches() {
+        let mut bytes = vec![0; SIZE];
+        let count = full_leaf(&mut bytes, 20);
+        let mut leaf = NodeMut::new(&mut bytes);
+        let gap = leaf.node().free();
+        assert!((1..SLOT + 28).contains(&gap) && count > 20, "{gap} {count}");
+        let mut lens = vec![20; count];
+        // The one that lies highest, those in the middle, the one that lies lowest.
+        for (grown, i) in [0, count / 2, count - 1, count / 3].into_iter().cycle().enumerate() {
+            let longer = payload(i, lens[i] + 1);
+            assert_eq!(leaf.node().free(), gap.saturating_sub(grown));
+            if !leaf.replace(i, [&longer[..2], &longer[2..]]) {
+                assert_eq!(grown, gap, "there was room");
+                break;
+            }
+            lens[i] += 1;
+            assert_eq!(leaf.node().header.garbage.get(), 0, "nothing was left behind");
+            for (i, &len) in lens.iter().enumerate() {
+                assert_eq!(leaf.node().payload(i)[..len + 2], payload(i, len), "entry {i}");
+                assert_eq!(leaf.node().search(&key(i)).ok(), Some(i));
+            }
+        }
+        verify::node(&bytes).unwrap();
+    }
+
+    #[test]
+    fn entries_that_grow_beyond_the_gap_take_what_others_left_behind() {
+        let mut bytes = vec![0; SIZE];
+        let count = full_leaf(&mut bytes, 20);
+        let mut leaf = NodeMut::new(&mut bytes);
+        leaf.remove(3);
+        let len = 20 + leaf.node().free() + 1;
+        let longer = payload(5, len);
+        assert!(leaf.replace(4, [&longer[..2], &longer[2..]]));
+        assert_eq!((leaf.node().count(), leaf.node().header.garbage.get()), (count - 1, 0), "moved together");
+        assert_eq!(leaf.node().payload(4)[..len + 2], longer);
+        assert_eq!(leaf.node().search(&key(5)).ok(), Some(4));
     }
 }

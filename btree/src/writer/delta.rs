@@ -19,6 +19,14 @@ pub(super) enum Wanted<'a> {
     Nothing,
 }
 
+impl Wanted<'_> {
+    /// Whether this value is there already.
+    fn is(self, there: LeafValue<'_>) -> bool {
+        let Wanted::Entry(_, Kind::Inline, bytes) = self else { return false };
+        there.kind == Kind::Inline && there.bytes == bytes
+    }
+}
+
 /// The entry of `key` in a leaf, as of its last delta.
 fn standing<'a>(image: &'a Image, leaf: Node<'a>, tail: &[u8]) -> Option<LeafValue<'a>> {
     let base = leaf.header.base.get();
@@ -80,8 +88,9 @@ impl PageWriter<'_> {
     }
 
     /// Changes the entry of `key` in the leaf at the end of the path by a delta, where that will do: the leaf was changed since the last
-    /// checkpoint began, and not in this commit, and no value in overflow pages is concerned. What was there, whose value is appended to
-    /// `displaced` where that is wanted; `None` where nothing was changed, and the leaf has to be copied.
+    /// checkpoint began, and not in this commit, and no value in overflow pages is concerned. Changes nothing where what is wanted is there, and
+    /// somebody keeps what was. What was there, whose value is appended to `displaced` where that is wanted; `None` where nothing was changed,
+    /// and the leaf has to be copied.
     #[inline]
     pub(super) fn change_by_delta(
         &mut self,
@@ -91,22 +100,30 @@ impl PageWriter<'_> {
     ) -> Option<Option<Was>> {
         let state = &mut *self.state;
         let published = state.publishing?;
-        let step = state.path.last().filter(|step| step.epoch == state.epoch)?;
+        let step = state.path.last()?;
         let image = step.image.as_ref()?;
+        let in_epoch = step.epoch == state.epoch;
+        if !in_epoch && displaced.is_none() {
+            return None;
+        }
         let leaf = Node::try_new(image).filter(|leaf| leaf.is_leaf() && leaf.covers(key))?;
         let tail = &key[leaf.prefix_len()..];
         let before = standing(image, leaf, tail);
         if before.is_none() && matches!(wanted, Wanted::Nothing) {
             return Some(None);
         }
-        if !note(image, leaf, tail, wanted, before, published) {
+        let was =
+            before.map(|before| Was { version: before.version, tombstone: before.kind == Kind::Tombstone });
+        let same = displaced.is_some() && before.is_some_and(|before| wanted.is(before));
+        if !same && (!in_epoch || !note(image, leaf, tail, wanted, before, published)) {
             return None;
         }
         if let (Some(displaced), Some(before)) = (displaced, before) {
             displaced.extend_from_slice(before.bytes);
         }
-        let was =
-            before.map(|before| Was { version: before.version, tombstone: before.kind == Kind::Tombstone });
+        if same {
+            return Some(was);
+        }
         if was.is_none() {
             (state.last_insert, state.inserted) = ((step.id, 0), true);
         }

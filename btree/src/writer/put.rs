@@ -36,8 +36,8 @@ impl PageWriter<'_> {
         Ok(Some(Entry { version, tombstone, value: crate::entry::Value::Owned(value.into()) }))
     }
 
-    /// Sets `key` to `value`; returns what that displaced. After `WouldBlock` the tree holds what it held
-    /// (`root` may have moved: keep it); after another error roll back.
+    /// Sets `key` to `value`; returns what was there. Where that is the same value nothing changes, its version included.
+    /// After `WouldBlock` the tree holds what it held (`root` may have moved: keep it); after another error roll back.
     ///
     /// # Errors
     /// `Limit` for an oversized key or value; `WouldBlock`, `Corrupt`, `Io`.
@@ -53,7 +53,7 @@ impl PageWriter<'_> {
         Ok(was.map(|was| was.with(displaced)))
     }
 
-    /// As [`PageWriter::put`]; the displaced value is appended to `displaced`.
+    /// As [`PageWriter::put`]; the value that was there is appended to `displaced`.
     ///
     /// # Errors
     /// As [`PageWriter::put`].
@@ -68,7 +68,8 @@ impl PageWriter<'_> {
         self.upsert(root, key, version, Some(value), Some(displaced))
     }
 
-    /// As [`PageWriter::put`] where nobody needs the displaced value; returns whether there was one.
+    /// As [`PageWriter::put`] where nobody needs the value that was there; returns whether there was one. The same value again is of
+    /// this version too.
     ///
     /// # Errors
     /// As [`PageWriter::put`].
@@ -119,6 +120,7 @@ impl PageWriter<'_> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
         self.state.inserted = false;
+        let kept = displaced.as_ref().map(|displaced| displaced.len());
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
@@ -132,9 +134,17 @@ impl PageWriter<'_> {
                     root.entries += u64::from(was.is_none());
                     return Ok(was);
                 }
-                self.seek_to_change(root, key, displaced)?
+                self.seek_to_change(root, key, displaced.as_deref_mut())?
             }
         };
+        if let (Some(found), Some(value)) = (&found, value)
+            && let Some(before) =
+                displaced.as_deref().zip(kept).and_then(|(displaced, from)| displaced.get(from..))
+            && !found.was.tombstone
+            && before == value
+        {
+            return Ok(Some(found.was));
+        }
         let reference;
         let (kind, bytes) = match value {
             None => (Kind::Tombstone, &[][..]),
