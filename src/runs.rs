@@ -128,8 +128,8 @@ mod tests {
         });
         assert!(!asked.get(), "it is this thread's");
         elsewhere(&runs, &[1003, 1004]);
-        runs.note(at(1020));
-        assert_eq!(runs.runs_to_wait(at(1004 + CLOSE)), None, "it has ended");
+        runs.note(at(1040));
+        assert_eq!(runs.runs_to_wait(at(1042)), None, "it has ended");
     }
 
     #[test]
