@@ -251,9 +251,14 @@ impl Transaction {
     /// The value of a complete key.
     pub fn raw_get(&self, key: &[u8]) -> Result<Option<Bytes>> {
         self.check_open()?;
-        if let Some(change) = self.writes.get(key) {
-            return Ok(change.map(|value| Bytes::shared(Arc::from(value))));
+        match self.writes.get(key) {
+            Some(change) => Ok(change.map(|value| Bytes::shared(Arc::from(value)))),
+            None => self.raw_get_stored(key),
         }
+    }
+
+    /// As [`Transaction::raw_get`], of a key that this transaction has not written.
+    fn raw_get_stored(&self, key: &[u8]) -> Result<Option<Bytes>> {
         if let Some(reads) = self.noted() {
             reads.borrow_mut().add_key(key);
         }
@@ -302,11 +307,11 @@ impl Transaction {
 
     /// The value of a complete key, lent.
     pub fn raw_with<R>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> R) -> Result<Option<R>> {
-        if let Some(change) = self.writes.get(key) {
-            self.check_open()?;
-            return Ok(change.map(read));
+        self.check_open()?;
+        match self.writes.get(key) {
+            Some(change) => Ok(change.map(read)),
+            None => Ok(self.raw_get_stored(key)?.map(|value| read(&value))),
         }
-        Ok(self.raw_get(key)?.map(|value| read(&value)))
     }
 
     /// The value of a complete key as of `at`, without own writes; `at` comes from [`Transaction::past_point`].

@@ -11,6 +11,15 @@ use crate::report::Sheet;
 
 /// Gets that share a read transaction.
 const GETS_EACH: u64 = 100;
+/// The generation that every entry is of before, and the last one that the writer gets to.
+const GENERATIONS: std::ops::RangeInclusive<u64> = 1..=16;
+
+/// What the writer writes as its `i`th: each entry once in every pass, in no order, a generation a pass.
+fn overwriting(i: u64, n: u64) -> (u64, u64) {
+    // A prime, so that every number below `n` comes once.
+    let id = (u128::from(i % n) * 1_000_000_007 % u128::from(n)) as u64;
+    (id, (*GENERATIONS.start() + 1 + i / n).min(*GENERATIONS.end()))
+}
 
 /// One thread overwrites, 100 a commit, while another gets.
 pub fn reader_and_writer<E: Engine>(engine: &E, plan: &Plan, sheet: &mut Sheet) -> Result<()> {
@@ -49,8 +58,8 @@ fn read<E: Engine>(engine: &E, n: u64, done: &AtomicBool) -> Result<Latencies> {
             let found = latencies.time(|| {
                 reader.get(&wanted, |bytes| {
                     sum = sum.wrapping_add(digest(bytes));
-                    // Every entry has its second generation by now, and the writer writes the same.
-                    right = i % 64 != 0 || bytes == value(id, 1);
+                    right = i % 64 != 0
+                        || GENERATIONS.into_iter().any(|generation| bytes == value(id, generation));
                 })
             })?;
             if !found || !right {
@@ -65,9 +74,30 @@ fn read<E: Engine>(engine: &E, n: u64, done: &AtomicBool) -> Result<Latencies> {
 fn write<E: Engine>(engine: &E, n: u64, plan: &Plan) -> Result<Latencies> {
     let (mut latencies, mut i, start) = (Latencies::default(), 0, Instant::now());
     while start.elapsed() < plan.spell() * 2 {
-        let entries: Vec<_> = (i..i + 100).map(|i| pick(i, n)).map(|id| (key(id), value(id, 1))).collect();
+        let entries: Vec<_> = (i..i + 100)
+            .map(|i| overwriting(i, n))
+            .map(|(id, generation)| (key(id), value(id, generation)))
+            .collect();
         latencies.time(|| engine.commit(puts(&entries), Durability::Lazy))?;
         i += 100;
     }
     Ok(latencies)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_writer_overwrites_every_entry_once_a_pass_with_something_new() {
+        for n in [1, 10, 1000, 4096] {
+            for pass in 0..3 {
+                let mut ids: Vec<_> = (pass * n..(pass + 1) * n).map(|i| overwriting(i, n)).collect();
+                assert!(ids.iter().all(|&(_, generation)| generation == 2 + pass));
+                ids.sort_unstable();
+                ids.dedup();
+                assert_eq!(ids.len() as u64, n);
+            }
+        }
+    }
 }

@@ -18,10 +18,10 @@ use super::{Batch, Caps, PageId, PageStore, StoreStats};
 use crate::{MAX_PAGE_SIZE, MIN_PAGE_SIZE};
 
 /// How much is written at once where pages lie side by side, in bytes.
-const RUN: usize = 256 << 10;
+const RUN: usize = 512 << 10;
 /// The device is given so many bytes at a time where many are written, and is not asked for more than two such parts at once: what else the
 /// system writes, a log before all, would have to wait behind.
-const PART: u64 = 256 << 10;
+const PART: u64 = 512 << 10;
 /// The smallest hole that is worth a system call, in bytes.
 const HOLE: usize = 32 << 10;
 /// The file grows in steps of an eighth of its size within these bounds, in bytes.
