@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::Arguments;
 use crate::engine::Result;
 use crate::report::Table;
+use crate::warm::touch_free_memory;
 
 /// How long a process may write before it is killed.
 const UNTIL_KILLED: Duration = Duration::from_millis(400);
@@ -75,6 +76,9 @@ pub fn tier(arguments: &Arguments) -> Result<()> {
     })
 }
 
+/// From this scale on the memory of the machine is touched before anything is measured.
+const WARMED_SCALE: f64 = 0.1;
+
 /// Goes round the engines, the order moving on by one a round, and prints the table in the end, and what there is of it after
 /// each round to where errors go.
 fn interleave(
@@ -90,6 +94,9 @@ fn interleave(
         Some(directory) => directory.clone(),
         None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/bench-data"),
     };
+    if arguments.scale >= WARMED_SCALE {
+        touch_free_memory();
+    }
     let (mut table, began_all) = (Table::new(&engines), Instant::now());
     for round in 0..arguments.rounds {
         for turn in 0..engines.len() {

@@ -21,6 +21,7 @@ mod report;
 mod sql;
 mod tier;
 mod time;
+mod warm;
 
 use std::path::PathBuf;
 
