@@ -207,7 +207,8 @@ impl Database {
         self.begin(Begin::Write)
     }
 
-    /// Begins a transaction that takes no turn and is checked when it commits.
+    /// Begins a transaction that takes no turn and is checked when it commits. Where this thread and others make small commits as fast as
+    /// they can, it may sleep for up to 200 us for each of the others, so that commits of a thread come in runs.
     pub fn begin_concurrent(&self) -> Result<Transaction> {
         self.begin(Begin::Concurrent(Isolation::Serializable))
     }
@@ -231,7 +232,7 @@ impl Database {
     }
 
     /// Runs `body` in an optimistic transaction and commits; runs it again where that conflicts, in the writer's turn if it keeps
-    /// conflicting.
+    /// conflicting. May sleep as [`Database::begin_concurrent`] does.
     pub fn write_concurrent<R>(
         &self,
         isolation: Isolation,
