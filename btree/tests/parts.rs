@@ -68,7 +68,7 @@ fn commit(file: &Noting, pages: u64) -> (FilePageStore, dosql_base::Result<()>) 
 #[test]
 fn a_small_batch_is_left_to_the_sync() {
     let file = Noting::failing_at(0);
-    commit(&file, 300).1.unwrap();
+    commit(&file, 50).1.unwrap();
     assert_eq!(*file.calls.lock().unwrap(), []);
 }
 
@@ -79,14 +79,14 @@ fn a_large_batch_is_handed_on_part_by_part_and_at_most_two_are_under_way() {
     let calls = file.calls.lock().unwrap();
     let begun: Vec<_> = calls.iter().filter(|call| !call.2).map(|call| (call.0, call.1)).collect();
     let ended: Vec<_> = calls.iter().filter(|call| call.2).map(|call| (call.0, call.1)).collect();
-    assert_eq!(begun.len(), 4, "of 4 MiB each");
-    assert_eq!(ended, begun[..3], "each but the last is waited for once the next was handed on");
+    assert_eq!(begun.len(), 32, "of 512 KiB each");
+    assert_eq!(ended, begun[..31], "each but the last is waited for once the next was handed on");
     assert!(begun.windows(2).all(|pair| pair[0].0 + pair[0].1 <= pair[1].0));
 }
 
 #[test]
 fn a_part_that_does_not_reach_the_device_closes_the_store_and_leaves_the_state_before() {
-    for call in 1..=7 {
+    for call in [1, 2, 3, 7, 30, 61, 62, 63] {
         let file = Noting::failing_at(call);
         let (store, result) = commit(&file, 2048);
         assert_eq!(result.unwrap_err().kind(), ErrorKind::Io);

@@ -63,16 +63,20 @@ impl PageWriter<'_> {
             Some(Some(_)) => None,
             None => {
                 let Ok(slot) = self.node_at(self.last())?.search(key) else { return Ok(None) };
-                Some(self.found(slot, displaced.as_deref_mut())?)
+                Some((slot, self.found(slot, displaced.as_deref_mut())?))
             }
         };
+        let image = self.state.path.last().and_then(|step| step.image.as_ref());
+        // Deltas that are put in place may move it.
+        let stays = image.is_none_or(|image| image.deltas().is_none());
         self.touch(root)?;
         let d = self.last();
-        // Deltas that were put in place may have moved it.
-        let Ok(slot) = self.node_at(d)?.search(key) else { return Ok(None) };
-        let found = match read {
-            Some(found) => found,
-            None => self.found(slot, displaced)?,
+        let (slot, found) = match read {
+            Some((slot, found)) if stays => (slot, found),
+            read => {
+                let Ok(slot) = self.node_at(d)?.search(key) else { return Ok(None) };
+                (slot, read.map_or_else(|| self.found(slot, displaced), |(_, found)| Ok(found))?)
+            }
         };
         self.private_at(d)?.remove(slot);
         root.entries = root.entries.saturating_sub(1);
