@@ -318,9 +318,9 @@ impl Log {
     }
 
     /// Writes what is buffered; returns how far the store has everything. Holding `io` from the swap to the end of the
-    /// write keeps the order of bytes.
+    /// write keeps the order of bytes. A buffer is kept, as that of a [`RecordBuilder`] is, unless it has become very large.
     fn write_out(&self) -> Result<LogPosition> {
-        const KEEP: usize = 1 << 20;
+        const KEEP: usize = 4 << 20;
         let mut writing = self.io.lock();
         self.group.check_usable()?;
         let target = {
