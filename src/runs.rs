@@ -48,6 +48,10 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// Called before a transaction begins: sleeps where this thread has just committed, and another is in a run.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "for some runs at most, before there is a transaction that could be asked again"
+    )]
     pub(crate) fn give_way(&self, now: impl Fn() -> Timestamp) {
         let runner = self.runner.load(Ordering::Relaxed);
         if runner == 0 || runner == this_thread() {
