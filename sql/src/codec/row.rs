@@ -52,6 +52,7 @@ impl Tag {
     }
 
     /// The tag that stores `value` in the fewest bytes.
+    #[inline]
     pub(super) fn of(value: ValueRef<'_>) -> Tag {
         match value {
             ValueRef::Null => Tag::Null,
@@ -160,11 +161,16 @@ pub fn encode_row(values: &[ValueRef<'_>], out: &mut Vec<u8>) -> Result<()> {
     let width = end_width(values)?;
     out.push(0);
     put_varint(out, (values.len() as u64) << 2 | width as u64);
-    for pair in values.chunks(2) {
-        let tag = |i: usize| pair.get(i).map_or(0, |value| Tag::of(*value) as u8);
-        out.push(tag(0) | tag(1) << 4);
+    let tags = out.len();
+    out.resize(tags + values.len().div_ceil(2), 0);
+    let mut variable = 0;
+    for (i, &value) in values.iter().enumerate() {
+        let tag = Tag::of(value);
+        out[tags + i / 2] |= (tag as u8) << (i % 2 * 4);
+        put_fixed(value, tag, out);
+        variable += usize::from(tag.is_variable());
     }
-    put_body(values, width, Tag::of, out);
+    put_variable(values, variable, width, out);
     Ok(())
 }
 
@@ -199,22 +205,39 @@ fn put_body<'a>(
     let mut variable = 0;
     for &value in values {
         let tag = tag_of(value);
-        match value {
-            ValueRef::Integer(integer) => out.extend_from_slice(&integer.to_le_bytes()[..tag.width()]),
-            ValueRef::Real(real) => out.extend_from_slice(&real.to_bits().to_le_bytes()),
-            ValueRef::Text(_) | ValueRef::Blob(_) => variable += 1,
-            ValueRef::Null => {}
+        put_fixed(value, tag, out);
+        variable += usize::from(tag.is_variable());
+    }
+    put_variable(values, variable, width, out);
+}
+
+/// Appends what a value takes among the fixed columns.
+#[inline]
+fn put_fixed(value: ValueRef<'_>, tag: Tag, out: &mut Vec<u8>) {
+    let bits = match value {
+        ValueRef::Integer(integer) => integer as u64,
+        ValueRef::Real(real) => real.to_bits(),
+        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => return,
+    };
+    // All eight bytes, and off with those that it does not take: lengths that are known cost no call.
+    let end = out.len() + tag.width();
+    out.extend_from_slice(&bits.to_le_bytes());
+    out.truncate(end);
+}
+
+/// Appends the ends and the bytes of the `variable` columns among `values`.
+#[inline]
+fn put_variable(values: &[ValueRef<'_>], variable: usize, width: EndWidth, out: &mut Vec<u8>) {
+    let bytes_of = || values.iter().filter_map(|value| variable_bytes(*value));
+    if variable > 1 {
+        let mut end = 0;
+        for bytes in bytes_of().take(variable - 1) {
+            end += bytes.len();
+            out.extend_from_slice(&(end as u32).to_le_bytes()[..width.bytes()]);
         }
     }
-    let mut end = 0;
-    for bytes in
-        values.iter().filter_map(|value| variable_bytes(*value)).take(usize::saturating_sub(variable, 1))
-    {
-        end += bytes.len();
-        out.extend_from_slice(&(end as u32).to_le_bytes()[..width.bytes()]);
-    }
-    for bytes in values.iter().filter_map(|value| variable_bytes(*value)) {
-        out.extend_from_slice(bytes);
+    if variable > 0 {
+        bytes_of().for_each(|bytes| out.extend_from_slice(bytes));
     }
 }
 

@@ -6,7 +6,7 @@
 //! not agree on errors, conflicts or their order, but only on what becomes of rows that meet none.
 //!
 //! ```text
-//! mod.rs      which statements, and the steps back     row.rs      what is seen of one row alone, its keys
+//! mod.rs      which statements, and the steps back     row.rs      rows and their keys, what is seen of one row alone
 //! insert.rs   INSERT with ON CONFLICT                  update.rs   UPDATE and DELETE
 //! ```
 
@@ -37,12 +37,12 @@ pub(crate) enum Direct {
     Insert(Vec<Expr>),
     /// INSERT of the rows of a query.
     InsertAll,
-    /// UPDATE of the row of one key.
-    UpdateRow,
+    /// UPDATE of the row of one key; the query gives the values to set.
+    UpdateRow(Arc<Query>),
     /// UPDATE of the rows of a query.
     UpdateAll,
     /// DELETE of the row of one key.
-    DeleteRow,
+    DeleteRow(Arc<Query>),
     /// DELETE of the rows of a query, of which only these columns are read.
     DeleteAll { source: Arc<Query>, columns: Vec<usize> },
 }
@@ -72,10 +72,14 @@ impl Direct {
             Change::Insert(plan) => Direct::of_insert(plan),
             Change::Update(plan) if plan.view || plan.joined.is_some() => None,
             Change::Update(_) if catalog.has_children(&table.name) => None,
-            Change::Update(plan) if point::is_row_of(&plan.source, table) => Some(Direct::UpdateRow),
+            Change::Update(plan) if point::is_row_of(&plan.source, table) => {
+                Some(Direct::UpdateRow(without_row(&plan.source, table)))
+            }
             Change::Update(plan) => is_usual(plan.or).then_some(Direct::UpdateAll),
             Change::Delete(plan) if plan.view || catalog.has_children(&table.name) => None,
-            Change::Delete(plan) if point::is_row_of(&plan.source, table) => Some(Direct::DeleteRow),
+            Change::Delete(plan) if point::is_row_of(&plan.source, table) => {
+                Some(Direct::DeleteRow(without_row(&plan.source, table)))
+            }
             Change::Delete(plan) => Some(Direct::of_delete(plan)),
             Change::Select(_) => None,
         }
@@ -109,6 +113,16 @@ impl Direct {
         source.prune();
         Direct::DeleteAll { source: Arc::new(source), columns }
     }
+}
+
+/// A source of rows to change without the outputs that are the row itself, and without what only they need.
+fn without_row(source: &Query, table: &Table) -> Arc<Query> {
+    let mut source = Query::clone(source);
+    let row = (table.columns.len() + 1).min(source.outputs.len());
+    source.outputs.drain(..row);
+    source.columns.drain(..row.min(source.columns.len()));
+    source.prune();
+    Arc::new(source)
 }
 
 /// Whether a conflict ends the statement.
@@ -227,13 +241,13 @@ impl<S: Storage> Machine<'_, S> {
                 Ok(count(done))
             }
             (Change::Insert(plan), Direct::InsertAll) => self.insert_all(plan, scratch),
-            (Change::Update(plan), Direct::UpdateRow) => {
-                let done = self.update_row(plan, scratch)?;
+            (Change::Update(plan), Direct::UpdateRow(source)) => {
+                let done = self.update_row(plan, source, scratch)?;
                 Ok(count(done))
             }
             (Change::Update(plan), Direct::UpdateAll) => self.update_all(plan, scratch),
-            (Change::Delete(plan), Direct::DeleteRow) => {
-                let done = self.delete_one(plan, scratch)?;
+            (Change::Delete(plan), Direct::DeleteRow(source)) => {
+                let done = self.delete_one(&plan.table, source, scratch)?;
                 Ok(count(done))
             }
             (Change::Delete(plan), Direct::DeleteAll { source, columns }) => {

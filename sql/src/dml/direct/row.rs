@@ -1,28 +1,56 @@
-//! What is seen of one row alone: whether it is good, and its keys; and the memory for it.
+//! Rows, whose values are lent by the statement's parameters or by the stored row; what is seen of one alone: whether it is good, and
+//! its keys; and the memory for it.
 
 use std::sync::Arc;
 
 use dosql_base::Result;
+use smallvec::SmallVec;
 
+use super::Done;
+use crate::catalog::cells::Cells;
+use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::dml::constraints::check_strict;
 use crate::dml::foreign_key::child_key;
 use crate::dml::machine::Machine;
-use crate::dml::plan::Row;
-use crate::exec::point;
-use crate::plan::Query;
-use crate::storage::Storage;
-use crate::value::{Affinity, Value};
+use crate::dml::source::rowid_of;
+use crate::storage::{Point, Storage};
+use crate::value::{Affinity, Value, ValueRef};
+
+/// A row: its columns by position, then its rowid, NULL WITHOUT ROWID.
+pub(super) type Lent<'v> = SmallVec<[ValueRef<'v>; 16]>;
+
+/// Values that nobody lends, each with its column: defaults that were computed, and what affinities make of others.
+pub(super) type Made = SmallVec<[(usize, Value); 2]>;
 
 /// Memory that is used again by the next statement.
 #[derive(Debug, Default)]
 pub(crate) struct Scratch {
-    pub(super) row: Row,
     pub(super) registers: Vec<Value>,
+    /// The row's id, its key, and the bytes to store.
     pub(super) row_id: Vec<u8>,
     pub(super) key: Vec<u8>,
     pub(super) value: Vec<u8>,
+    /// The bytes of the row that is there.
+    old: Vec<u8>,
     pub(super) keys: Keys,
+}
+
+impl Scratch {
+    /// Sets row id and key to those of `row`.
+    #[inline]
+    pub(super) fn set_row(&mut self, table: &Table, row: &[ValueRef<'_>]) {
+        self.row_id.clear();
+        layout::put_row_id(&mut self.row_id, table, row, rowid_of(table, row));
+        self.set_key(table);
+    }
+
+    /// Sets the key to that of the row id.
+    #[inline]
+    pub(super) fn set_key(&mut self, table: &Table) {
+        self.key.clear();
+        layout::put_row_key(&mut self.key, table.space, &self.row_id);
+    }
 }
 
 /// Keys, one after the other.
@@ -56,76 +84,100 @@ impl Keys {
     }
 }
 
+/// The rowid that a value given for one stands for; `None` where it is no integer.
+#[inline]
+pub(super) fn rowid_for(given: ValueRef<'_>) -> Option<ValueRef<'static>> {
+    match given {
+        ValueRef::Integer(rowid) => Some(ValueRef::Integer(rowid)),
+        other => match Affinity::Integer.convert(other) {
+            Some(Value::Integer(rowid)) => Some(ValueRef::Integer(rowid)),
+            _ => None,
+        },
+    }
+}
+
+/// A value as a column of this affinity stores it.
+pub(super) fn settled(affinity: Affinity, value: Value) -> Value {
+    match affinity.apply(value) {
+        // Zero has no sign once it is stored.
+        Value::Real(0.0) => Value::Real(0.0),
+        value => value,
+    }
+}
+
+/// Gives values the form in which their columns store them; what that makes of some is in `made` then, for [`put_made`].
+#[inline]
+pub(super) fn settle(table: &Table, row: &mut [ValueRef<'_>], made: &mut Made) {
+    for (position, (column, slot)) in table.columns.iter().zip(row).enumerate() {
+        if column.affinity.keeps(*slot) {
+            if matches!(slot, ValueRef::Real(0.0)) {
+                *slot = ValueRef::Real(0.0);
+            }
+        } else {
+            made.push((position, settled(column.affinity, slot.to_value())));
+        }
+    }
+}
+
+/// Puts the values that were made in their places.
+#[inline]
+pub(super) fn put_made<'v>(row: &mut [ValueRef<'v>], made: &'v Made) {
+    for (position, value) in made {
+        row[*position] = value.as_ref();
+    }
+}
+
 impl<S: Storage> Machine<'_, S> {
-    /// Looks up the row of the one key that a query asks for, and leaves its row id in `scratch`; `None` where there is none or
-    /// the query does not want it. The registers are filled as the query fills them.
-    pub(super) fn find_row(
+    /// Calls `change` with the row whose row id and key are in `scratch`; `None` where there is none.
+    pub(super) fn with_row(
         &mut self,
-        table: &Arc<Table>,
-        query: &Query,
-        registers: &mut Vec<Value>,
+        table: &Table,
         scratch: &mut Scratch,
-    ) -> Result<Option<Row>> {
-        let Some(found) = point::Point::of(query) else { return Ok(None) };
-        registers.clear();
-        registers.resize(query.registers as usize, Value::Null);
-        scratch.row_id.clear();
-        for (number, bound) in found.bounds().enumerate() {
-            let value = self.evaluate(&bound.expr, registers, &[])?;
-            let value = match bound.affinity {
-                Some(affinity) => affinity.apply(value),
-                None => value,
-            };
-            if !point::put_row_id(table, &mut scratch.row_id, number, value.as_ref()) {
-                return Ok(None);
-            }
-        }
-        let Some(row) = self.fetch(table, &scratch.row_id)? else { return Ok(None) };
-        for (column, register) in found.columns() {
-            if let (Some(slot), Some(value)) = (registers.get_mut(register.0 as usize), row.get(column)) {
-                *slot = value.clone();
-            }
-        }
-        for step in found.steps() {
-            match step {
-                point::Step::Filter(filter) => {
-                    if self.truth(filter, registers, &[])? != Some(true) {
-                        return Ok(None);
-                    }
-                }
-                point::Step::Compute(register, expr) => {
-                    let value = self.evaluate(expr, registers, &[])?;
-                    if let Some(slot) = registers.get_mut(register.0 as usize) {
-                        *slot = value;
-                    }
-                }
-            }
-        }
-        Ok(Some(row))
+        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &mut Scratch) -> Result<Done>,
+    ) -> Result<Option<Done>> {
+        let mut old = std::mem::take(&mut scratch.old);
+        old.clear();
+        let found = self.storage.get(Point::Live, &scratch.key, |row| old.extend_from_slice(row));
+        let done = match found {
+            Ok(Some(())) => self.with_lent(table, &old, scratch, change).map(Some),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        scratch.old = old;
+        done
     }
 
-    /// Gives a row its final values; whether it fulfils all that can be seen of the row alone.
-    pub(super) fn is_good(&mut self, table: &Arc<Table>, row: &mut Row) -> Result<bool> {
-        if !table.without_rowid {
-            let columns = table.columns.len();
-            let rowid = Affinity::Integer.apply(std::mem::take(&mut row[columns]));
-            if !matches!(rowid, Value::Integer(_)) {
-                return Ok(false);
-            }
-            row[columns] = rowid;
-        }
-        self.settle_row(table, row, false)?;
-        for (column, value) in table.columns.iter().zip(row.iter()) {
+    /// Calls `change` with the row whose row id is in `scratch` and whose bytes are in `old`.
+    fn with_lent(
+        &mut self,
+        table: &Table,
+        old: &[u8],
+        scratch: &mut Scratch,
+        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &mut Scratch) -> Result<Done>,
+    ) -> Result<Done> {
+        let key = match table.without_rowid {
+            true => layout::read_primary_key(table, &scratch.row_id)?,
+            false => Vec::new(),
+        };
+        let mut row = Lent::new();
+        layout::lend_row(table, &scratch.row_id, &key, old, &mut row)?;
+        change(self, &row, scratch)
+    }
+
+    /// Whether a row that is settled fulfils all that can be seen of it alone.
+    pub(super) fn is_good(&mut self, table: &Table, row: &[ValueRef<'_>]) -> Result<bool> {
+        for (column, value) in table.columns.iter().zip(row) {
             if column.not_null.is_some() && value.is_null() {
                 return Ok(false);
             }
-            if table.strict && check_strict(table, column, value.as_ref()).is_err() {
+            if table.strict && check_strict(table, column, *value).is_err() {
                 return Ok(false);
             }
         }
-        if !self.settings.ignore_checks {
+        if !self.settings.ignore_checks && !table.checks.is_empty() {
+            let values = row.values();
             for check in &table.checks {
-                if self.truth(&check.expr, row, &[])? == Some(false) {
+                if self.truth(&check.expr, &values, &[])? == Some(false) {
                     return Ok(false);
                 }
             }
@@ -137,7 +189,7 @@ impl<S: Storage> Machine<'_, S> {
     pub(super) fn has_parents(
         &mut self,
         table: &Table,
-        row: &Row,
+        row: &[ValueRef<'_>],
         set: impl Fn(usize) -> bool,
     ) -> Result<bool> {
         if !self.settings.foreign_keys {
@@ -148,7 +200,7 @@ impl<S: Storage> Machine<'_, S> {
                 continue;
             }
             let parent = self.parent_key(table, foreign)?;
-            if let Some(key) = child_key(table, foreign, &parent, row)
+            if let Some(key) = child_key(foreign, &parent, row)
                 && !self.parent_exists(&parent, &key)?
             {
                 return Ok(false);
@@ -160,9 +212,9 @@ impl<S: Storage> Machine<'_, S> {
     /// Appends the entry of a row in the n-th index, if it has one; false where `new` and it must be unique and is not.
     pub(super) fn put_entry(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         n: usize,
-        row: &Row,
+        row: &[ValueRef<'_>],
         row_id: &[u8],
         new: bool,
         keys: &mut Keys,
@@ -181,5 +233,23 @@ impl<S: Storage> Machine<'_, S> {
         }
         keys.end();
         Ok(true)
+    }
+
+    /// Appends the keys of a row and of its index entries.
+    pub(super) fn add_keys(
+        &mut self,
+        table: &Arc<Table>,
+        row: &[ValueRef<'_>],
+        row_id: &mut Vec<u8>,
+        keys: &mut Keys,
+    ) -> Result<()> {
+        row_id.clear();
+        layout::put_row_id(row_id, table, row, rowid_of(table, row));
+        layout::put_row_key(&mut keys.bytes, table.space, row_id);
+        keys.end();
+        for n in 0..table.indexes.len() {
+            self.put_entry(table, n, row, row_id, false, keys)?;
+        }
+        Ok(())
     }
 }

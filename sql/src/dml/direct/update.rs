@@ -3,81 +3,77 @@
 use std::sync::Arc;
 
 use dosql_base::Result;
+use smallvec::SmallVec;
 
 use super::Done;
-use super::row::{Keys, Scratch};
+use super::row::{Keys, Lent, Made, Scratch, put_made, rowid_for, settle};
 use crate::catalog::layout;
-use crate::catalog::schema::{IndexKey, Table};
+use crate::catalog::schema::{Index, IndexKey, Table};
 use crate::dml::machine::Machine;
-use crate::dml::plan::{DeletePlan, Row, SetTarget, UpdatePlan};
-use crate::dml::source::{rowid_of, too_many};
-use crate::plan::{Expr, Query};
+use crate::dml::plan::{SetTarget, UpdatePlan};
+use crate::dml::source::too_many;
+use crate::exec::{Val, point};
+use crate::plan::Query;
 use crate::storage::Storage;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
+
+/// Values to set, each with its place in the row.
+pub(super) type Sets<'v> = SmallVec<[(usize, Val<'v>); 4]>;
 
 impl<S: Storage> Machine<'_, S> {
-    /// Sets columns of `old`, whose row id is in `scratch`, to expressions over `registers`.
-    pub(super) fn update_by(
-        &mut self,
-        registers: &[Value],
-        filter: Option<&Expr>,
-        sets: &[(SetTarget, Expr)],
-        table: &Arc<Table>,
-        old: Row,
-        scratch: &mut Scratch,
-    ) -> Result<Done> {
-        if let Some(filter) = filter
-            && self.truth(filter, registers, &[])? != Some(true)
-        {
-            return Ok(Done::Nothing);
-        }
-        let mut new = std::mem::take(&mut scratch.row);
-        new.clear();
-        new.extend(old.iter().cloned());
-        for (target, expr) in sets {
-            set(table, &mut new, *target, self.evaluate(expr, registers, &[])?);
-        }
-        let done = self.replace_row(table, &old, &mut new, scratch);
-        scratch.row = new;
-        done
-    }
-
-    /// Writes `new` over `old`, whose row id is in `scratch`.
+    /// Writes `old`, whose row id and key are in `scratch`, with these values set.
     pub(super) fn replace_row(
         &mut self,
         table: &Arc<Table>,
-        old: &Row,
-        new: &mut Row,
+        old: &[ValueRef<'_>],
+        sets: &Sets<'_>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
-        let changed = |column: usize, new: &Row| old.get(column) != new.get(column);
-        if !self.is_good(table, new)? || !self.has_parents(table, new, |column| changed(column, new))? {
+        let mut made = Made::new();
+        let mut new = Lent::from_slice(old);
+        for (position, value) in sets {
+            new[*position] = value.get();
+        }
+        if !table.without_rowid {
+            let columns = table.columns.len();
+            let Some(rowid) = rowid_for(new[columns]) else { return Ok(Done::StepBack) };
+            new[columns] = rowid;
+            if let Some(alias) = table.rowid_alias {
+                new[alias] = rowid;
+            }
+        }
+        settle(table, &mut new, &mut made);
+        put_made(&mut new, &made);
+        self.write_over(table, old, &new, scratch)
+    }
+
+    /// Writes `new` over `old`, whose row id and key are in `scratch`.
+    fn write_over(
+        &mut self,
+        table: &Arc<Table>,
+        old: &[ValueRef<'_>],
+        new: &[ValueRef<'_>],
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        let changed = |column: usize| old.get(column) != new.get(column);
+        if !self.is_good(table, new)? || !self.has_parents(table, new, changed)? {
             return Ok(Done::StepBack);
         }
-        scratch.key.clear();
-        layout::put_space(&mut scratch.key, table.space);
-        let start = scratch.key.len();
-        layout::put_row_id(&mut scratch.key, table, new, rowid_of(table, new));
         // A row that moves to another key may meet one there.
-        if scratch.key[start..] != scratch.row_id {
+        if moves(table, old, new, scratch) {
             return Ok(Done::StepBack);
         }
         scratch.value.clear();
         layout::put_row(&mut scratch.value, table, new)?;
         self.storage.put(&scratch.key, &scratch.value)?;
         for (n, index) in table.indexes.iter().enumerate() {
-            let touched = |key: &IndexKey| match key {
-                IndexKey::Column(column) => changed(*column, new),
-                IndexKey::Rowid => false,
-                IndexKey::Expr(_) => true,
-            };
-            if index.filter.is_none() && !index.columns.iter().any(|part| touched(&part.key)) {
+            if !is_touched(index, changed) {
                 continue;
             }
             if index.unique {
                 return Ok(Done::StepBack);
             }
-            for (row, put) in [(old, false), (&*new, true)] {
+            for (row, put) in [(old, false), (new, true)] {
                 scratch.keys.clear();
                 self.put_entry(table, n, row, &scratch.row_id, false, &mut scratch.keys)?;
                 for key in scratch.keys.iter() {
@@ -88,60 +84,116 @@ impl<S: Storage> Machine<'_, S> {
         Ok(Done::Written)
     }
 
-    pub(super) fn update_row(&mut self, plan: &UpdatePlan, scratch: &mut Scratch) -> Result<Done> {
-        let table = &plan.table;
+    /// Looks up the row of the one key that a query asks for, and calls `change` with it and the registers as the query fills
+    /// them; nothing is done where there is none or the query does not want it.
+    fn change_row(
+        &mut self,
+        table: &Arc<Table>,
+        query: &Query,
+        scratch: &mut Scratch,
+        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &[Value], &mut Scratch) -> Result<Done>,
+    ) -> Result<Done> {
         let mut registers = std::mem::take(&mut scratch.registers);
-        let old = self.find_row(table, &plan.source, &mut registers, scratch);
-        let done = match old {
-            Ok(Some(old)) => self.update_found(plan, &registers, old, scratch),
-            Ok(None) => Ok(Done::Nothing),
-            Err(error) => Err(error),
-        };
+        let done = self.change_found(table, query, &mut registers, scratch, change);
         scratch.registers = registers;
         done
     }
 
-    pub(super) fn update_found(
+    fn change_found(
+        &mut self,
+        table: &Arc<Table>,
+        query: &Query,
+        registers: &mut Vec<Value>,
+        scratch: &mut Scratch,
+        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &[Value], &mut Scratch) -> Result<Done>,
+    ) -> Result<Done> {
+        let Some(found) = point::Point::of(query) else { return Ok(Done::Nothing) };
+        registers.clear();
+        registers.resize(query.registers as usize, Value::Null);
+        scratch.row_id.clear();
+        for (number, bound) in found.bounds().enumerate() {
+            let value = self.evaluate(&bound.expr, registers, &[])?;
+            let value = match bound.affinity {
+                Some(affinity) => affinity.apply(value),
+                None => value,
+            };
+            if !point::put_row_id(table, &mut scratch.row_id, number, value.as_ref()) {
+                return Ok(Done::Nothing);
+            }
+        }
+        scratch.set_key(table);
+        let done = self.with_row(table, scratch, |machine, old, scratch| {
+            for (column, register) in found.columns() {
+                if let (Some(slot), Some(value)) = (registers.get_mut(register.0 as usize), old.get(column)) {
+                    *slot = value.to_value();
+                }
+            }
+            if !machine.is_wanted(&found, registers)? {
+                return Ok(Done::Nothing);
+            }
+            change(machine, old, registers, scratch)
+        })?;
+        Ok(done.unwrap_or(Done::Nothing))
+    }
+
+    /// Does what stands above a lookup; whether that lets the row through.
+    fn is_wanted(&mut self, found: &point::Point<'_>, registers: &mut [Value]) -> Result<bool> {
+        for step in found.steps() {
+            match step {
+                point::Step::Filter(filter) => {
+                    if self.truth(filter, registers, &[])? != Some(true) {
+                        return Ok(false);
+                    }
+                }
+                point::Step::Compute(register, expr) => {
+                    let value = self.evaluate(expr, registers, &[])?;
+                    if let Some(slot) = registers.get_mut(register.0 as usize) {
+                        *slot = value;
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// Changes the row of one key; `source` gives the values to set.
+    pub(super) fn update_row(
         &mut self,
         plan: &UpdatePlan,
-        registers: &[Value],
-        old: Row,
+        source: &Query,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
-        let values = plan.source.outputs.get(table.columns.len() + 1..).unwrap_or_default();
-        let mut new = std::mem::take(&mut scratch.row);
-        new.clear();
-        new.extend(old.iter().cloned());
-        for (target, expr) in plan.sets.iter().zip(values) {
-            if let Some(target) = target {
-                set(table, &mut new, *target, self.evaluate(expr, registers, &[])?);
+        self.change_row(table, source, scratch, |machine, old, registers, scratch| {
+            let mut sets = Sets::new();
+            for (target, expr) in plan.sets.iter().zip(&source.outputs) {
+                if let Some(target) = target {
+                    let value = machine.evaluate(expr, registers, &[])?;
+                    sets.push((position_of(table, *target), Val::Own(value)));
+                }
             }
-        }
-        let done = self.replace_row(table, &old, &mut new, scratch);
-        scratch.row = new;
-        done
+            machine.replace_row(table, old, &sets, scratch)
+        })
     }
 
     pub(super) fn update_all(&mut self, plan: &UpdatePlan, scratch: &mut Scratch) -> Result<Option<i64>> {
         let table = &plan.table;
         let width = table.columns.len();
         let rows = self.gather(&plan.source, &[])?;
-        let mut new = Row::new();
         let mut changed = 0;
-        for mut old in rows {
-            let values = old.split_off((width + 1).min(old.len()));
-            old.rotate_left(1);
-            new.clear();
-            new.extend(old.iter().cloned());
+        for row in &rows {
+            let (row, values) = row.split_at((width + 1).min(row.len()));
+            let [rowid, columns @ ..] = row else { return Ok(None) };
+            let mut old: Lent<'_> = columns.iter().map(Value::as_ref).collect();
+            old.push(rowid.as_ref());
+            let mut sets = Sets::new();
             for (target, value) in plan.sets.iter().zip(values) {
                 if let Some(target) = target {
-                    set(table, &mut new, *target, value);
+                    sets.push((position_of(table, *target), Val::Ref(value.as_ref())));
                 }
             }
-            scratch.row_id.clear();
-            layout::put_row_id(&mut scratch.row_id, table, &old, rowid_of(table, &old));
-            if self.replace_row(table, &old, &mut new, scratch)? != Done::Written {
+            scratch.set_row(table, &old);
+            if self.replace_row(table, &old, &sets, scratch)? != Done::Written {
                 return Ok(None);
             }
             changed += 1;
@@ -149,40 +201,20 @@ impl<S: Storage> Machine<'_, S> {
         Ok(Some(changed))
     }
 
-    pub(super) fn delete_one(&mut self, plan: &DeletePlan, scratch: &mut Scratch) -> Result<Done> {
-        let table = &plan.table;
-        let mut registers = std::mem::take(&mut scratch.registers);
-        let old = self.find_row(table, &plan.source, &mut registers, scratch);
-        scratch.registers = registers;
-        let Some(old) = old? else { return Ok(Done::Nothing) };
-        self.keys_of(table, &old, scratch)?;
-        for key in scratch.keys.iter() {
-            self.storage.delete(key)?;
-        }
-        Ok(Done::Written)
-    }
-
-    /// Appends the keys of a row and of its index entries.
-    pub(super) fn keys_of(&mut self, table: &Arc<Table>, row: &Row, scratch: &mut Scratch) -> Result<()> {
-        scratch.keys.clear();
-        self.add_keys(table, row, &mut scratch.row_id, &mut scratch.keys)
-    }
-
-    pub(super) fn add_keys(
+    pub(super) fn delete_one(
         &mut self,
         table: &Arc<Table>,
-        row: &Row,
-        row_id: &mut Vec<u8>,
-        keys: &mut Keys,
-    ) -> Result<()> {
-        row_id.clear();
-        layout::put_row_id(row_id, table, row, rowid_of(table, row));
-        layout::put_row_key(&mut keys.bytes, table.space, row_id);
-        keys.end();
-        for n in 0..table.indexes.len() {
-            self.put_entry(table, n, row, row_id, false, keys)?;
-        }
-        Ok(())
+        source: &Query,
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        self.change_row(table, source, scratch, |machine, old, _, scratch| {
+            scratch.keys.clear();
+            machine.add_keys(table, old, &mut scratch.row_id, &mut scratch.keys)?;
+            for key in scratch.keys.iter() {
+                machine.storage.delete(key)?;
+            }
+            Ok(Done::Written)
+        })
     }
 
     pub(super) fn delete_all(
@@ -194,13 +226,13 @@ impl<S: Storage> Machine<'_, S> {
     ) -> Result<Option<i64>> {
         // The keys are gathered first, so that what is deleted can't disturb what is read.
         let mut keys = Keys::default();
-        let mut row = vec![Value::Null; table.columns.len() + 1];
         let mut changed = 0;
         let limit = self.around.limits.memory;
         self.each_batch(source, &[], |machine, batch| {
+            let mut row: Lent<'_> = SmallVec::from_elem(ValueRef::Null, table.columns.len() + 1);
             for at in 0..batch.len() {
                 for (n, column) in columns.iter().enumerate() {
-                    row[*column] = batch.value(at, n).to_value();
+                    row[*column] = batch.value(at, n);
                 }
                 machine.add_keys(table, &row, &mut scratch.row_id, &mut keys)?;
             }
@@ -214,15 +246,32 @@ impl<S: Storage> Machine<'_, S> {
     }
 }
 
-/// Sets a column of a row, or its rowid; the two are one where the column stands for it.
-fn set(table: &Table, row: &mut Row, target: SetTarget, value: Value) {
+/// Whether a row gets another key than that in `scratch`, which is `old`'s.
+fn moves(table: &Table, old: &[ValueRef<'_>], new: &[ValueRef<'_>], scratch: &mut Scratch) -> bool {
+    if !table.without_rowid {
+        return old.last() != new.last();
+    }
+    scratch.value.clear();
+    layout::put_row_id(&mut scratch.value, table, new, 0);
+    scratch.value != scratch.row_id
+}
+
+/// Whether a row's entry in an index may become another where these columns change.
+fn is_touched(index: &Index, changed: impl Fn(usize) -> bool) -> bool {
+    let touched = |key: &IndexKey| match key {
+        IndexKey::Column(column) => changed(*column),
+        IndexKey::Rowid => false,
+        IndexKey::Expr(_) => true,
+    };
+    index.filter.is_some() || index.columns.iter().any(|part| touched(&part.key))
+}
+
+/// Where an assignment goes in a row: a column, or the rowid, also where a column stands for it.
+pub(super) fn position_of(table: &Table, target: SetTarget) -> usize {
     let columns = table.columns.len();
-    let position = match target {
+    match target {
         SetTarget::Column(position) if table.rowid_alias == Some(position) => columns,
         SetTarget::Column(position) => position,
         SetTarget::Rowid => columns,
-    };
-    if let Some(slot) = row.get_mut(position) {
-        *slot = value;
     }
 }
