@@ -188,11 +188,11 @@ pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &(impl Cells + ?Sized))
         let Place::Row(field) = column.place else { continue };
         let value = values.cell(position);
         // Fields stand in the order of their columns, but for gaps that dropped columns leave.
-        if field >= fields.len() {
-            fields.resize(field, ValueRef::Null);
-            fields.push(value);
-        } else {
+        if field != fields.len() {
+            fields.resize(fields.len().max(field + 1), ValueRef::Null);
             fields[field] = value;
+        } else {
+            fields.push(value);
         }
         if !value.is_null() || !column.absent.is_null() {
             used = used.max(field + 1);

@@ -76,6 +76,7 @@ impl Tag {
     }
 
     /// Bytes among the fixed columns.
+    #[inline]
     pub(super) const fn width(self) -> usize {
         match self {
             Tag::Null | Tag::Zero | Tag::One | Tag::Text | Tag::Blob => 0,
@@ -135,19 +136,20 @@ fn end_width(values: &[ValueRef<'_>]) -> Result<EndWidth> {
         return Err(Error::limit(format!("a row of {} columns: {MAX_COLUMNS} at most", values.len())));
     }
     let mut end = 0usize;
-    let mut before = 0;
+    let mut last = 0;
     for value in values {
         if let Some(bytes) = variable_bytes(*value) {
-            before = end;
-            end = end.saturating_add(bytes.len());
+            last = bytes.len();
+            end = end.saturating_add(last);
         }
     }
     if end > MAX_ROW_BYTES {
         return Err(Error::limit(format!("a row of {end} bytes of text and blobs: {MAX_ROW_BYTES} at most")));
     }
-    Ok(EndWidth::of(before))
+    Ok(EndWidth::of(end - last))
 }
 
+#[inline]
 fn variable_bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Text(text) => Some(text.as_bytes()),
@@ -161,15 +163,24 @@ pub fn encode_row(values: &[ValueRef<'_>], out: &mut Vec<u8>) -> Result<()> {
     let width = end_width(values)?;
     out.push(0);
     put_varint(out, (values.len() as u64) << 2 | width as u64);
-    let tags = out.len();
-    out.resize(tags + values.len().div_ceil(2), 0);
-    let mut variable = 0;
-    for (i, &value) in values.iter().enumerate() {
-        let tag = Tag::of(value);
-        out[tags + i / 2] |= (tag as u8) << (i % 2 * 4);
-        put_fixed(value, tag, out);
-        variable += usize::from(tag.is_variable());
+    // Room for the most that tags and fixed columns can take, and what was not taken given back: no call and no look at the room for
+    // each of them.
+    let (start, tag_bytes) = (out.len(), values.len().div_ceil(2));
+    out.resize(start + tag_bytes + values.len() * 8, 0);
+    let (tags, fixed) = out[start..].split_at_mut(tag_bytes);
+    let (mut end, mut variable) = (0, 0);
+    for (pair, tags) in values.chunks(2).zip(tags) {
+        for (value, shift) in pair.iter().zip([0, 4]) {
+            let tag = Tag::of(*value);
+            *tags |= (tag as u8) << shift;
+            if let Some(room) = fixed.get_mut(end..end + 8) {
+                room.copy_from_slice(&fixed_bits(*value).to_le_bytes());
+            }
+            end += tag.width();
+            variable += usize::from(tag.is_variable());
+        }
     }
+    out.truncate(start + tag_bytes + end);
     put_variable(values, variable, width, out);
     Ok(())
 }
@@ -205,24 +216,20 @@ fn put_body<'a>(
     let mut variable = 0;
     for &value in values {
         let tag = tag_of(value);
-        put_fixed(value, tag, out);
+        out.extend_from_slice(&fixed_bits(value).to_le_bytes()[..tag.width()]);
         variable += usize::from(tag.is_variable());
     }
     put_variable(values, variable, width, out);
 }
 
-/// Appends what a value takes among the fixed columns.
+/// The bytes of a value among the fixed columns, of which its tag says how many count.
 #[inline]
-fn put_fixed(value: ValueRef<'_>, tag: Tag, out: &mut Vec<u8>) {
-    let bits = match value {
+fn fixed_bits(value: ValueRef<'_>) -> u64 {
+    match value {
         ValueRef::Integer(integer) => integer as u64,
         ValueRef::Real(real) => real.to_bits(),
-        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => return,
-    };
-    // All eight bytes, and off with those that it does not take: lengths that are known cost no call.
-    let end = out.len() + tag.width();
-    out.extend_from_slice(&bits.to_le_bytes());
-    out.truncate(end);
+        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => 0,
+    }
 }
 
 /// Appends the ends and the bytes of the `variable` columns among `values`.

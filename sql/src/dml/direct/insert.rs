@@ -64,7 +64,7 @@ impl<S: Storage> Machine<'_, S> {
         for (position, (column, input)) in table.columns.iter().zip(&plan.inputs).enumerate() {
             let value = match (input, &column.default) {
                 _ if table.rowid_alias == Some(position) => rowid,
-                (Input::Source(at), _) => value(*at),
+                (Input::Source(at), _) => settle(column, position, value(*at), &mut made),
                 (Input::Default, Some(default)) => {
                     let default = self.evaluate(&default.expr, &[], &[])?;
                     made.push((position, settled(column.affinity, default)));
@@ -75,7 +75,6 @@ impl<S: Storage> Machine<'_, S> {
             row.push(value);
         }
         row.push(rowid);
-        settle(table, &mut row, &mut made);
         put_made(&mut row, &made);
         self.insert_settled(plan, &row, scratch)
     }

@@ -9,7 +9,7 @@ use smallvec::SmallVec;
 use super::Done;
 use crate::catalog::cells::Cells;
 use crate::catalog::layout;
-use crate::catalog::schema::Table;
+use crate::catalog::schema::{Column, Table};
 use crate::dml::constraints::check_strict;
 use crate::dml::foreign_key::child_key;
 use crate::dml::machine::Machine;
@@ -105,17 +105,21 @@ pub(super) fn settled(affinity: Affinity, value: Value) -> Value {
     }
 }
 
-/// Gives values the form in which their columns store them; what that makes of some is in `made` then, for [`put_made`].
-#[inline]
-pub(super) fn settle(table: &Table, row: &mut [ValueRef<'_>], made: &mut Made) {
-    for (position, (column, slot)) in table.columns.iter().zip(row).enumerate() {
-        if column.affinity.keeps(*slot) {
-            if matches!(slot, ValueRef::Real(0.0)) {
-                *slot = ValueRef::Real(0.0);
-            }
-        } else {
-            made.push((position, settled(column.affinity, slot.to_value())));
+/// A value as its column stores it: what the affinity makes of it is put in `made`, for [`put_made`].
+#[inline(always)]
+pub(super) fn settle<'v>(
+    column: &Column,
+    position: usize,
+    value: ValueRef<'v>,
+    made: &mut Made,
+) -> ValueRef<'v> {
+    match value {
+        value if !column.affinity.keeps(value) => {
+            made.push((position, settled(column.affinity, value.to_value())));
+            ValueRef::Null
         }
+        ValueRef::Real(0.0) => ValueRef::Real(0.0),
+        value => value,
     }
 }
 

@@ -42,7 +42,9 @@ impl<S: Storage> Machine<'_, S> {
                 new[alias] = rowid;
             }
         }
-        settle(table, &mut new, &mut made);
+        for (position, (column, slot)) in table.columns.iter().zip(&mut new).enumerate() {
+            *slot = settle(column, position, *slot, &mut made);
+        }
         put_made(&mut new, &made);
         self.write_over(table, old, &new, scratch)
     }
