@@ -267,6 +267,29 @@ pub fn lend_row<'v>(
     Ok(())
 }
 
+/// As [`lend_row`], of these columns of a table with rowids; the others are NULL.
+pub fn lend_columns<'v>(
+    table: &'v Table,
+    row_id: &[u8],
+    row: &'v [u8],
+    columns: &[usize],
+    values: &mut smallvec::SmallVec<[ValueRef<'v>; 16]>,
+) -> Result<()> {
+    let rowid = ValueRef::Integer(rowid_of(row_id)?);
+    let reader = RowReader::new(row)?;
+    values.resize(table.columns.len(), ValueRef::Null);
+    values.push(rowid);
+    for &position in columns {
+        let Some(column) = table.columns.get(position) else { continue };
+        values[position] = match column.place {
+            Place::Rowid => rowid,
+            Place::Row(number) => field(&reader, column, number)?,
+            Place::Key(_) | Place::Virtual => ValueRef::Null,
+        };
+    }
+    Ok(())
+}
+
 /// Reads the parts of a WITHOUT ROWID table's key.
 pub fn read_primary_key(table: &Table, row_id: &[u8]) -> Result<Vec<Value>> {
     let mut rest = row_id;

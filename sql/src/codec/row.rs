@@ -185,6 +185,32 @@ pub fn encode_row(values: &[ValueRef<'_>], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
+/// Puts `value` in the place of column `index` of a row that describes itself, where it takes just the room of what is there; false, and
+/// nothing has changed, where it does not. Fails on corrupt bytes.
+pub fn patch_row(row: &mut [u8], index: usize, value: ValueRef<'_>) -> Result<bool> {
+    let tag = Tag::of(value);
+    let Some((0, rest)) = row.split_first_mut() else { return Ok(false) };
+    let (head, len) = get_varint(rest).ok_or_else(|| corrupt("ends inside its head"))?;
+    let columns = usize::try_from(head >> 2).unwrap_or(usize::MAX);
+    let short = || corrupt("ends inside its tags");
+    let rest = rest.get_mut(len..).unwrap_or_default();
+    let (tags, body) = rest.split_at_mut_checked(columns.div_ceil(2)).ok_or_else(short)?;
+    if index >= columns {
+        return Ok(false);
+    }
+    let old = tag_at(tags, index)?;
+    // A NULL at the end of a row is not written down.
+    if old.width() != tag.width() || old.is_variable() || tag.is_variable() || tag == Tag::Null {
+        return Ok(false);
+    }
+    let (at, _) = measure(tags, index)?;
+    let room = body.get_mut(at..at + tag.width()).ok_or_else(|| corrupt("ends inside a column"))?;
+    room.copy_from_slice(&fixed_bits(value).to_le_bytes()[..tag.width()]);
+    let shift = index % 2 * 4;
+    tags[index / 2] = tags[index / 2] & !(15 << shift) | (tag as u8) << shift;
+    Ok(true)
+}
+
 /// Appends a row in the shape of it that `shapes` holds, or takes up now, or else one that describes itself. Returns
 /// whether the table has a new shape, which must then be stored before the row is read back.
 pub fn encode_shaped_row(
@@ -384,7 +410,7 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, slot: Slot) -> Result<ValueRef<'a>> {
         let at = slot.at as usize;
         Ok(match slot.tag {

@@ -1,12 +1,11 @@
 //! INSERT, and the ON CONFLICT clause that is about the primary key.
 
-use std::sync::Arc;
-
 use dosql_base::Result;
 use dosql_base::mutant::weakened;
 
 use super::Done;
-use super::row::{Lent, Made, Scratch, put_made, rowid_for, settle, settled};
+use super::patch::Patch;
+use super::row::{Found, Lent, Made, Scratch, put_made, rowid_for, settle, settled};
 use super::update::{Sets, position_of};
 use crate::catalog::cells::Cells;
 use crate::catalog::layout;
@@ -24,6 +23,7 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         plan: &InsertPlan,
         values: &[Expr],
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let parameters = self.around.parameters;
@@ -32,7 +32,7 @@ impl<S: Storage> Machine<'_, S> {
             Some(Expr::Parameter(number)) => parameters.cell(*number as usize),
             _ => ValueRef::Null,
         };
-        self.insert_row(plan, value, scratch)
+        self.insert_row(plan, value, patch, scratch)
     }
 
     pub(super) fn insert_all(&mut self, plan: &InsertPlan, scratch: &mut Scratch) -> Result<Option<i64>> {
@@ -40,7 +40,7 @@ impl<S: Storage> Machine<'_, S> {
         let rows = self.gather(source, &[])?;
         let mut changed = 0;
         for row in rows {
-            if self.insert_row(plan, |at| row.cell(at), scratch)? == Done::StepBack {
+            if self.insert_row(plan, |at| row.cell(at), None, scratch)? == Done::StepBack {
                 return Ok(None);
             }
             changed += 1;
@@ -53,6 +53,7 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         plan: &InsertPlan,
         value: impl Fn(usize) -> ValueRef<'v>,
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
@@ -76,7 +77,7 @@ impl<S: Storage> Machine<'_, S> {
         }
         row.push(rowid);
         put_made(&mut row, &made);
-        self.insert_settled(plan, &row, scratch)
+        self.insert_settled(plan, &row, patch, scratch)
     }
 
     /// The rowid of a new row for which `given` was given, NULL WITHOUT ROWID; `None` where it takes the general way to find one.
@@ -96,6 +97,7 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         plan: &InsertPlan,
         row: &[ValueRef<'_>],
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
@@ -106,7 +108,7 @@ impl<S: Storage> Machine<'_, S> {
         scratch.value.clear();
         layout::put_row(&mut scratch.value, table, row)?;
         if !self.storage.insert(&scratch.key, &scratch.value)? {
-            return self.upsert_row(plan, row, scratch);
+            return self.upsert_row(plan, row, patch, scratch);
         }
         scratch.keys.clear();
         for n in 0..table.indexes.len() {
@@ -128,6 +130,7 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         plan: &InsertPlan,
         row: &[ValueRef<'_>],
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
@@ -144,7 +147,7 @@ impl<S: Storage> Machine<'_, S> {
         if self.catalog.has_children(&table.name) {
             return Ok(Done::StepBack);
         }
-        let done = self.with_row(table, scratch, |machine, old, scratch| {
+        let done = self.with_row(table, patch, scratch, |machine, old, scratch| {
             machine.update_by(table, update, old, row, scratch)
         })?;
         Ok(done.unwrap_or(Done::StepBack))
@@ -153,9 +156,9 @@ impl<S: Storage> Machine<'_, S> {
     /// Changes `old`, whose keys are in `scratch`, as DO UPDATE says, for `row` that was to be inserted.
     fn update_by(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         update: &UpsertSet,
-        old: &[ValueRef<'_>],
+        old: Found<'_>,
         row: &[ValueRef<'_>],
         scratch: &mut Scratch,
     ) -> Result<Done> {
@@ -164,7 +167,7 @@ impl<S: Storage> Machine<'_, S> {
         both.clear();
         let needs_both = update.filter.is_some() || !update.sets.iter().all(|(_, expr)| is_plain(expr));
         if needs_both {
-            both.extend(old.iter().chain(row).map(|value| value.to_value()));
+            both.extend(old.row.iter().chain(row).map(|value| value.to_value()));
         }
         let done = self.update_with(table, update, old, row, &both, scratch);
         scratch.registers = both;
@@ -173,9 +176,9 @@ impl<S: Storage> Machine<'_, S> {
 
     fn update_with(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         UpsertSet { sets, filter }: &UpsertSet,
-        old: &[ValueRef<'_>],
+        old: Found<'_>,
         row: &[ValueRef<'_>],
         both: &[Value],
         scratch: &mut Scratch,
@@ -186,7 +189,8 @@ impl<S: Storage> Machine<'_, S> {
             return Ok(Done::Nothing);
         }
         let parameters = self.around.parameters;
-        let cell = |at: usize| if at < old.len() { old[at] } else { row.cell(at - old.len()) };
+        let width = old.row.len();
+        let cell = |at: usize| if at < width { old.row[at] } else { row.cell(at - width) };
         let mut values = Sets::new();
         for (target, expr) in sets {
             let value = match plain(expr, cell, parameters) {

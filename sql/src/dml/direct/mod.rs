@@ -8,9 +8,11 @@
 //! ```text
 //! mod.rs      which statements, and the steps back     row.rs      rows and their keys, what is seen of one row alone
 //! insert.rs   INSERT with ON CONFLICT                  update.rs   UPDATE and DELETE
+//! patch.rs    changes of a row in its place
 //! ```
 
 mod insert;
+mod patch;
 mod row;
 mod update;
 
@@ -21,6 +23,8 @@ use dosql_base::{ErrorKind, Result};
 pub(crate) use row::Scratch;
 
 use super::machine::Machine;
+use patch::Patch;
+
 use super::plan::{Change, DeletePlan, InsertPlan};
 use super::programs::Programs;
 use crate::catalog::schema::{Catalog, IndexKey, Table};
@@ -33,12 +37,12 @@ use crate::value::Value;
 /// How a statement can go the direct way; made with its plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Direct {
-    /// INSERT of one row of constants and parameters.
-    Insert(Vec<Expr>),
+    /// INSERT of one row of constants and parameters, and how its DO UPDATE can be done in place.
+    Insert(Vec<Expr>, Option<Patch>),
     /// INSERT of the rows of a query.
     InsertAll,
     /// UPDATE of the row of one key; the query gives the values to set.
-    UpdateRow(Arc<Query>),
+    UpdateRow(Arc<Query>, Option<Patch>),
     /// UPDATE of the rows of a query.
     UpdateAll,
     /// DELETE of the row of one key.
@@ -73,7 +77,9 @@ impl Direct {
             Change::Update(plan) if plan.view || plan.joined.is_some() => None,
             Change::Update(_) if catalog.has_children(&table.name) => None,
             Change::Update(plan) if point::is_row_of(&plan.source, table) => {
-                Some(Direct::UpdateRow(without_row(&plan.source, table)))
+                let source = without_row(&plan.source, table);
+                let patch = Patch::of_update(table, &source, &plan.sets);
+                Some(Direct::UpdateRow(source, patch))
             }
             Change::Update(plan) => is_usual(plan.or).then_some(Direct::UpdateAll),
             Change::Delete(plan) if plan.view || catalog.has_children(&table.name) => None,
@@ -95,7 +101,11 @@ impl Direct {
         };
         let is_plain = |expr: &Expr| matches!(expr, Expr::Literal(_) | Expr::Parameter(_));
         match values {
-            Some(values) if values.iter().all(is_plain) => Some(Direct::Insert(values)),
+            Some(values) if values.iter().all(is_plain) => {
+                let update = plan.upserts.first().and_then(|upsert| upsert.update.as_ref());
+                let patch = update.and_then(|update| Patch::of_upsert(&plan.table, update));
+                Some(Direct::Insert(values, patch))
+            }
             // Of many rows one that is in the way would undo the work on all before it.
             _ => (is_usual(plan.or) && plan.upserts.is_empty()).then_some(Direct::InsertAll),
         }
@@ -188,6 +198,7 @@ impl<S: Storage> Machine<'_, S> {
     ) -> Result<bool> {
         let several = match (direct, change.table()) {
             (Direct::InsertAll | Direct::UpdateAll | Direct::DeleteAll { .. }, _) => true,
+            (Direct::UpdateRow(_, Some(patch)), _) => patch.moves_entries,
             (_, Some(table)) => !table.indexes.is_empty(),
             (_, None) => false,
         };
@@ -236,13 +247,13 @@ impl<S: Storage> Machine<'_, S> {
             Done::StepBack => None,
         };
         match (change, direct) {
-            (Change::Insert(plan), Direct::Insert(values)) => {
-                let done = self.insert_values(plan, values, scratch)?;
+            (Change::Insert(plan), Direct::Insert(values, patch)) => {
+                let done = self.insert_values(plan, values, patch.as_ref(), scratch)?;
                 Ok(count(done))
             }
             (Change::Insert(plan), Direct::InsertAll) => self.insert_all(plan, scratch),
-            (Change::Update(plan), Direct::UpdateRow(source)) => {
-                let done = self.update_row(plan, source, scratch)?;
+            (Change::Update(plan), Direct::UpdateRow(source, patch)) => {
+                let done = self.update_row(plan, source, patch.as_ref(), scratch)?;
                 Ok(count(done))
             }
             (Change::Update(plan), Direct::UpdateAll) => self.update_all(plan, scratch),

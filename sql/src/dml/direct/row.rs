@@ -7,6 +7,7 @@ use dosql_base::Result;
 use smallvec::SmallVec;
 
 use super::Done;
+use super::patch::Patch;
 use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::schema::{Column, Table};
@@ -22,6 +23,15 @@ pub(super) type Lent<'v> = SmallVec<[ValueRef<'v>; 16]>;
 
 /// Values that nobody lends, each with its column: defaults that were computed, and what affinities make of others.
 pub(super) type Made = SmallVec<[(usize, Value); 2]>;
+
+/// A row that is there.
+#[derive(Clone, Copy)]
+pub(super) struct Found<'v> {
+    /// Its values.
+    pub(super) row: &'v [ValueRef<'v>],
+    /// Its bytes, where it is to be changed in its place: then `row` has no more than what was to be read.
+    pub(super) to_patch: Option<&'v [u8]>,
+}
 
 /// Memory that is used again by the next statement.
 #[derive(Debug, Default)]
@@ -123,6 +133,13 @@ pub(super) fn settle<'v>(
     }
 }
 
+/// Whether a column takes a value that is settled.
+#[inline]
+pub(super) fn is_good_in(table: &Table, column: &Column, value: ValueRef<'_>) -> bool {
+    !(column.not_null.is_some() && value.is_null())
+        && !(table.strict && check_strict(table, column, value).is_err())
+}
+
 /// Puts the values that were made in their places.
 #[inline]
 pub(super) fn put_made<'v>(row: &mut [ValueRef<'v>], made: &'v Made) {
@@ -132,49 +149,53 @@ pub(super) fn put_made<'v>(row: &mut [ValueRef<'v>], made: &'v Made) {
 }
 
 impl<S: Storage> Machine<'_, S> {
-    /// Calls `change` with the row whose row id and key are in `scratch`; `None` where there is none.
+    /// Calls `change` with the row whose row id and key are in `scratch`, or what `patch` reads of it; `None` where there is none.
     pub(super) fn with_row(
         &mut self,
         table: &Table,
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &mut Scratch) -> Result<Done>,
+        change: impl FnOnce(&mut Self, Found<'_>, &mut Scratch) -> Result<Done>,
     ) -> Result<Option<Done>> {
-        let mut old = std::mem::take(&mut scratch.old);
-        old.clear();
-        let found = self.storage.get(Point::Live, &scratch.key, |row| old.extend_from_slice(row));
+        let mut stored = std::mem::take(&mut scratch.old);
+        stored.clear();
+        let found = self.storage.get(Point::Live, &scratch.key, |row| stored.extend_from_slice(row));
         let done = match found {
-            Ok(Some(())) => self.with_lent(table, &old, scratch, change).map(Some),
+            Ok(Some(())) => self.with_stored(table, patch, &stored, scratch, change).map(Some),
             Ok(None) => Ok(None),
             Err(error) => Err(error),
         };
-        scratch.old = old;
+        scratch.old = stored;
         done
     }
 
-    /// Calls `change` with the row whose row id is in `scratch` and whose bytes are in `old`.
-    fn with_lent(
+    /// Calls `change` with the row whose row id is in `scratch` and whose bytes are `stored`.
+    pub(super) fn with_stored(
         &mut self,
         table: &Table,
-        old: &[u8],
+        patch: Option<&Patch>,
+        stored: &[u8],
         scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &mut Scratch) -> Result<Done>,
+        change: impl FnOnce(&mut Self, Found<'_>, &mut Scratch) -> Result<Done>,
     ) -> Result<Done> {
+        if let Some(patch) = patch {
+            let mut row = Lent::new();
+            layout::lend_columns(table, &scratch.row_id, stored, &patch.columns, &mut row)?;
+            return change(self, Found { row: &row, to_patch: Some(stored) }, scratch);
+        }
         let key = match table.without_rowid {
             true => layout::read_primary_key(table, &scratch.row_id)?,
             false => Vec::new(),
         };
         let mut row = Lent::new();
-        layout::lend_row(table, &scratch.row_id, &key, old, &mut row)?;
-        change(self, &row, scratch)
+        layout::lend_row(table, &scratch.row_id, &key, stored, &mut row)?;
+        change(self, Found { row: &row, to_patch: None }, scratch)
     }
 
     /// Whether a row that is settled fulfils all that can be seen of it alone.
     pub(super) fn is_good(&mut self, table: &Table, row: &[ValueRef<'_>]) -> Result<bool> {
         for (column, value) in table.columns.iter().zip(row) {
-            if column.not_null.is_some() && value.is_null() {
-                return Ok(false);
-            }
-            if table.strict && check_strict(table, column, *value).is_err() {
+            if !is_good_in(table, column, *value) {
                 return Ok(false);
             }
         }

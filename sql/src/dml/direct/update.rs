@@ -6,7 +6,8 @@ use dosql_base::Result;
 use smallvec::SmallVec;
 
 use super::Done;
-use super::row::{Keys, Lent, Made, Scratch, put_made, rowid_for, settle};
+use super::patch::Patch;
+use super::row::{Found, Keys, Lent, Made, Scratch, put_made, rowid_for, settle};
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, IndexKey, Table};
 use crate::dml::machine::Machine;
@@ -21,10 +22,26 @@ use crate::value::{Value, ValueRef};
 pub(super) type Sets<'v> = SmallVec<[(usize, Val<'v>); 4]>;
 
 impl<S: Storage> Machine<'_, S> {
-    /// Writes `old`, whose row id and key are in `scratch`, with these values set.
+    /// Writes a row, whose row id and key are in `scratch`, with these values set.
     pub(super) fn replace_row(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
+        old: Found<'_>,
+        sets: &Sets<'_>,
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        let Some(stored) = old.to_patch else { return self.replace_whole(table, old.row, sets, scratch) };
+        if let Some(done) = self.patch(table, stored, old.row, sets, scratch)? {
+            return Ok(done);
+        }
+        self.with_stored(table, None, stored, scratch, |machine, old, scratch| {
+            machine.replace_whole(table, old.row, sets, scratch)
+        })
+    }
+
+    fn replace_whole(
+        &mut self,
+        table: &Table,
         old: &[ValueRef<'_>],
         sets: &Sets<'_>,
         scratch: &mut Scratch,
@@ -52,7 +69,7 @@ impl<S: Storage> Machine<'_, S> {
     /// Writes `new` over `old`, whose row id and key are in `scratch`.
     fn write_over(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         old: &[ValueRef<'_>],
         new: &[ValueRef<'_>],
         scratch: &mut Scratch,
@@ -68,8 +85,19 @@ impl<S: Storage> Machine<'_, S> {
         scratch.value.clear();
         layout::put_row(&mut scratch.value, table, new)?;
         self.storage.put(&scratch.key, &scratch.value)?;
+        self.move_entries(table, old, new, scratch)
+    }
+
+    /// Writes the index entries of `new` instead of those of `old`, where they differ.
+    pub(super) fn move_entries(
+        &mut self,
+        table: &Table,
+        old: &[ValueRef<'_>],
+        new: &[ValueRef<'_>],
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
         for (n, index) in table.indexes.iter().enumerate() {
-            if !is_touched(index, changed) {
+            if !is_touched(index, |column| old.get(column) != new.get(column)) {
                 continue;
             }
             if index.unique {
@@ -92,11 +120,12 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         table: &Arc<Table>,
         query: &Query,
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &[Value], &mut Scratch) -> Result<Done>,
+        change: impl FnOnce(&mut Self, Found<'_>, &[Value], &mut Scratch) -> Result<Done>,
     ) -> Result<Done> {
         let mut registers = std::mem::take(&mut scratch.registers);
-        let done = self.change_found(table, query, &mut registers, scratch, change);
+        let done = self.change_found(table, query, patch, &mut registers, scratch, change);
         scratch.registers = registers;
         done
     }
@@ -105,9 +134,10 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         table: &Arc<Table>,
         query: &Query,
+        patch: Option<&Patch>,
         registers: &mut Vec<Value>,
         scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, &[ValueRef<'_>], &[Value], &mut Scratch) -> Result<Done>,
+        change: impl FnOnce(&mut Self, Found<'_>, &[Value], &mut Scratch) -> Result<Done>,
     ) -> Result<Done> {
         let Some(found) = point::Point::of(query) else { return Ok(Done::Nothing) };
         registers.clear();
@@ -124,9 +154,10 @@ impl<S: Storage> Machine<'_, S> {
             }
         }
         scratch.set_key(table);
-        let done = self.with_row(table, scratch, |machine, old, scratch| {
+        let done = self.with_row(table, patch, scratch, |machine, old, scratch| {
             for (column, register) in found.columns() {
-                if let (Some(slot), Some(value)) = (registers.get_mut(register.0 as usize), old.get(column)) {
+                if let (Some(slot), Some(value)) = (registers.get_mut(register.0 as usize), old.row.get(column))
+                {
                     *slot = value.to_value();
                 }
             }
@@ -158,15 +189,16 @@ impl<S: Storage> Machine<'_, S> {
         Ok(true)
     }
 
-    /// Changes the row of one key; `source` gives the values to set.
+    /// Changes the row of one key, in its place where that can be; `source` gives the values to set.
     pub(super) fn update_row(
         &mut self,
         plan: &UpdatePlan,
         source: &Query,
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
-        self.change_row(table, source, scratch, |machine, old, registers, scratch| {
+        self.change_row(table, source, patch, scratch, |machine, old, registers, scratch| {
             let mut sets = Sets::new();
             for (target, expr) in plan.sets.iter().zip(&source.outputs) {
                 if let Some(target) = target {
@@ -195,7 +227,7 @@ impl<S: Storage> Machine<'_, S> {
                 }
             }
             scratch.set_row(table, &old);
-            if self.replace_row(table, &old, &sets, scratch)? != Done::Written {
+            if self.replace_whole(table, &old, &sets, scratch)? != Done::Written {
                 return Ok(None);
             }
             changed += 1;
@@ -209,9 +241,9 @@ impl<S: Storage> Machine<'_, S> {
         source: &Query,
         scratch: &mut Scratch,
     ) -> Result<Done> {
-        self.change_row(table, source, scratch, |machine, old, _, scratch| {
+        self.change_row(table, source, None, scratch, |machine, old, _, scratch| {
             scratch.keys.clear();
-            machine.add_keys(table, old, &mut scratch.row_id, &mut scratch.keys)?;
+            machine.add_keys(table, old.row, &mut scratch.row_id, &mut scratch.keys)?;
             for key in scratch.keys.iter() {
                 machine.storage.delete(key)?;
             }
