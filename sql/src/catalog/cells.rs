@@ -11,6 +11,11 @@ pub trait Cells {
 
     /// All values, for what has to own them: an expression over the row.
     fn values(&self) -> Cow<'_, [Value]>;
+
+    /// All values side by side, where they are lent.
+    fn lent(&self) -> Option<&[ValueRef<'_>]> {
+        None
+    }
 }
 
 impl Cells for [Value] {
@@ -43,5 +48,10 @@ impl Cells for [ValueRef<'_>] {
 
     fn values(&self) -> Cow<'_, [Value]> {
         self.iter().map(|value| value.to_value()).collect()
+    }
+
+    #[inline]
+    fn lent(&self) -> Option<&[ValueRef<'_>]> {
+        Some(self)
     }
 }

@@ -182,6 +182,9 @@ pub fn index_place(table: &Table, index: &Index, wanted: ColumnSource) -> Option
 /// where absent, are left out.
 #[inline]
 pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &(impl Cells + ?Sized)) -> Result<()> {
+    if let (Some(from), Some(values)) = (table.fields_from, values.lent()) {
+        return encode_row(used_fields(table, from, values), out);
+    }
     let mut fields = smallvec::SmallVec::<[ValueRef<'_>; 16]>::new();
     let mut used = 0;
     for (position, column) in table.columns.iter().enumerate() {
@@ -199,6 +202,25 @@ pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &(impl Cells + ?Sized))
         }
     }
     encode_row(&fields[..used], out)
+}
+
+/// The column of the first field of rows of these columns, where it and those behind it are the fields, in their order.
+pub(crate) fn fields_from(columns: &[Column]) -> Option<usize> {
+    let from = columns.iter().position(|column| matches!(column.place, Place::Row(_)))?;
+    let is_next = |(number, column): (usize, &Column)| column.place == Place::Row(number);
+    columns[from..].iter().enumerate().all(is_next).then_some(from)
+}
+
+/// The fields of a row, which begin at column `from`, without those at the end that are not written down.
+#[inline]
+fn used_fields<'r, 'v>(table: &Table, from: usize, values: &'r [ValueRef<'v>]) -> &'r [ValueRef<'v>] {
+    let mut fields = values.get(from..table.columns.len()).unwrap_or_default();
+    while let [rest @ .., ValueRef::Null] = fields
+        && table.columns[from + rest.len()].absent.is_null()
+    {
+        fields = rest;
+    }
+    fields
 }
 
 /// The value of a field of a row, or what an absent one reads as.
@@ -267,7 +289,7 @@ pub fn lend_row<'v>(
     Ok(())
 }
 
-/// As [`lend_row`], of these columns of a table with rowids; the others are NULL.
+/// As [`lend_row`], of these columns of a table with rowids; the others are NULL, and what `values` held is dropped.
 pub fn lend_columns<'v>(
     table: &'v Table,
     row_id: &[u8],
@@ -277,7 +299,7 @@ pub fn lend_columns<'v>(
 ) -> Result<()> {
     let rowid = ValueRef::Integer(rowid_of(row_id)?);
     let reader = RowReader::new(row)?;
-    values.resize(table.columns.len(), ValueRef::Null);
+    *values = smallvec::SmallVec::from_elem(ValueRef::Null, table.columns.len());
     values.push(rowid);
     for &position in columns {
         let Some(column) = table.columns.get(position) else { continue };

@@ -1,8 +1,6 @@
 //! Rows, whose values are lent by the statement's parameters or by the stored row; what is seen of one alone: whether it is good, and
 //! its keys; and the memory for it.
 
-use std::sync::Arc;
-
 use dosql_base::Result;
 use smallvec::SmallVec;
 
@@ -44,6 +42,8 @@ pub(crate) struct Scratch {
     /// The bytes of the row that is there.
     old: Vec<u8>,
     pub(super) keys: Keys,
+    /// Keys of index entries.
+    pub(super) entries: Keys,
 }
 
 impl Scratch {
@@ -260,20 +260,21 @@ impl<S: Storage> Machine<'_, S> {
         Ok(true)
     }
 
-    /// Appends the keys of a row and of its index entries.
+    /// Appends the key of a row to `keys`, and those of its index entries to `entries`.
     pub(super) fn add_keys(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         row: &[ValueRef<'_>],
         row_id: &mut Vec<u8>,
         keys: &mut Keys,
+        entries: &mut Keys,
     ) -> Result<()> {
         row_id.clear();
         layout::put_row_id(row_id, table, row, rowid_of(table, row));
         layout::put_row_key(&mut keys.bytes, table.space, row_id);
         keys.end();
         for n in 0..table.indexes.len() {
-            self.put_entry(table, n, row, row_id, false, keys)?;
+            self.put_entry(table, n, row, row_id, false, entries)?;
         }
         Ok(())
     }

@@ -8,12 +8,14 @@ use smallvec::SmallVec;
 use super::Done;
 use super::patch::Patch;
 use super::row::{Found, Keys, Lent, Made, Scratch, put_made, rowid_for, settle};
+use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, IndexKey, Table};
-use crate::dml::machine::Machine;
+use crate::dml::machine::{Machine, plain};
 use crate::dml::plan::{SetTarget, UpdatePlan};
 use crate::dml::source::too_many;
-use crate::exec::{Val, point};
+use crate::exec::Val;
+use crate::exec::point::{Point, Step, put_row_id};
 use crate::plan::Query;
 use crate::storage::Storage;
 use crate::value::{Value, ValueRef};
@@ -114,75 +116,69 @@ impl<S: Storage> Machine<'_, S> {
         Ok(Done::Written)
     }
 
-    /// Looks up the row of the one key that a query asks for, and calls `change` with it and the registers as the query fills
-    /// them; nothing is done where there is none or the query does not want it.
+    /// Looks up the row of the one key that a query asks for, and calls `change` with it; nothing is done where there is none or the
+    /// query does not want it. The registers are filled where something stands above the lookup.
     fn change_row(
         &mut self,
-        table: &Arc<Table>,
-        query: &Query,
+        table: &Table,
+        found: &Point<'_>,
         patch: Option<&Patch>,
         scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, Found<'_>, &[Value], &mut Scratch) -> Result<Done>,
+        change: impl FnOnce(&mut Self, Found<'_>, &mut Vec<Value>, &mut Scratch) -> Result<Done>,
     ) -> Result<Done> {
+        if !self.set_key_of(table, found, scratch)? {
+            return Ok(Done::Nothing);
+        }
         let mut registers = std::mem::take(&mut scratch.registers);
-        let done = self.change_found(table, query, patch, &mut registers, scratch, change);
+        registers.clear();
+        let done = self.with_row(table, patch, scratch, |machine, old, scratch| {
+            if found.steps().next().is_some() {
+                fill(&mut registers, found, old.row);
+                if !machine.is_wanted(found, &mut registers)? {
+                    return Ok(Done::Nothing);
+                }
+            }
+            change(machine, old, &mut registers, scratch)
+        });
         scratch.registers = registers;
-        done
+        done.map(|done| done.unwrap_or(Done::Nothing))
     }
 
-    fn change_found(
-        &mut self,
-        table: &Arc<Table>,
-        query: &Query,
-        patch: Option<&Patch>,
-        registers: &mut Vec<Value>,
-        scratch: &mut Scratch,
-        change: impl FnOnce(&mut Self, Found<'_>, &[Value], &mut Scratch) -> Result<Done>,
-    ) -> Result<Done> {
-        let Some(found) = point::Point::of(query) else { return Ok(Done::Nothing) };
-        registers.clear();
-        registers.resize(query.registers as usize, Value::Null);
+    /// Sets row id and key to those that a lookup asks for; whether there can be such a row.
+    fn set_key_of(&mut self, table: &Table, found: &Point<'_>, scratch: &mut Scratch) -> Result<bool> {
+        let parameters = self.around.parameters;
         scratch.row_id.clear();
         for (number, bound) in found.bounds().enumerate() {
-            let value = self.evaluate(&bound.expr, registers, &[])?;
-            let value = match bound.affinity {
-                Some(affinity) => affinity.apply(value),
-                None => value,
+            let value = match plain(&bound.expr, |_| ValueRef::Null, parameters) {
+                Some(value) => value,
+                None => Val::Own(self.evaluate(&bound.expr, &[], &[])?),
             };
-            if !point::put_row_id(table, &mut scratch.row_id, number, value.as_ref()) {
-                return Ok(Done::Nothing);
+            let converted = bound.affinity.and_then(|affinity| affinity.convert(value.get()));
+            let value = converted.as_ref().map_or(value.get(), Value::as_ref);
+            if !put_row_id(table, &mut scratch.row_id, number, value) {
+                return Ok(false);
             }
         }
         scratch.set_key(table);
-        let done = self.with_row(table, patch, scratch, |machine, old, scratch| {
-            for (column, register) in found.columns() {
-                if let (Some(slot), Some(value)) = (registers.get_mut(register.0 as usize), old.row.get(column))
-                {
-                    *slot = value.to_value();
-                }
-            }
-            if !machine.is_wanted(&found, registers)? {
-                return Ok(Done::Nothing);
-            }
-            change(machine, old, registers, scratch)
-        })?;
-        Ok(done.unwrap_or(Done::Nothing))
+        Ok(true)
     }
 
     /// Does what stands above a lookup; whether that lets the row through.
-    fn is_wanted(&mut self, found: &point::Point<'_>, registers: &mut [Value]) -> Result<bool> {
+    fn is_wanted(&mut self, found: &Point<'_>, registers: &mut Vec<Value>) -> Result<bool> {
         for step in found.steps() {
             match step {
-                point::Step::Filter(filter) => {
+                Step::Filter(filter) => {
                     if self.truth(filter, registers, &[])? != Some(true) {
                         return Ok(false);
                     }
                 }
-                point::Step::Compute(register, expr) => {
+                Step::Compute(register, expr) => {
                     let value = self.evaluate(expr, registers, &[])?;
-                    if let Some(slot) = registers.get_mut(register.0 as usize) {
-                        *slot = value;
+                    let at = register.0 as usize;
+                    if registers.len() <= at {
+                        registers.resize(at + 1, Value::Null);
                     }
+                    registers[at] = value;
                 }
             }
         }
@@ -198,13 +194,28 @@ impl<S: Storage> Machine<'_, S> {
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let table = &plan.table;
-        self.change_row(table, source, patch, scratch, |machine, old, registers, scratch| {
+        let parameters = self.around.parameters;
+        let Some(found) = Point::of(source) else { return Ok(Done::StepBack) };
+        self.change_row(table, &found, patch, scratch, |machine, old, registers, scratch| {
+            // What stands above the lookup may fill registers that are no columns.
+            let reads_row = registers.is_empty();
             let mut sets = Sets::new();
             for (target, expr) in plan.sets.iter().zip(&source.outputs) {
-                if let Some(target) = target {
-                    let value = machine.evaluate(expr, registers, &[])?;
-                    sets.push((position_of(table, *target), Val::Own(value)));
-                }
+                let Some(target) = target else { continue };
+                let at_hand = match reads_row {
+                    true => plain(expr, |register| cell_of(&found, old.row, register), parameters),
+                    false => None,
+                };
+                let value = match at_hand {
+                    Some(value) => value,
+                    None => {
+                        if registers.is_empty() {
+                            fill(registers, &found, old.row);
+                        }
+                        Val::Own(machine.evaluate(expr, registers, &[])?)
+                    }
+                };
+                sets.push((position_of(table, *target), value));
             }
             machine.replace_row(table, old, &sets, scratch)
         })
@@ -237,29 +248,36 @@ impl<S: Storage> Machine<'_, S> {
 
     pub(super) fn delete_one(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         source: &Query,
         scratch: &mut Scratch,
     ) -> Result<Done> {
-        self.change_row(table, source, None, scratch, |machine, old, _, scratch| {
-            scratch.keys.clear();
-            machine.add_keys(table, old.row, &mut scratch.row_id, &mut scratch.keys)?;
-            for key in scratch.keys.iter() {
-                machine.storage.delete(key)?;
-            }
+        let Some(found) = Point::of(source) else { return Ok(Done::StepBack) };
+        self.change_row(table, &found, None, scratch, |machine, old, _, scratch| {
+            let Scratch { row_id, keys, entries, .. } = scratch;
+            keys.clear();
+            entries.clear();
+            machine.add_keys(table, old.row, row_id, keys, entries)?;
+            machine.delete_keys(keys)?;
+            machine.delete_keys(entries)?;
             Ok(Done::Written)
         })
     }
 
+    fn delete_keys(&mut self, keys: &Keys) -> Result<()> {
+        keys.iter().try_for_each(|key| self.storage.delete(key))
+    }
+
     pub(super) fn delete_all(
         &mut self,
-        table: &Arc<Table>,
+        table: &Table,
         source: &Arc<Query>,
         columns: &[usize],
         scratch: &mut Scratch,
     ) -> Result<Option<i64>> {
-        // The keys are gathered first, so that what is deleted can't disturb what is read.
-        let mut keys = Keys::default();
+        // The keys are gathered first, so that what is deleted can't disturb what is read. Those of the rows are deleted first, in
+        // their order: keys that ascend cost the storage the least.
+        let (mut keys, mut entries) = (Keys::default(), Keys::default());
         let mut changed = 0;
         let limit = self.around.limits.memory;
         self.each_batch(source, &[], |machine, batch| {
@@ -268,15 +286,32 @@ impl<S: Storage> Machine<'_, S> {
                 for (n, column) in columns.iter().enumerate() {
                     row[*column] = batch.value(at, n);
                 }
-                machine.add_keys(table, &row, &mut scratch.row_id, &mut keys)?;
+                machine.add_keys(table, &row, &mut scratch.row_id, &mut keys, &mut entries)?;
             }
             changed += batch.len() as i64;
-            if keys.memory() > limit { Err(too_many(limit)) } else { Ok(()) }
+            if keys.memory() + entries.memory() > limit { Err(too_many(limit)) } else { Ok(()) }
         })?;
-        for key in keys.iter() {
-            self.storage.delete(key)?;
-        }
+        self.delete_keys(&keys)?;
+        self.delete_keys(&entries)?;
         Ok(Some(changed))
+    }
+}
+
+/// The value of a register that a lookup fills; NULL for others.
+#[inline]
+fn cell_of<'v>(found: &Point<'_>, row: &[ValueRef<'v>], register: usize) -> ValueRef<'v> {
+    let column = found.columns().find(|(_, filled)| filled.0 as usize == register);
+    column.and_then(|(column, _)| row.get(column).copied()).unwrap_or_default()
+}
+
+/// Fills the registers of a lookup's query from its row.
+fn fill(registers: &mut Vec<Value>, found: &Point<'_>, row: &[ValueRef<'_>]) {
+    for (column, register) in found.columns() {
+        let at = register.0 as usize;
+        if registers.len() <= at {
+            registers.resize(at + 1, Value::Null);
+        }
+        registers[at] = row.cell(column).to_value();
     }
 }
 
