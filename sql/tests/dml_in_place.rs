@@ -44,9 +44,33 @@ const COLUMNS: &[&str] = &["a", "b", "c", "d", "e"];
 
 fn value(rng: &mut Rng) -> String {
     const VALUES: &[&str] = &[
-        "NULL", "0", "1", "-1", "7", "127", "128", "-129", "32767", "32768", "2147483648", "-2147483649", "4294967296",
-        "0.0", "-0.0", "1.0", "2.5", "'12'", "'1.5'", "' 3 '", "'x'", "''",
-        "'a text that is longer than what fits inside'", "x'00ff'", "x''", "2", "3",
+        "NULL",
+        "0",
+        "1",
+        "-1",
+        "7",
+        "127",
+        "128",
+        "-129",
+        "32767",
+        "32768",
+        "2147483648",
+        "-2147483649",
+        "4294967296",
+        "0.0",
+        "-0.0",
+        "1.0",
+        "2.5",
+        "'12'",
+        "'1.5'",
+        "' 3 '",
+        "'x'",
+        "''",
+        "'a text that is longer than what fits inside'",
+        "x'00ff'",
+        "x''",
+        "2",
+        "3",
     ];
     VALUES[rng.usize(..VALUES.len())].to_owned()
 }
@@ -159,7 +183,9 @@ fn compare(seed: u64, steps: usize) {
     db.run(SCHEMA);
     for (table, key) in TABLES {
         for id in 0..6 {
-            let sql = format!("INSERT INTO {table}({key}, a, b, c, d, e) VALUES ({id}, NULL, {id}, 'text', {id}, {id})");
+            let sql = format!(
+                "INSERT INTO {table}({key}, a, b, c, d, e) VALUES ({id}, NULL, {id}, 'text', {id}, {id})"
+            );
             let sql = if id == 1 { sql.replace("NULL", "1") } else { sql };
             let [ours, theirs] = both(&mut db, &sqlite, &sql);
             assert_eq!(ours, theirs);
@@ -169,7 +195,9 @@ fn compare(seed: u64, steps: usize) {
     for step in 0..steps {
         // Rows that end before columns that were added, and gaps that dropped columns leave.
         let sql = match step {
-            20 => format!("ALTER TABLE {} ADD COLUMN f INTEGER DEFAULT 5", TABLES[rng.usize(..TABLES.len())].0),
+            20 => {
+                format!("ALTER TABLE {} ADD COLUMN f INTEGER DEFAULT 5", TABLES[rng.usize(..TABLES.len())].0)
+            }
             40 if seed % 2 == 0 => "ALTER TABLE plain DROP COLUMN gap".to_owned(),
             41 if seed % 2 == 0 => "ALTER TABLE plain ADD COLUMN gap INTEGER DEFAULT 8".to_owned(),
             _ => statement(&mut rng),

@@ -271,8 +271,7 @@ pub fn lend_row<'v>(
     row: &'v [u8],
     values: &mut smallvec::SmallVec<[ValueRef<'v>; 16]>,
 ) -> Result<()> {
-    let rowid =
-        if table.without_rowid { ValueRef::Null } else { ValueRef::Integer(rowid_of(row_id)?) };
+    let rowid = if table.without_rowid { ValueRef::Null } else { ValueRef::Integer(rowid_of(row_id)?) };
     let mut fields = smallvec::SmallVec::<[ValueRef<'v>; 16]>::new();
     for field in RowReader::new(row)?.columns() {
         fields.push(field?);
