@@ -106,11 +106,16 @@ pub(super) fn rowid_for(given: ValueRef<'_>) -> Option<ValueRef<'static>> {
     }
 }
 
+/// Zero has no sign once it is stored.
+#[inline]
+fn without_sign_of_zero(real: f64) -> f64 {
+    if real == 0.0 { 0.0 } else { real }
+}
+
 /// A value as a column of this affinity stores it.
 pub(super) fn settled(affinity: Affinity, value: Value) -> Value {
     match affinity.apply(value) {
-        // Zero has no sign once it is stored.
-        Value::Real(0.0) => Value::Real(0.0),
+        Value::Real(real) => Value::Real(without_sign_of_zero(real)),
         value => value,
     }
 }
@@ -128,7 +133,7 @@ pub(super) fn settle<'v>(
             made.push((position, settled(column.affinity, value.to_value())));
             ValueRef::Null
         }
-        ValueRef::Real(0.0) => ValueRef::Real(0.0),
+        ValueRef::Real(real) => ValueRef::Real(without_sign_of_zero(real)),
         value => value,
     }
 }
@@ -136,8 +141,9 @@ pub(super) fn settle<'v>(
 /// Whether a column takes a value that is settled.
 #[inline]
 pub(super) fn is_good_in(table: &Table, column: &Column, value: ValueRef<'_>) -> bool {
-    !(column.not_null.is_some() && value.is_null())
-        && !(table.strict && check_strict(table, column, value).is_err())
+    let is_missing = column.not_null.is_some() && value.is_null();
+    let is_wrong = table.strict && check_strict(table, column, value).is_err();
+    !is_missing && !is_wrong
 }
 
 /// Puts the values that were made in their places.
