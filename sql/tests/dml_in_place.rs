@@ -198,8 +198,8 @@ fn compare(seed: u64, steps: usize) {
             20 => {
                 format!("ALTER TABLE {} ADD COLUMN f INTEGER DEFAULT 5", TABLES[rng.usize(..TABLES.len())].0)
             }
-            40 if seed % 2 == 0 => "ALTER TABLE plain DROP COLUMN gap".to_owned(),
-            41 if seed % 2 == 0 => "ALTER TABLE plain ADD COLUMN gap INTEGER DEFAULT 8".to_owned(),
+            40 if seed.is_multiple_of(2) => "ALTER TABLE plain DROP COLUMN gap".to_owned(),
+            41 if seed.is_multiple_of(2) => "ALTER TABLE plain ADD COLUMN gap INTEGER DEFAULT 8".to_owned(),
             _ => statement(&mut rng),
         };
         history.push(sql.clone());

@@ -288,7 +288,10 @@ pub fn lend_row<'v>(
     Ok(())
 }
 
-/// As [`lend_row`], of these columns of a table with rowids; the others are NULL, and what `values` held is dropped.
+/// NULLs to copy many at a time.
+const NULLS: [ValueRef<'static>; 16] = [ValueRef::Null; 16];
+
+/// As [`lend_row`], of these columns of a table with rowids; the others are NULL. `values` is empty before.
 pub fn lend_columns<'v>(
     table: &'v Table,
     row_id: &[u8],
@@ -298,7 +301,12 @@ pub fn lend_columns<'v>(
 ) -> Result<()> {
     let rowid = ValueRef::Integer(rowid_of(row_id)?);
     let reader = RowReader::new(row)?;
-    *values = smallvec::SmallVec::from_elem(ValueRef::Null, table.columns.len());
+    let mut missing = table.columns.len();
+    while missing > 0 {
+        let some = missing.min(NULLS.len());
+        values.extend_from_slice(&NULLS[..some]);
+        missing -= some;
+    }
     values.push(rowid);
     for &position in columns {
         let Some(column) = table.columns.get(position) else { continue };
