@@ -150,6 +150,7 @@ fn table(name: &str, space: u32, columns: &[(&str, &str)]) -> Table {
         name: Text::new(name),
         columns: columns.iter().enumerate().map(|(at, spec)| column(at, spec)).collect(),
         fields: columns.len() - 1,
+        fields_from: None,
         generated: Vec::new(),
         temporary: false,
         rowid_alias: Some(0),

@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 
 use dosql_sql::codec::{
     RowReader, ShapeTable, decode_key, decode_rowid, encode_key, encode_row, encode_rowid, encode_shaped_row,
-    skip_key,
+    patch_row, skip_key,
 };
 use dosql_sql::value::{Collation, Value, ValueRef, compare};
 
@@ -168,6 +168,33 @@ fn rows_come_back_as_they_were() {
     for (row, bytes) in &stored {
         read_back(&RowReader::with_shapes(&shapes, bytes).unwrap(), row);
     }
+}
+
+#[test]
+fn a_row_changed_in_its_place_is_the_row_written_anew() {
+    let mut random = fastrand::Rng::with_seed(9);
+    let mut patched = 0;
+    for _ in 0..50_000 {
+        let (row, new) = (random_row(&mut random), random_value(&mut random));
+        let mut values: Vec<ValueRef<'_>> = row.iter().map(Value::as_ref).collect();
+        let mut bytes = Vec::new();
+        encode_row(&values, &mut bytes).unwrap();
+        let (before, index) = (bytes.clone(), random.usize(..=values.len()));
+        let (mut broken, at) = (bytes.clone(), random.usize(..bytes.len()));
+        if patch_row(&mut bytes, index, new.as_ref()).unwrap() {
+            values[index] = new.as_ref();
+            let mut anew = Vec::new();
+            encode_row(&values, &mut anew).unwrap();
+            assert_eq!(bytes, anew);
+            patched += 1;
+        } else {
+            assert_eq!(bytes, before);
+        }
+        broken[at] ^= 1 << random.u8(..8);
+        broken.truncate(random.usize(..=broken.len()));
+        let _ = patch_row(&mut broken, index, new.as_ref());
+    }
+    assert!(patched > 1_000, "{patched}");
 }
 
 #[test]

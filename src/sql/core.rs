@@ -87,53 +87,58 @@ impl Core {
     }
 
     /// Starts a statement. One that writes, or is about the transaction, has done all of it when this returns; what it has to say
-    /// is read with [`Core::step`]. Returns the transaction that a query reads in, where that is not the open one.
-    pub(super) fn start(&mut self, run: &mut SqlRun) -> Result<Started> {
+    /// is read with [`Core::step`]. Notes in `started`, which is empty before, what the first step came to, and the transaction that
+    /// a query reads in, where that is not the open one.
+    pub(super) fn start(&mut self, run: &mut SqlRun, started: &mut Started) -> Result<()> {
         self.interrupt.store(false, Ordering::Relaxed);
         if run.prepared().needs_binding() {
             self.bind_alone(run)?;
         }
-        let prepared = Arc::clone(run.prepared());
-        span!("execute", sql = prepared.sql());
-        if self.session.settings.query_only && !prepared.is_readonly() {
+        span!("execute", sql = run.prepared().sql());
+        let readonly = run.prepared().is_readonly();
+        if self.session.settings.query_only && !readonly {
             return Err(Error::new(
                 ErrorKind::ReadOnly,
                 Code::ReadOnly,
                 "attempt to write a readonly database",
             ));
         }
-        if let Some(TransactionStatement::Erase { table, condition }) = prepared.transaction() {
-            let (table, condition) = (table.clone(), condition.clone());
-            let changes = self.erase(&table, &condition, run.parameters_mut().clone())?;
-            self.note_changes(changes);
-            let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
-            return Ok(Started { reader: None, first: Some(done) });
-        }
-        if let Some(TransactionStatement::Merge { from, into, on_conflict, dry_run: true }) =
-            prepared.transaction()
-        {
-            let (rows, changes) = self.tried_merge(from, into, *on_conflict)?;
-            run.give(rows, Outcome { changes, ..Outcome::default() });
-            return Ok(Started { reader: None, first: None });
-        }
-        if let Some(statement) = prepared.transaction() {
-            let changes = self.transact(&statement.clone())?;
-            let done = Stepped::Done(Outcome { changes, ..Outcome::default() });
-            return Ok(Started { reader: None, first: Some(done) });
+        if run.prepared().transaction().is_some() {
+            return self.start_apart(run, started);
         }
         run.restart(self.database.now());
-        if let Some(open) = &self.open {
-            run.bind(&mut self.session, &open.transaction, &self.env)?;
-            let first = if prepared.is_readonly() { None } else { Some(self.step_open(run)?) };
-            return Ok(Started { reader: None, first });
+        match &self.open {
+            Some(open) if readonly => run.bind(&mut self.session, &open.transaction, &self.env)?,
+            Some(_) => started.first = Some(self.step_open(run)?),
+            None if readonly => {
+                let reader = self.beside(self.database.begin(Begin::Read)?);
+                run.bind(&mut self.session, &reader, &self.env)?;
+                started.reader = Some(reader);
+            }
+            None => started.first = Some(self.autocommit(run)?),
         }
-        if prepared.is_readonly() {
-            let reader = self.beside(self.database.begin(Begin::Read)?);
-            run.bind(&mut self.session, &reader, &self.env)?;
-            return Ok(Started { reader: Some(reader), first: None });
-        }
-        let first = self.autocommit(run)?;
-        Ok(Started { reader: None, first: Some(first) })
+        Ok(())
+    }
+
+    /// Starts a statement about transactions, tags, branches or feeds.
+    fn start_apart(&mut self, run: &mut SqlRun, started: &mut Started) -> Result<()> {
+        let prepared = Arc::clone(run.prepared());
+        let changes = match prepared.transaction() {
+            Some(TransactionStatement::Erase { table, condition }) => {
+                let changes = self.erase(table, condition, run.parameters_mut().clone())?;
+                self.note_changes(changes);
+                changes
+            }
+            Some(TransactionStatement::Merge { from, into, on_conflict, dry_run: true }) => {
+                let (rows, changes) = self.tried_merge(from, into, *on_conflict)?;
+                run.give(rows, Outcome { changes, ..Outcome::default() });
+                return Ok(());
+            }
+            Some(statement) => self.transact(statement)?,
+            None => 0,
+        };
+        started.first = Some(Stepped::Done(Outcome { changes, ..Outcome::default() }));
+        Ok(())
     }
 
     /// Finds out what a statement about transactions or tags is to do, where that depends on the moment or on parameters.
@@ -150,7 +155,8 @@ impl Core {
 
     /// Runs a statement to its end; rows that it gives are dropped.
     pub(super) fn run(&mut self, run: &mut SqlRun) -> Result<Outcome> {
-        let mut started = self.start(run)?;
+        let mut started = Started::default();
+        self.start(run, &mut started)?;
         loop {
             if let Stepped::Done(outcome) = self.step(run, &mut started)? {
                 return Ok(outcome);
@@ -454,6 +460,7 @@ fn new_feed(feed: &FeedStatement) -> NewFeed {
 }
 
 /// Where a statement under way reads.
+#[derive(Default)]
 pub(super) struct Started {
     reader: Option<Beside>,
     /// What the first step came to, where it was taken already.

@@ -11,7 +11,7 @@ use dosql_sql::parse::parse_one;
 use dosql_sql::value::Value;
 use dosql_sql::{Point, Storage};
 
-use super::core::{Core, SqlRun, Stepped};
+use super::core::{Core, SqlRun, Started, Stepped};
 use crate::database::Database;
 use crate::engine::Handle;
 use crate::erase::{Erasure, Indexes};
@@ -195,7 +195,8 @@ impl Core {
         let text: Arc<str> = Arc::from(sql);
         let prepared = self.prepare(&text, parse_one(sql)?)?;
         let mut run = SqlRun::new(prepared, parameters, Timestamp::ZERO);
-        let mut started = self.start(&mut run)?;
+        let mut started = Started::default();
+        self.start(&mut run, &mut started)?;
         let mut rows = Vec::new();
         loop {
             match self.step(&mut run, &mut started)? {

@@ -9,6 +9,7 @@ use super::ToSql;
 #[derive(Debug)]
 pub struct ParameterValues<'a> {
     names: &'a [Option<Text>],
+    /// Those beyond its end are NULL.
     values: Vec<Value>,
 }
 
@@ -16,12 +17,19 @@ impl<'a> ParameterValues<'a> {
     /// All NULL, in the memory of `values`.
     pub(crate) fn new(names: &'a [Option<Text>], mut values: Vec<Value>) -> Self {
         values.clear();
-        values.resize(names.len(), Value::Null);
         ParameterValues { names, values }
     }
 
-    pub(crate) fn into_values(self) -> Vec<Value> {
+    pub(crate) fn into_values(mut self) -> Vec<Value> {
+        self.fill();
         self.values
+    }
+
+    /// Makes the NULLs at the end values like others.
+    fn fill(&mut self) {
+        if self.values.len() < self.names.len() {
+            self.values.resize(self.names.len(), Value::Null);
+        }
     }
 
     /// Sets all parameters by position.
@@ -40,8 +48,10 @@ impl<'a> ParameterValues<'a> {
                 ),
             ));
         }
-        for (slot, value) in self.values.iter_mut().zip(values) {
-            *slot = value.to_sql()?;
+        self.values.clear();
+        self.values.reserve(self.names.len());
+        for value in values {
+            self.values.push(value.to_sql()?);
         }
         Ok(())
     }
@@ -60,6 +70,7 @@ impl<'a> ParameterValues<'a> {
                 format!("the statement has no parameter called {name}"),
             ));
         };
+        self.fill();
         self.values[index] = value.to_sql()?;
         Ok(())
     }

@@ -9,7 +9,7 @@ use dosql_sql::session::Prepared;
 use dosql_sql::value::Text;
 use parking_lot::Mutex;
 
-use super::core::{Core, SqlRun};
+use super::core::{Core, SqlRun, Started};
 use super::params::ParameterValues;
 use super::{Params, Row, Rows};
 
@@ -73,7 +73,8 @@ impl Statement {
     pub fn query(&mut self, params: impl Params) -> Result<Rows<'_>> {
         let from = self.from;
         let (core, run) = self.bind(params)?;
-        let started = core.lock().start(run).map_err(|error| error.offset_from(from))?;
+        let mut started = Started::default();
+        core.lock().start(run, &mut started).map_err(|error| error.offset_from(from))?;
         Ok(Rows::new(core, run, started))
     }
 

@@ -6,7 +6,7 @@ use dosql_base::{Error, Result};
 
 use super::bound::{Purpose, bind_alone, registers_read};
 use super::definition::{ColumnSpec, KeyPart, KeySpec, TableDefinition, collation};
-use super::layout::exact_in_key;
+use super::layout::{self, exact_in_key};
 use super::load::lower;
 use super::schema::{
     Check, Column, ColumnDefault, Generated, Index, IndexColumn, IndexKey, IndexOrigin, NotNull, Place, Table,
@@ -66,6 +66,7 @@ pub(crate) fn build_table(definition: &TableDefinition, object: &Object, parsed:
         name: object.name.clone(),
         columns: Vec::with_capacity(definition.columns.len()),
         fields: object.fields,
+        fields_from: None,
         generated: Vec::new(),
         temporary: temp::is_temporary(object.sequence),
         rowid_alias: definition.rowid_alias,
@@ -85,6 +86,7 @@ pub(crate) fn build_table(definition: &TableDefinition, object: &Object, parsed:
     for (column, place) in definition.columns.iter().zip(&object.places) {
         table.columns.push(build_column(column, *place, &parsed.ast, &object.sql)?);
     }
+    table.fields_from = layout::fields_from(&table.columns);
     let base = Arc::new(table.clone());
     for (position, column) in definition.columns.iter().enumerate() {
         if let Some((expr, stored)) = column.generated {

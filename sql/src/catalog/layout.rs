@@ -17,6 +17,7 @@
 use dosql_base::codec::{get_ordered_u32, prefix_successor, put_ordered_u32};
 use dosql_base::{Error, Result};
 
+use super::cells::Cells;
 use super::schema::{Column, Index, IndexColumn, IndexKey, Place, SpaceId, Table};
 use crate::codec::{RowReader, decode_key, decode_rowid, encode_key, encode_row, encode_rowid, skip_key};
 use crate::plan::ColumnSource;
@@ -66,14 +67,14 @@ pub fn put_part(out: &mut Vec<u8>, part: &IndexColumn, value: ValueRef<'_>) {
 
 /// Appends the row id of a row: its rowid, or the primary key out of `values` (by column position).
 #[inline]
-pub fn put_row_id(out: &mut Vec<u8>, table: &Table, values: &[Value], rowid: i64) {
+pub fn put_row_id(out: &mut Vec<u8>, table: &Table, values: &(impl Cells + ?Sized), rowid: i64) {
     if !table.without_rowid {
         encode_rowid(out, rowid);
         return;
     }
     for part in &table.primary_key {
         if let IndexKey::Column(column) = part.key {
-            put_part(out, part, values.get(column).map_or(ValueRef::Null, Value::as_ref));
+            put_part(out, part, values.cell(column));
         }
     }
 }
@@ -179,21 +180,47 @@ pub fn index_place(table: &Table, index: &Index, wanted: ColumnSource) -> Option
 
 /// Appends the fields of a row from its `values` (by column position). Fields at the end that are NULL, and read as NULL
 /// where absent, are left out.
-pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &[Value]) -> Result<()> {
+#[inline]
+pub fn put_row(out: &mut Vec<u8>, table: &Table, values: &(impl Cells + ?Sized)) -> Result<()> {
+    if let (Some(from), Some(values)) = (table.fields_from, values.lent()) {
+        return encode_row(used_fields(table, from, values), out);
+    }
     let mut fields = smallvec::SmallVec::<[ValueRef<'_>; 16]>::new();
-    fields.resize(table.fields, ValueRef::Null);
     let mut used = 0;
-    for (column, value) in table.columns.iter().zip(values) {
-        if let Place::Row(field) = column.place
-            && let Some(slot) = fields.get_mut(field)
-        {
-            *slot = value.as_ref();
-            if !value.is_null() || !column.absent.is_null() {
-                used = used.max(field + 1);
-            }
+    for (position, column) in table.columns.iter().enumerate() {
+        let Place::Row(field) = column.place else { continue };
+        let value = values.cell(position);
+        // Fields stand in the order of their columns, but for gaps that dropped columns leave.
+        if field != fields.len() {
+            fields.resize(fields.len().max(field + 1), ValueRef::Null);
+            fields[field] = value;
+        } else {
+            fields.push(value);
+        }
+        if !value.is_null() || !column.absent.is_null() {
+            used = used.max(field + 1);
         }
     }
     encode_row(&fields[..used], out)
+}
+
+/// The column of the first field of rows of these columns, where it and those behind it are the fields, in their order.
+pub(crate) fn fields_from(columns: &[Column]) -> Option<usize> {
+    let from = columns.iter().position(|column| matches!(column.place, Place::Row(_)))?;
+    let is_next = |(number, column): (usize, &Column)| column.place == Place::Row(number);
+    columns[from..].iter().enumerate().all(is_next).then_some(from)
+}
+
+/// The fields of a row, which begin at column `from`, without those at the end that are not written down.
+#[inline]
+fn used_fields<'r, 'v>(table: &Table, from: usize, values: &'r [ValueRef<'v>]) -> &'r [ValueRef<'v>] {
+    let mut fields = values.get(from..table.columns.len()).unwrap_or_default();
+    while let [rest @ .., ValueRef::Null] = fields
+        && table.columns[from + rest.len()].absent.is_null()
+    {
+        fields = rest;
+    }
+    fields
 }
 
 /// The value of a field of a row, or what an absent one reads as.
@@ -233,6 +260,63 @@ pub fn read_row_beside(
         });
     }
     Ok((values, rowid))
+}
+
+/// As [`read_row`], with the values lent by the row's bytes and by `key`, what [`read_primary_key`] gives of a WITHOUT ROWID table.
+/// Appends them, and the rowid (NULL WITHOUT ROWID) behind them.
+pub fn lend_row<'v>(
+    table: &'v Table,
+    row_id: &[u8],
+    key: &'v [Value],
+    row: &'v [u8],
+    values: &mut smallvec::SmallVec<[ValueRef<'v>; 16]>,
+) -> Result<()> {
+    let rowid = if table.without_rowid { ValueRef::Null } else { ValueRef::Integer(rowid_of(row_id)?) };
+    let mut fields = smallvec::SmallVec::<[ValueRef<'v>; 16]>::new();
+    for field in RowReader::new(row)?.columns() {
+        fields.push(field?);
+    }
+    for column in &table.columns {
+        values.push(match column.place {
+            Place::Rowid => rowid,
+            Place::Key(part) => key.cell(part),
+            Place::Row(number) => fields.get(number).copied().unwrap_or_else(|| column.absent.as_ref()),
+            Place::Virtual => ValueRef::Null,
+        });
+    }
+    values.push(rowid);
+    Ok(())
+}
+
+/// NULLs to copy many at a time.
+const NULLS: [ValueRef<'static>; 16] = [ValueRef::Null; 16];
+
+/// As [`lend_row`], of these columns of a table with rowids; the others are NULL. `values` is empty before.
+pub fn lend_columns<'v>(
+    table: &'v Table,
+    row_id: &[u8],
+    row: &'v [u8],
+    columns: &[usize],
+    values: &mut smallvec::SmallVec<[ValueRef<'v>; 16]>,
+) -> Result<()> {
+    let rowid = ValueRef::Integer(rowid_of(row_id)?);
+    let reader = RowReader::new(row)?;
+    let mut missing = table.columns.len();
+    while missing > 0 {
+        let some = missing.min(NULLS.len());
+        values.extend_from_slice(&NULLS[..some]);
+        missing -= some;
+    }
+    values.push(rowid);
+    for &position in columns {
+        let Some(column) = table.columns.get(position) else { continue };
+        values[position] = match column.place {
+            Place::Rowid => rowid,
+            Place::Row(number) => field(&reader, column, number)?,
+            Place::Key(_) | Place::Virtual => ValueRef::Null,
+        };
+    }
+    Ok(())
 }
 
 /// Reads the parts of a WITHOUT ROWID table's key.

@@ -49,6 +49,7 @@ fn schema_table(name: &str, temporary: bool) -> Table {
         name: Text::new(name),
         columns: COLUMNS.into_iter().enumerate().map(column).collect(),
         fields: COLUMNS.len(),
+        fields_from: None,
         generated: Vec::new(),
         temporary,
         rowid_alias: None,

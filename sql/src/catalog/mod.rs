@@ -9,10 +9,12 @@
 //! made_up.rs     sqlite_schema                   temp.rs    objects of one connection
 //! predicate.rs   conditions on single rows       pragma/    PRAGMAs that show the schema
 //! versioning.rs  what becomes of superseded versions
+//! cells.rs       a row, whoever owns its values
 //! ```
 
 pub(crate) mod bound;
 pub(crate) mod build;
+pub mod cells;
 pub(crate) mod definition;
 pub mod layout;
 pub(crate) mod load;

@@ -47,6 +47,8 @@ pub struct Table {
     pub columns: Vec<Column>,
     /// How many fields a row has, those of dropped columns included.
     pub fields: usize,
+    /// The column of a row's first field, where it and those behind it are the fields, in their order.
+    pub fields_from: Option<usize>,
     /// Its generated columns, each after those that it reads.
     pub generated: Vec<usize>,
     /// Belongs to one connection and goes with it.

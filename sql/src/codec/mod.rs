@@ -14,5 +14,5 @@ mod shape;
 
 pub use key::{decode_key, decode_rowid, encode_key, encode_rowid, skip_key};
 pub use layouts::{LaidOutRow, RowLayouts};
-pub use row::{MAX_COLUMNS, MAX_ROW_BYTES, RowReader, encode_row, encode_shaped_row};
+pub use row::{MAX_COLUMNS, MAX_ROW_BYTES, RowReader, encode_row, encode_shaped_row, patch_row};
 pub use shape::ShapeTable;

@@ -52,6 +52,7 @@ impl Tag {
     }
 
     /// The tag that stores `value` in the fewest bytes.
+    #[inline]
     pub(super) fn of(value: ValueRef<'_>) -> Tag {
         match value {
             ValueRef::Null => Tag::Null,
@@ -75,6 +76,7 @@ impl Tag {
     }
 
     /// Bytes among the fixed columns.
+    #[inline]
     pub(super) const fn width(self) -> usize {
         match self {
             Tag::Null | Tag::Zero | Tag::One | Tag::Text | Tag::Blob => 0,
@@ -134,19 +136,20 @@ fn end_width(values: &[ValueRef<'_>]) -> Result<EndWidth> {
         return Err(Error::limit(format!("a row of {} columns: {MAX_COLUMNS} at most", values.len())));
     }
     let mut end = 0usize;
-    let mut before = 0;
+    let mut last = 0;
     for value in values {
         if let Some(bytes) = variable_bytes(*value) {
-            before = end;
-            end = end.saturating_add(bytes.len());
+            last = bytes.len();
+            end = end.saturating_add(last);
         }
     }
     if end > MAX_ROW_BYTES {
         return Err(Error::limit(format!("a row of {end} bytes of text and blobs: {MAX_ROW_BYTES} at most")));
     }
-    Ok(EndWidth::of(before))
+    Ok(EndWidth::of(end - last))
 }
 
+#[inline]
 fn variable_bytes(value: ValueRef<'_>) -> Option<&[u8]> {
     match value {
         ValueRef::Text(text) => Some(text.as_bytes()),
@@ -160,12 +163,52 @@ pub fn encode_row(values: &[ValueRef<'_>], out: &mut Vec<u8>) -> Result<()> {
     let width = end_width(values)?;
     out.push(0);
     put_varint(out, (values.len() as u64) << 2 | width as u64);
-    for pair in values.chunks(2) {
-        let tag = |i: usize| pair.get(i).map_or(0, |value| Tag::of(*value) as u8);
-        out.push(tag(0) | tag(1) << 4);
+    // Room for the most that tags and fixed columns can take, and what was not taken given back: no call and no look at the room for
+    // each of them.
+    let (start, tag_bytes) = (out.len(), values.len().div_ceil(2));
+    out.resize(start + tag_bytes + values.len() * 8, 0);
+    let (tags, fixed) = out[start..].split_at_mut(tag_bytes);
+    let (mut end, mut variable) = (0, 0);
+    for (pair, tags) in values.chunks(2).zip(tags) {
+        for (value, shift) in pair.iter().zip([0, 4]) {
+            let tag = Tag::of(*value);
+            *tags |= (tag as u8) << shift;
+            if let Some(room) = fixed.get_mut(end..end + 8) {
+                room.copy_from_slice(&fixed_bits(*value).to_le_bytes());
+            }
+            end += tag.width();
+            variable += usize::from(tag.is_variable());
+        }
     }
-    put_body(values, width, Tag::of, out);
+    out.truncate(start + tag_bytes + end);
+    put_variable(values, variable, width, out);
     Ok(())
+}
+
+/// Puts `value` in the place of column `index` of a row that describes itself, where it takes just the room of what is there; false, and
+/// nothing has changed, where it does not. Fails on corrupt bytes.
+pub fn patch_row(row: &mut [u8], index: usize, value: ValueRef<'_>) -> Result<bool> {
+    let tag = Tag::of(value);
+    let Some((0, rest)) = row.split_first_mut() else { return Ok(false) };
+    let (head, len) = get_varint(rest).ok_or_else(|| corrupt("ends inside its head"))?;
+    let columns = usize::try_from(head >> 2).unwrap_or(usize::MAX);
+    let short = || corrupt("ends inside its tags");
+    let rest = rest.get_mut(len..).unwrap_or_default();
+    let (tags, body) = rest.split_at_mut_checked(columns.div_ceil(2)).ok_or_else(short)?;
+    if index >= columns {
+        return Ok(false);
+    }
+    let old = tag_at(tags, index)?;
+    // A NULL at the end of a row is not written down.
+    if old.width() != tag.width() || old.is_variable() || tag.is_variable() || tag == Tag::Null {
+        return Ok(false);
+    }
+    let (at, _) = measure(tags, index)?;
+    let room = body.get_mut(at..at + tag.width()).ok_or_else(|| corrupt("ends inside a column"))?;
+    room.copy_from_slice(&fixed_bits(value).to_le_bytes()[..tag.width()]);
+    let shift = index % 2 * 4;
+    tags[index / 2] = tags[index / 2] & !(15 << shift) | (tag as u8) << shift;
+    Ok(true)
 }
 
 /// Appends a row in the shape of it that `shapes` holds, or takes up now, or else one that describes itself. Returns
@@ -199,22 +242,35 @@ fn put_body<'a>(
     let mut variable = 0;
     for &value in values {
         let tag = tag_of(value);
-        match value {
-            ValueRef::Integer(integer) => out.extend_from_slice(&integer.to_le_bytes()[..tag.width()]),
-            ValueRef::Real(real) => out.extend_from_slice(&real.to_bits().to_le_bytes()),
-            ValueRef::Text(_) | ValueRef::Blob(_) => variable += 1,
-            ValueRef::Null => {}
+        out.extend_from_slice(&fixed_bits(value).to_le_bytes()[..tag.width()]);
+        variable += usize::from(tag.is_variable());
+    }
+    put_variable(values, variable, width, out);
+}
+
+/// The bytes of a value among the fixed columns, of which its tag says how many count.
+#[inline]
+fn fixed_bits(value: ValueRef<'_>) -> u64 {
+    match value {
+        ValueRef::Integer(integer) => integer as u64,
+        ValueRef::Real(real) => real.to_bits(),
+        ValueRef::Null | ValueRef::Text(_) | ValueRef::Blob(_) => 0,
+    }
+}
+
+/// Appends the ends and the bytes of the `variable` columns among `values`.
+#[inline]
+fn put_variable(values: &[ValueRef<'_>], variable: usize, width: EndWidth, out: &mut Vec<u8>) {
+    let bytes_of = || values.iter().filter_map(|value| variable_bytes(*value));
+    if variable > 1 {
+        let mut end = 0;
+        for bytes in bytes_of().take(variable - 1) {
+            end += bytes.len();
+            out.extend_from_slice(&(end as u32).to_le_bytes()[..width.bytes()]);
         }
     }
-    let mut end = 0;
-    for bytes in
-        values.iter().filter_map(|value| variable_bytes(*value)).take(usize::saturating_sub(variable, 1))
-    {
-        end += bytes.len();
-        out.extend_from_slice(&(end as u32).to_le_bytes()[..width.bytes()]);
-    }
-    for bytes in values.iter().filter_map(|value| variable_bytes(*value)) {
-        out.extend_from_slice(bytes);
+    if variable > 0 {
+        bytes_of().for_each(|bytes| out.extend_from_slice(bytes));
     }
 }
 
@@ -354,7 +410,7 @@ impl<'a> RowReader<'a> {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, slot: Slot) -> Result<ValueRef<'a>> {
         let at = slot.at as usize;
         Ok(match slot.tag {

@@ -111,6 +111,7 @@ pub(crate) fn view_table(cx: &BindContext<'_>, name: &str) -> Result<Arc<Table>>
         name: Text::new(name),
         columns: columns.iter().enumerate().map(column).collect(),
         fields: columns.len(),
+        fields_from: None,
         generated: Vec::new(),
         temporary: false,
         rowid_alias: None,

@@ -11,7 +11,8 @@ use dosql_base::{Code, Error, Result};
 use super::machine::{Machine, Task};
 use super::op::{Kind, RowOp};
 use super::parent::{ParentKey, parent_key};
-use super::plan::{Row, SetTarget};
+use super::plan::SetTarget;
+use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::load::lower;
 use crate::catalog::schema::{ForeignKey, Index, IndexColumn, IndexKey, Table};
@@ -133,7 +134,7 @@ impl<S: Storage> Machine<'_, S> {
     ) -> Result<()> {
         for row_id in perhaps {
             if let Some(row) = self.fetch(child, &row_id)?
-                && child_key(child, foreign, parent, &row).is_some_and(|own| same_key(parent, &own, key))
+                && child_key(foreign, parent, &row).is_some_and(|own| same_key(parent, &own, key))
             {
                 found.push(row_id);
                 if one {
@@ -154,7 +155,7 @@ impl<S: Storage> Machine<'_, S> {
                 continue;
             }
             let parent = self.parent_key(&op.table, foreign)?;
-            let Some(key) = child_key(&op.table, foreign, &parent, &op.new) else { continue };
+            let Some(key) = child_key(foreign, &parent, &op.new) else { continue };
             if !self.parent_exists(&parent, &key)? {
                 let suspect = Suspect { child: lower(&op.table.name), number, key };
                 self.suspect(suspect, foreign.deferred);
@@ -305,16 +306,17 @@ impl<S: Storage> Machine<'_, S> {
 
 /// The parent key that a child row refers to; `None` where a column of it is NULL.
 pub(crate) fn child_key(
-    child: &Table,
     foreign: &ForeignKey,
     parent: &ParentKey,
-    row: &Row,
+    row: &(impl Cells + ?Sized),
 ) -> Option<Vec<Value>> {
-    debug_assert_eq!(row.len(), child.columns.len() + 1);
     let mut key = Vec::with_capacity(foreign.columns.len());
     for (column, parent_column) in foreign.columns.iter().zip(&parent.columns) {
-        let value = row.get(*column).filter(|value| !value.is_null())?;
-        key.push(parent.table.columns[*parent_column].affinity.apply(value.clone()));
+        let value = row.cell(*column);
+        if value.is_null() {
+            return None;
+        }
+        key.push(parent.table.columns[*parent_column].affinity.apply(value.to_value()));
     }
     Some(key)
 }

@@ -17,14 +17,15 @@ use super::op::RowOp;
 use super::plan::{Change, Program};
 use super::programs::Programs;
 use super::source::RowsTask;
+use crate::catalog::cells::Cells;
 use crate::catalog::schema::{Catalog, Table};
-use crate::exec::{ExecContext, Limits, StatementState, evaluate};
+use crate::exec::{ExecContext, Limits, StatementState, Val, arithmetic, evaluate};
 use crate::func;
 use crate::parse::ast::{ConflictAction, RaiseAction};
-use crate::plan::Expr;
+use crate::plan::{ArithmeticOp, Expr};
 use crate::session::{Counters, Settings};
 use crate::storage::Storage;
-use crate::value::{Value, to_boolean};
+use crate::value::{Value, ValueRef, to_boolean};
 
 /// How deep triggers and foreign-key actions may nest.
 pub(crate) const MAX_DEPTH: u32 = 1000;
@@ -271,7 +272,11 @@ impl<'a, S: Storage> Machine<'a, S> {
             Expr::Parameter(number) => {
                 return Ok(self.around.parameters.get(*number as usize).cloned().unwrap_or_default());
             }
-            _ => {}
+            _ => {
+                if let Some(value) = plain(expr, |at| row.cell(at), self.around.parameters) {
+                    return Ok(value.into_value());
+                }
+            }
         }
         let mut scratch = self.scratch.take().unwrap_or_default();
         scratch.reset();
@@ -291,5 +296,28 @@ impl<'a, S: Storage> Machine<'a, S> {
             return Ok(());
         }
         Err(Error::limit("too many levels of trigger recursion"))
+    }
+}
+
+/// The value of an expression that is a value at hand, or one operator over two of them; `None` for any other. Register n is what
+/// `cell` gives for n.
+pub(crate) fn plain<'v>(
+    expr: &'v Expr,
+    cell: impl Fn(usize) -> ValueRef<'v>,
+    parameters: &'v [Value],
+) -> Option<Val<'v>> {
+    let operand = |expr: &'v Expr| match expr {
+        Expr::Literal(value) => Some(value.as_ref()),
+        Expr::Register(register) => Some(cell(register.0 as usize)),
+        Expr::Parameter(number) => Some(parameters.cell(*number as usize)),
+        _ => None,
+    };
+    match expr {
+        // What it gives has a limit of length.
+        Expr::Arithmetic { op: ArithmeticOp::Concat, .. } => None,
+        Expr::Arithmetic { op, left, right } => {
+            Some(Val::Own(arithmetic(*op, operand(left)?, operand(right)?)))
+        }
+        _ => operand(expr).map(Val::Ref),
     }
 }

@@ -9,6 +9,7 @@ use dosql_base::{Error, Result};
 use super::machine::{ChangeTask, Machine, Task};
 use super::op::{Kind, RowOp};
 use super::plan::{Change, Input, InsertPlan, Joined, Row, SetTarget, UpdatePlan};
+use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
 use crate::codec::encode_key;
@@ -246,9 +247,9 @@ fn row_key(table: &Table, row: &[Value]) -> Vec<u8> {
 }
 
 /// The rowid at the end of a row; 0 WITHOUT ROWID.
-pub(crate) fn rowid_of(table: &Table, row: &[Value]) -> i64 {
-    match row.get(table.columns.len()) {
-        Some(Value::Integer(rowid)) => *rowid,
+pub(crate) fn rowid_of(table: &Table, row: &(impl Cells + ?Sized)) -> i64 {
+    match row.cell(table.columns.len()) {
+        ValueRef::Integer(rowid) => rowid,
         _ => 0,
     }
 }

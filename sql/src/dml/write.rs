@@ -10,6 +10,7 @@ use dosql_base::{Error, Result};
 use super::machine::{Machine, Task};
 use super::op::{Kind, RowOp};
 use super::plan::Row;
+use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::schema::{Index, IndexKey, SpaceId, Table};
 use crate::storage::{Direction, Point, Storage};
@@ -61,12 +62,12 @@ impl<S: Storage> Machine<'_, S> {
         &mut self,
         table: &Table,
         index: &Index,
-        row: &Row,
+        row: &(impl Cells + ?Sized),
         row_id: &[u8],
         key: &mut Vec<u8>,
     ) -> Result<Option<(usize, bool)>> {
         if let Some(filter) = &index.filter
-            && self.truth(filter, row, &[])? != Some(true)
+            && self.truth(filter, &row.values(), &[])? != Some(true)
         {
             return Ok(None);
         }
@@ -75,16 +76,15 @@ impl<S: Storage> Machine<'_, S> {
         for part in &index.columns {
             let computed;
             let value = match &part.key {
-                IndexKey::Column(column) => row.get(*column),
-                IndexKey::Rowid => row.get(table.columns.len()),
+                IndexKey::Column(column) => row.cell(*column),
+                IndexKey::Rowid => row.cell(table.columns.len()),
                 IndexKey::Expr(expr) => {
-                    computed = self.evaluate(expr, row, &[])?;
-                    Some(&computed)
+                    computed = self.evaluate(expr, &row.values(), &[])?;
+                    computed.as_ref()
                 }
             };
-            let value = value.unwrap_or(&Value::Null);
             has_null |= value.is_null();
-            layout::put_part(key, part, value.as_ref());
+            layout::put_part(key, part, value);
         }
         let columns_end = key.len();
         key.extend_from_slice(row_id);

@@ -49,6 +49,7 @@ use dosql_base::Result;
 pub use batch::Batch;
 pub use context::{ExecContext, Limits, StatementState};
 pub use run::QueryRun;
+pub(crate) use {context::Val, row::arithmetic};
 
 use crate::plan::Expr;
 use crate::storage::Storage;

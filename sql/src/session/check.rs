@@ -61,7 +61,7 @@ fn check_parents<S: Storage>(
         let Some(row) = machine.fetch(table, &row_id)? else { continue };
         for ((foreign, parent), id) in keys.iter().zip(0i64..) {
             let lost = match parent {
-                Some(parent) => match child_key(table, foreign, parent, &row) {
+                Some(parent) => match child_key(foreign, parent, &row) {
                     Some(key) => !machine.parent_exists(parent, &key)?,
                     None => false,
                 },

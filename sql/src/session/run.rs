@@ -99,7 +99,6 @@ impl<S: Storage> Run<S> {
     pub fn restart(&mut self, now: Timestamp) {
         self.now = now;
         self.state = State::Start;
-        self.statement.reset();
         self.outcome = Outcome::default();
         self.rollback = false;
         self.bound = false;
@@ -238,6 +237,7 @@ impl<S: Storage> Run<S> {
         self.outcome.last_insert_rowid = session.counters.last_insert_rowid;
         match &prepared.plan {
             Plan::Query(query) => {
+                self.statement.reset();
                 match &mut self.query {
                     Some(run) => run.reset(Vec::new()),
                     None => self.query = Some(Box::new(QueryRun::new(Arc::clone(query), Vec::new()))),
@@ -287,7 +287,11 @@ impl<S: Storage> Run<S> {
         env: &Env,
         interrupt: &AtomicBool,
     ) -> Result<bool> {
-        let catalog = session.catalog(storage)?;
+        // Most often the one that the statement was bound with.
+        let catalog = match &session.catalog {
+            Some(catalog) if catalog.version == self.prepared.version => Arc::clone(catalog),
+            _ => session.catalog(storage)?,
+        };
         let around = Surroundings {
             env,
             now: self.now,

@@ -59,6 +59,7 @@ fn table(name: &str, columns: &[&str]) -> Arc<Table> {
         name: Text::new(name),
         fields: columns.len(),
         columns,
+        fields_from: None,
         generated: Vec::new(),
         temporary: false,
         rowid_alias,

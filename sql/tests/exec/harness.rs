@@ -130,6 +130,7 @@ impl Fixture {
             rowid_alias: matches!(made[0].place, Place::Rowid).then_some(0),
             columns: made,
             fields,
+            fields_from: None,
             generated: Vec::new(),
             temporary: false,
             autoincrement: false,

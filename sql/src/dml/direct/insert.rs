@@ -1,36 +1,38 @@
 //! INSERT, and the ON CONFLICT clause that is about the primary key.
 
-use std::sync::Arc;
-
 use dosql_base::Result;
 use dosql_base::mutant::weakened;
 
 use super::Done;
-use super::row::Scratch;
+use super::patch::Patch;
+use super::row::{Found, Lent, Made, Scratch, put_made, rowid_for, settle, settled};
+use super::update::{Sets, position_of};
+use crate::catalog::cells::Cells;
 use crate::catalog::layout;
 use crate::catalog::schema::Table;
-use crate::dml::machine::Machine;
-use crate::dml::plan::{Input, InsertPlan, Row, UpsertPlan, UpsertTarget};
+use crate::dml::machine::{Machine, plain};
+use crate::dml::plan::{Input, InsertPlan, UpsertPlan, UpsertSet, UpsertTarget};
 use crate::dml::source::rowid_of;
+use crate::exec::Val;
 use crate::plan::Expr;
 use crate::storage::Storage;
-use crate::value::Value;
+use crate::value::{Value, ValueRef};
 
 impl<S: Storage> Machine<'_, S> {
     pub(super) fn insert_values(
         &mut self,
         plan: &InsertPlan,
         values: &[Expr],
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
         let parameters = self.around.parameters;
         let value = |at: usize| match values.get(at) {
-            Some(Expr::Literal(value)) => value.clone(),
-            Some(Expr::Parameter(number)) => parameters.get(*number as usize).cloned().unwrap_or_default(),
-            _ => Value::Null,
+            Some(Expr::Literal(value)) => value.as_ref(),
+            Some(Expr::Parameter(number)) => parameters.cell(*number as usize),
+            _ => ValueRef::Null,
         };
-        self.fill_row(plan, value, &mut scratch.row)?;
-        self.insert_row(plan, scratch)
+        self.insert_row(plan, value, patch, scratch)
     }
 
     pub(super) fn insert_all(&mut self, plan: &InsertPlan, scratch: &mut Scratch) -> Result<Option<i64>> {
@@ -38,9 +40,7 @@ impl<S: Storage> Machine<'_, S> {
         let rows = self.gather(source, &[])?;
         let mut changed = 0;
         for row in rows {
-            let value = |at: usize| row.get(at).cloned().unwrap_or_default();
-            self.fill_row(plan, value, &mut scratch.row)?;
-            if self.insert_row(plan, scratch)? == Done::StepBack {
+            if self.insert_row(plan, |at| row.cell(at), None, scratch)? == Done::StepBack {
                 return Ok(None);
             }
             changed += 1;
@@ -48,63 +48,67 @@ impl<S: Storage> Machine<'_, S> {
         Ok(Some(changed))
     }
 
-    /// The row to insert, out of the source's values and defaults.
-    pub(super) fn fill_row(
+    /// Inserts the row of these values of the source, or does what ON CONFLICT says about the one that is there.
+    fn insert_row<'v>(
         &mut self,
         plan: &InsertPlan,
-        value: impl Fn(usize) -> Value,
-        row: &mut Row,
-    ) -> Result<()> {
-        row.clear();
-        for (column, input) in plan.table.columns.iter().zip(&plan.inputs) {
-            row.push(match (input, &column.default) {
-                (Input::Source(at), _) => value(*at),
-                (Input::Default, Some(default)) => self.evaluate(&default.expr, &[], &[])?,
-                (Input::Default | Input::Generated, _) => Value::Null,
-            });
-        }
-        row.push(plan.rowid.map(value).unwrap_or_default());
-        Ok(())
-    }
-
-    /// Inserts the row in `scratch`, or does what ON CONFLICT says about the one that is there.
-    pub(super) fn insert_row(&mut self, plan: &InsertPlan, scratch: &mut Scratch) -> Result<Done> {
-        let table = &plan.table;
-        let mut row = std::mem::take(&mut scratch.row);
-        let done = self.insert_settled(plan, table, &mut row, scratch);
-        scratch.row = row;
-        done
-    }
-
-    pub(super) fn insert_settled(
-        &mut self,
-        plan: &InsertPlan,
-        table: &Arc<Table>,
-        row: &mut Row,
+        value: impl Fn(usize) -> ValueRef<'v>,
+        patch: Option<&Patch>,
         scratch: &mut Scratch,
     ) -> Result<Done> {
-        let given = table.without_rowid || !row.last().is_none_or(Value::is_null);
-        if !given {
-            let Some(next) = self.greatest_rowid(table.space)?.map_or(Some(1), |last| last.checked_add(1))
-            else {
-                return Ok(Done::StepBack);
+        let table = &plan.table;
+        let Some(rowid) = self.rowid_of_new(table, plan.rowid.map_or(ValueRef::Null, &value))? else {
+            return Ok(Done::StepBack);
+        };
+        let mut made = Made::new();
+        let mut row = Lent::new();
+        for (position, (column, input)) in table.columns.iter().zip(&plan.inputs).enumerate() {
+            let value = match (input, &column.default) {
+                _ if table.rowid_alias == Some(position) => rowid,
+                (Input::Source(at), _) => settle(column, position, value(*at), &mut made),
+                (Input::Default, Some(default)) => {
+                    let default = self.evaluate(&default.expr, &[], &[])?;
+                    made.push((position, settled(column.affinity, default)));
+                    ValueRef::Null
+                }
+                (Input::Default | Input::Generated, _) => ValueRef::Null,
             };
-            let claimed = self.storage.claim_rowid(table, next)?;
-            if let Some(rowid) = row.last_mut() {
-                *rowid = Value::Integer(claimed);
-            }
+            row.push(value);
         }
+        row.push(rowid);
+        put_made(&mut row, &made);
+        self.insert_settled(plan, &row, patch, scratch)
+    }
+
+    /// The rowid of a new row for which `given` was given, NULL WITHOUT ROWID; `None` where it takes the general way to find one.
+    fn rowid_of_new(&mut self, table: &Table, given: ValueRef<'_>) -> Result<Option<ValueRef<'static>>> {
+        if table.without_rowid {
+            return Ok(Some(ValueRef::Null));
+        }
+        if !given.is_null() {
+            return Ok(rowid_for(given));
+        }
+        let next = self.greatest_rowid(table.space)?.map_or(Some(1), |last| last.checked_add(1));
+        let Some(next) = next else { return Ok(None) };
+        Ok(Some(ValueRef::Integer(self.storage.claim_rowid(table, next)?)))
+    }
+
+    fn insert_settled(
+        &mut self,
+        plan: &InsertPlan,
+        row: &[ValueRef<'_>],
+        patch: Option<&Patch>,
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        let table = &plan.table;
         if !self.is_good(table, row)? || !self.has_parents(table, row, |_| true)? {
             return Ok(Done::StepBack);
         }
-        scratch.row_id.clear();
-        layout::put_row_id(&mut scratch.row_id, table, row, rowid_of(table, row));
-        scratch.key.clear();
-        layout::put_row_key(&mut scratch.key, table.space, &scratch.row_id);
+        scratch.set_row(table, row);
         scratch.value.clear();
         layout::put_row(&mut scratch.value, table, row)?;
         if !self.storage.insert(&scratch.key, &scratch.value)? {
-            return self.upsert_row(plan, row, scratch);
+            return self.upsert_row(plan, row, patch, scratch);
         }
         scratch.keys.clear();
         for n in 0..table.indexes.len() {
@@ -121,8 +125,14 @@ impl<S: Storage> Machine<'_, S> {
         Ok(Done::Written)
     }
 
-    /// A row with the primary key of `row` is there: carries out a plain ON CONFLICT clause.
-    pub(super) fn upsert_row(&mut self, plan: &InsertPlan, row: &Row, scratch: &mut Scratch) -> Result<Done> {
+    /// A row with the primary key of `row` is there, and its key in `scratch`: carries out a plain ON CONFLICT clause.
+    fn upsert_row(
+        &mut self,
+        plan: &InsertPlan,
+        row: &[ValueRef<'_>],
+        patch: Option<&Patch>,
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
         let table = &plan.table;
         let [UpsertPlan { target: UpsertTarget::Primary | UpsertTarget::Any, update }] =
             plan.upserts.as_slice()
@@ -137,12 +147,63 @@ impl<S: Storage> Machine<'_, S> {
         if self.catalog.has_children(&table.name) {
             return Ok(Done::StepBack);
         }
-        let Some(old) = self.fetch(table, &scratch.row_id)? else { return Ok(Done::StepBack) };
+        let done = self.with_row(table, patch, scratch, |machine, old, scratch| {
+            machine.update_by(table, update, old, row, scratch)
+        })?;
+        Ok(done.unwrap_or(Done::StepBack))
+    }
+
+    /// Changes `old`, whose keys are in `scratch`, as DO UPDATE says, for `row` that was to be inserted.
+    fn update_by(
+        &mut self,
+        table: &Table,
+        update: &UpsertSet,
+        old: Found<'_>,
+        row: &[ValueRef<'_>],
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        // Both rows as values of their own, for expressions that are more than plain.
         let mut both = std::mem::take(&mut scratch.registers);
         both.clear();
-        both.extend(old.iter().chain(row).cloned());
-        let done = self.update_by(&both, update.filter.as_ref(), &update.sets, table, old, scratch);
+        let needs_both = update.filter.is_some() || !update.sets.iter().all(|(_, expr)| is_plain(expr));
+        if needs_both {
+            both.extend(old.row.iter().chain(row).map(|value| value.to_value()));
+        }
+        let done = self.update_with(table, update, old, row, &both, scratch);
         scratch.registers = both;
         done
     }
+
+    fn update_with(
+        &mut self,
+        table: &Table,
+        UpsertSet { sets, filter }: &UpsertSet,
+        old: Found<'_>,
+        row: &[ValueRef<'_>],
+        both: &[Value],
+        scratch: &mut Scratch,
+    ) -> Result<Done> {
+        if let Some(filter) = filter
+            && self.truth(filter, both, &[])? != Some(true)
+        {
+            return Ok(Done::Nothing);
+        }
+        let parameters = self.around.parameters;
+        let width = old.row.len();
+        let cell = |at: usize| if at < width { old.row[at] } else { row.cell(at - width) };
+        let mut values = Sets::new();
+        for (target, expr) in sets {
+            let value = match plain(expr, cell, parameters) {
+                Some(value) => value,
+                None => Val::Own(self.evaluate(expr, both, &[])?),
+            };
+            values.push((position_of(table, *target), value));
+        }
+        self.replace_row(table, old, &values, scratch)
+    }
+}
+
+/// Whether [`plain`] gives the value of an expression.
+fn is_plain(expr: &Expr) -> bool {
+    plain(expr, |_| ValueRef::Null, &[]).is_some()
 }

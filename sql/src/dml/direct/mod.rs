@@ -6,11 +6,13 @@
 //! not agree on errors, conflicts or their order, but only on what becomes of rows that meet none.
 //!
 //! ```text
-//! mod.rs      which statements, and the steps back     row.rs      what is seen of one row alone, its keys
+//! mod.rs      which statements, and the steps back     row.rs      rows and their keys, what is seen of one row alone
 //! insert.rs   INSERT with ON CONFLICT                  update.rs   UPDATE and DELETE
+//! patch.rs    changes of a row in its place
 //! ```
 
 mod insert;
+mod patch;
 mod row;
 mod update;
 
@@ -21,6 +23,8 @@ use dosql_base::{ErrorKind, Result};
 pub(crate) use row::Scratch;
 
 use super::machine::Machine;
+use patch::Patch;
+
 use super::plan::{Change, DeletePlan, InsertPlan};
 use super::programs::Programs;
 use crate::catalog::schema::{Catalog, IndexKey, Table};
@@ -33,16 +37,16 @@ use crate::value::Value;
 /// How a statement can go the direct way; made with its plan.
 #[derive(Clone, Debug)]
 pub(crate) enum Direct {
-    /// INSERT of one row of constants and parameters.
-    Insert(Vec<Expr>),
+    /// INSERT of one row of constants and parameters, and how its DO UPDATE can be done in place.
+    Insert(Vec<Expr>, Option<Patch>),
     /// INSERT of the rows of a query.
     InsertAll,
-    /// UPDATE of the row of one key.
-    UpdateRow,
+    /// UPDATE of the row of one key; the query gives the values to set.
+    UpdateRow(Arc<Query>, Option<Patch>),
     /// UPDATE of the rows of a query.
     UpdateAll,
     /// DELETE of the row of one key.
-    DeleteRow,
+    DeleteRow(Arc<Query>),
     /// DELETE of the rows of a query, of which only these columns are read.
     DeleteAll { source: Arc<Query>, columns: Vec<usize> },
 }
@@ -72,10 +76,16 @@ impl Direct {
             Change::Insert(plan) => Direct::of_insert(plan),
             Change::Update(plan) if plan.view || plan.joined.is_some() => None,
             Change::Update(_) if catalog.has_children(&table.name) => None,
-            Change::Update(plan) if point::is_row_of(&plan.source, table) => Some(Direct::UpdateRow),
+            Change::Update(plan) if point::is_row_of(&plan.source, table) => {
+                let source = without_row(&plan.source, table);
+                let patch = Patch::of_update(table, &source, &plan.sets);
+                Some(Direct::UpdateRow(source, patch))
+            }
             Change::Update(plan) => is_usual(plan.or).then_some(Direct::UpdateAll),
             Change::Delete(plan) if plan.view || catalog.has_children(&table.name) => None,
-            Change::Delete(plan) if point::is_row_of(&plan.source, table) => Some(Direct::DeleteRow),
+            Change::Delete(plan) if point::is_row_of(&plan.source, table) => {
+                Some(Direct::DeleteRow(without_row(&plan.source, table)))
+            }
             Change::Delete(plan) => Some(Direct::of_delete(plan)),
             Change::Select(_) => None,
         }
@@ -91,7 +101,11 @@ impl Direct {
         };
         let is_plain = |expr: &Expr| matches!(expr, Expr::Literal(_) | Expr::Parameter(_));
         match values {
-            Some(values) if values.iter().all(is_plain) => Some(Direct::Insert(values)),
+            Some(values) if values.iter().all(is_plain) => {
+                let update = plan.upserts.first().and_then(|upsert| upsert.update.as_ref());
+                let patch = update.and_then(|update| Patch::of_upsert(&plan.table, update));
+                Some(Direct::Insert(values, patch))
+            }
             // Of many rows one that is in the way would undo the work on all before it.
             _ => (is_usual(plan.or) && plan.upserts.is_empty()).then_some(Direct::InsertAll),
         }
@@ -109,6 +123,16 @@ impl Direct {
         source.prune();
         Direct::DeleteAll { source: Arc::new(source), columns }
     }
+}
+
+/// A source of rows to change without the outputs that are the row itself, and without what only they need.
+fn without_row(source: &Query, table: &Table) -> Arc<Query> {
+    let mut source = Query::clone(source);
+    let row = (table.columns.len() + 1).min(source.outputs.len());
+    source.outputs.drain(..row);
+    source.columns.drain(..row.min(source.columns.len()));
+    source.prune();
+    Arc::new(source)
 }
 
 /// Whether a conflict ends the statement.
@@ -174,6 +198,7 @@ impl<S: Storage> Machine<'_, S> {
     ) -> Result<bool> {
         let several = match (direct, change.table()) {
             (Direct::InsertAll | Direct::UpdateAll | Direct::DeleteAll { .. }, _) => true,
+            (Direct::UpdateRow(_, Some(patch)), _) => patch.moves_entries,
             (_, Some(table)) => !table.indexes.is_empty(),
             (_, None) => false,
         };
@@ -222,18 +247,18 @@ impl<S: Storage> Machine<'_, S> {
             Done::StepBack => None,
         };
         match (change, direct) {
-            (Change::Insert(plan), Direct::Insert(values)) => {
-                let done = self.insert_values(plan, values, scratch)?;
+            (Change::Insert(plan), Direct::Insert(values, patch)) => {
+                let done = self.insert_values(plan, values, patch.as_ref(), scratch)?;
                 Ok(count(done))
             }
             (Change::Insert(plan), Direct::InsertAll) => self.insert_all(plan, scratch),
-            (Change::Update(plan), Direct::UpdateRow) => {
-                let done = self.update_row(plan, scratch)?;
+            (Change::Update(plan), Direct::UpdateRow(source, patch)) => {
+                let done = self.update_row(plan, source, patch.as_ref(), scratch)?;
                 Ok(count(done))
             }
             (Change::Update(plan), Direct::UpdateAll) => self.update_all(plan, scratch),
-            (Change::Delete(plan), Direct::DeleteRow) => {
-                let done = self.delete_one(plan, scratch)?;
+            (Change::Delete(plan), Direct::DeleteRow(source)) => {
+                let done = self.delete_one(&plan.table, source, scratch)?;
                 Ok(count(done))
             }
             (Change::Delete(plan), Direct::DeleteAll { source, columns }) => {
