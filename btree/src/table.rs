@@ -404,7 +404,8 @@ impl Table {
         if let Some(merged) = deltas.merged(version) {
             return Ok(merged);
         }
-        let may_leave = version < Timestamp::MAX && self.resident() < self.budget;
+        let is_published = version < Timestamp::MAX || weakened("unpublished-leaf-left");
+        let may_leave = is_published && self.resident() < self.budget;
         let all = deltas.all_seen(version).filter(|_| may_leave);
         let merged = self.copy(&image, version)?.share();
         if let Some(count) = all {

@@ -251,6 +251,12 @@ pub(super) const MUTANTS: &[Mutant] = &[
         "what a failed commit noted beside the image of a page stays",
         &["retry-when-full"],
     ),
+    mutant(
+        "unpublished-leaf-left",
+        "btree/src/table.rs",
+        "a leaf with what a commit under way noted beside it is left for readers",
+        &["given-up-when-full"],
+    ),
     // History.
     mutant("deleted-row-forgotten", "src/commit.rs", "a deleted row leaves no version", &["history-run"]),
     mutant("version-ends-late", "src/commit.rs", "a version ends a microsecond late", &["history-run"]),

@@ -1,10 +1,10 @@
 //! Commits: how they become durable, one by one and together, and what a transaction keeps of what it did.
 
-use dosql::{Durability, ErrorKind, Result};
+use dosql::{Database, Durability, ErrorKind, Result, Timestamp};
 
 use super::{deletes, key, puts, value};
 use crate::protocols::scenario::{Scenario, Settings};
-use crate::protocols::world::{Edits, SPACE, World};
+use crate::protocols::world::{Edits, SPACE, World, keys};
 
 pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::keys("create", create),
@@ -15,6 +15,7 @@ pub(super) const SCENARIOS: &[Scenario] = &[
     Scenario::keys("savepoints", savepoints),
     Scenario::keys("close", close),
     Scenario::keys("retry-when-full", retry_when_full),
+    Scenario::keys("given-up-when-full", given_up_when_full),
     Scenario::keys("maintain", maintain),
     Scenario::keys("clock-back", clock_back),
     Scenario::keys("log-limit", log_limit).with(Settings { log_limit: 12 << 10, ..Settings::DEFAULT }),
@@ -129,6 +130,43 @@ fn retry_when_full(world: &mut World) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// A commit that fails midway has changed leaves, and looked at those beside them: readers see none of it.
+fn given_up_when_full(world: &mut World) -> Result<()> {
+    /// Every so many keys are there before, and every so many of these are changed: a few in each leaf.
+    const THERE: u32 = 10;
+    const CHANGED: usize = 12;
+    const END: u32 = 1_500;
+    let changed = |from: u32| (from * THERE..END).step_by(CHANGED * THERE as usize);
+    world.open()?;
+    world.write(&puts(1, (0..END).step_by(THERE as usize), 90))?;
+    world.write(&puts(2, changed(0), 90))?;
+    for n in 3..6 {
+        let mut edits = puts(n, changed(n), 90);
+        // As many new ones, in no order, as make a leaf ask its neighbours for room.
+        let new = (0..60).map(|i| n * 200 + i * 37 % 120).filter(|new| new % THERE != 0);
+        edits.extend(puts(n, new, 90));
+        let (before, mut unseen) = (world.edited(&Edits::new()), true);
+        world.commit(Durability::Sync, world.edited(&edits), |database| match write(database, &edits) {
+            Err(error) if error.kind() == ErrorKind::NoSpace => {
+                unseen = keys(database, None)? == before;
+                write(database, &edits)
+            }
+            result => result,
+        })?;
+        world.expect(unseen, "readers see what a failed commit did");
+    }
+    Ok(())
+}
+
+fn write(database: &Database, edits: &Edits) -> Result<Timestamp> {
+    let space = database.keyspace(SPACE)?;
+    let mut tx = database.begin_write()?;
+    for (key, value) in edits {
+        tx.put(&space, key, value.as_deref().unwrap_or_default())?;
+    }
+    tx.commit()
 }
 
 fn maintain(world: &mut World) -> Result<()> {
