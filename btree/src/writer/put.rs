@@ -120,31 +120,37 @@ impl PageWriter<'_> {
         self.check_key(key)?;
         self.check_value(value.unwrap_or_default())?;
         self.state.inserted = false;
-        let kept = displaced.as_ref().map(|displaced| displaced.len());
         if root.page.is_none() {
             *root = self.new_tree(version)?;
         }
-        let (slot, found) = match self.next_of_run(root, key) {
-            Some(slot) => (slot, None),
-            None => {
-                self.descend(root, key, 0)?;
-                if let Some(wanted) = self.inline(version, value)
-                    && let Some(was) = self.change_by_delta(key, wanted, displaced.as_deref_mut())
-                {
-                    root.entries += u64::from(was.is_none());
-                    return Ok(was);
-                }
-                self.seek_to_change(root, key, displaced.as_deref_mut())?
-            }
-        };
-        if let (Some(found), Some(value)) = (&found, value)
-            && let Some(before) =
-                displaced.as_deref().zip(kept).and_then(|(displaced, from)| displaced.get(from..))
-            && !found.was.tombstone
-            && before == value
-        {
-            return Ok(Some(found.was));
+        if let Some(slot) = self.next_of_run(root, key) {
+            return self.write_entry(root, key, slot, None, (version, value));
         }
+        self.descend(root, key, 0)?;
+        if let Some(wanted) = self.inline(version, value)
+            && let Some(was) = self.change_by_delta(key, wanted, displaced.as_deref_mut())
+        {
+            root.entries += u64::from(was.is_none());
+            return Ok(was);
+        }
+        let from = displaced.as_deref().map_or(0, Vec::len);
+        let (slot, found) = self.seek_to_change(root, key, displaced.as_deref_mut())?;
+        let before = displaced.as_deref().and_then(|displaced| displaced.get(from..));
+        match found {
+            Some(found) if !found.was.tombstone && value.is_some() && before == value => Ok(Some(found.was)),
+            found => self.write_entry(root, key, slot, found, (version, value)),
+        }
+    }
+
+    /// Writes an entry into `slot` of the leaf at the end of the path, in the place of what was found there, if anything was. What it was.
+    fn write_entry(
+        &mut self,
+        root: &mut Root,
+        key: &[u8],
+        slot: usize,
+        found: Option<Found>,
+        (version, value): (Timestamp, Option<&[u8]>),
+    ) -> Result<Option<Was>> {
         let reference;
         let (kind, bytes) = match value {
             None => (Kind::Tombstone, &[][..]),
