@@ -145,10 +145,14 @@ fn memory_is_told_by_what_it_is_for() {
     assert_eq!((clean.dirty_pages, clean.pinned_images, clean.log_buffer), (0, 0, 0));
     assert!(clean.clean_pages >= filled.dirty_pages, "{clean:?}");
     // A reader pins what is changed from now on; the first change after a checkpoint goes to pages of other numbers.
-    fill(&db, 1_000);
+    let overwrite = |byte: u8| {
+        db.write(|tx| (0..1_000u32).try_for_each(|key| tx.put(&space, key.to_be_bytes(), [byte; 200])))
+            .unwrap();
+    };
+    overwrite(8);
     let same = db.stats().memory;
     let reader = db.read().unwrap();
-    db.write(|tx| (0..1_000u32).try_for_each(|key| tx.put(&space, key.to_be_bytes(), [8; 200]))).unwrap();
+    overwrite(9);
     let changed = db.stats().memory;
     assert!(changed.pinned_images >= 50 * PAGE, "{changed:?}");
     assert!(changed.history >= same.history + 200_000, "{changed:?}");
