@@ -141,7 +141,7 @@ impl Prelude {
         let fours = (value & 0x0fff_ffff) | (value & 0x00ff_ffff_f000_0000) << 4;
         let pairs = (fours & 0x0000_3fff_0000_3fff) | (fours & 0x0fff_c000_0fff_c000) << 2;
         let word = (pairs & 0x007f_007f_007f_007f) | (pairs & 0x3f80_3f80_3f80_3f80) << 1;
-        let len = (8 - (word | 1).leading_zeros() as usize / 8).min(8);
+        let len = 8 - (word | 1).leading_zeros() as usize / 8;
         // All but the last of them say that another follows.
         let follows = 0x8080_8080_8080_8080 & ((1 << (8 * (len - 1))) - 1);
         if let Some(to) = self.bytes[self.len..].first_chunk_mut() {

@@ -108,7 +108,7 @@ impl PageWriter<'_> {
     }
 
     /// Sets `key` to `value`, or to a tombstone. What it was, if it was there; its value is appended to `displaced` where it is
-    /// wanted.
+    /// wanted, and then nothing is written where it is `value` already.
     fn upsert(
         &mut self,
         root: &mut Root,
