@@ -2,11 +2,12 @@
 //! counters and answers after each of them.
 
 mod common;
+#[path = "common/oracle.rs"]
+mod oracle;
 
-use common::{Db, show_row};
-use dosql_sql::value::Value;
+use common::Db;
 use fastrand::Rng;
-use rusqlite::types::ValueRef;
+use oracle::both;
 
 const SCHEMA: &str = "
     CREATE TABLE p(id INTEGER PRIMARY KEY, u UNIQUE, v INT NOT NULL DEFAULT 3 CHECK (v < 20));
@@ -133,40 +134,6 @@ fn statement(rng: &mut Rng) -> String {
         20 => format!("INSERT INTO pv VALUES({}, {}, {n})", value(rng), value(rng)),
         _ => format!("DELETE FROM d{}", predicate(rng, &["x", "y", "z"])),
     }
-}
-
-fn render(value: ValueRef<'_>) -> Value {
-    match value {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(integer) => Value::Integer(integer),
-        ValueRef::Real(real) => Value::Real(real),
-        ValueRef::Text(text) => Value::text(String::from_utf8_lossy(text)),
-        ValueRef::Blob(bytes) => Value::from(bytes),
-    }
-}
-
-fn oracle(sqlite: &rusqlite::Connection, sql: &str) -> Result<Vec<String>, String> {
-    let run = || -> rusqlite::Result<Vec<String>> {
-        let mut statement = sqlite.prepare(sql)?;
-        let width = statement.column_count();
-        let mut rows = statement.query([])?;
-        let mut all = Vec::new();
-        while let Some(row) = rows.next()? {
-            let values: Vec<Value> =
-                (0..width).map(|n| row.get_ref(n).map(render)).collect::<Result<_, _>>()?;
-            all.push(show_row(&values));
-        }
-        Ok(all)
-    };
-    run().map_err(|error| match error {
-        rusqlite::Error::SqliteFailure(_, Some(message)) => message,
-        other => other.to_string(),
-    })
-}
-
-fn both(db: &mut Db, sqlite: &rusqlite::Connection, sql: &str) -> [Result<Vec<String>, String>; 2] {
-    let ours = db.try_run(sql).map(|answer| answer.rows.iter().map(|row| show_row(row)).collect());
-    [ours.map_err(|error| error.message().to_owned()), oracle(sqlite, sql)]
 }
 
 fn compare(seed: u64, steps: usize) {
