@@ -11,14 +11,15 @@ use crate::report::Sheet;
 
 /// Gets that share a read transaction.
 const GETS_EACH: u64 = 100;
-/// The generation that every entry is of before, and the last one that the writer gets to.
+/// The generation that every entry is of before, and those that the writer goes round.
 const GENERATIONS: std::ops::RangeInclusive<u64> = 1..=16;
 
 /// What the writer writes as its `i`th: each entry once in every pass, in no order, a generation a pass.
 fn overwriting(i: u64, n: u64) -> (u64, u64) {
     // A prime, so that every number below `n` comes once.
     let id = (u128::from(i % n) * 1_000_000_007 % u128::from(n)) as u64;
-    (id, (*GENERATIONS.start() + 1 + i / n).min(*GENERATIONS.end()))
+    let written = GENERATIONS.end() - GENERATIONS.start();
+    (id, GENERATIONS.start() + 1 + i / n % written)
 }
 
 /// One thread overwrites, 100 a commit, while another gets.
